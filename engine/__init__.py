@@ -1,0 +1,1 @@
+"""Maquette's engine: everything that computes. No window, no global state."""

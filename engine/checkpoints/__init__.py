@@ -1,0 +1,1 @@
+"""Safe readers for model files, and conversion."""

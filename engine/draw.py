@@ -1,0 +1,81 @@
+"""From a recipe to a picture: the one path that window, command line and exports share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from engine.frame import Frame
+from engine.generators.base import NEVER, CancelToken, Generator, Quality, latent_from_seed
+from engine.recipe import Recipe
+from engine.views import view_image
+
+
+@dataclass(frozen=True)
+class LatentKey:
+    """What w depends on: while it stays the same, planes and features stay cached."""
+
+    seed: int
+    psi: float
+    cutoff: int | None
+
+
+class Painter:
+    """Draws recipes with one generator and keeps what does not depend on the camera."""
+
+    def __init__(self, generator: Generator) -> None:
+        self.generator = generator
+        self._key: LatentKey | None = None
+        self._w: Tensor | None = None
+
+    def latent(self, recipe: Recipe) -> Tensor:
+        """``[num_ws, w_dim]`` of a recipe; the same object while nothing about it changes."""
+        key = LatentKey(recipe.seed, recipe.psi, recipe.cutoff)
+        if self._w is None or key != self._key:
+            z = latent_from_seed(recipe.seed, self.generator.capabilities.z_dim)
+            self._w = self.generator.map(z, psi=recipe.psi, cutoff=recipe.cutoff)
+            self._key = key
+        return self._w
+
+    def frame(
+        self, recipe: Recipe, cancel: CancelToken = NEVER, quality: Quality | None = None
+    ) -> Frame:
+        """Render a recipe. ``quality`` overrides the recipe's own (used for previews)."""
+        recipe.checked()
+        chosen = quality or Quality(
+            neural_resolution=recipe.neural_resolution,
+            samples=recipe.samples,
+            upsample=recipe.view == "picture",
+            normals=recipe.view == "normals",
+        )
+        with torch.inference_mode():
+            return self.generator.render(self.latent(recipe), recipe.pose.camera(), chosen, cancel)
+
+    def picture(self, recipe: Recipe, cancel: CancelToken = NEVER) -> Tensor:
+        """The finished picture of a recipe.
+
+        Returns:
+            ``[S, S, 3]`` or, with ``recipe.transparent``, ``[S, S, 4]`` (straight alpha)
+            uint8 on the CPU, where S is ``recipe.size`` or the model's own.
+        """
+        frame = self.frame(recipe, cancel)
+        image = view_image(frame, recipe.view)
+        if recipe.transparent:
+            image = torch.cat([image, _resize(frame.alpha[..., None], image.shape[0])], dim=-1)
+        side = recipe.size or self.generator.capabilities.resolution
+        image = _resize(image, side).clamp(0, 1)
+        return (image * 255.0 + 0.5).to(torch.uint8).cpu()
+
+
+def _resize(image: Tensor, side: int) -> Tensor:
+    """``[H, W, C]`` -> ``[side, side, C]``, antialiased bicubic."""
+    if image.shape[0] == side and image.shape[1] == side:
+        return image
+    planar = image.permute(2, 0, 1)[None]
+    planar = F.interpolate(
+        planar, (side, side), mode="bicubic", align_corners=False, antialias=True
+    )
+    return planar[0].permute(1, 2, 0).contiguous()

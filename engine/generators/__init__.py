@@ -1,0 +1,1 @@
+"""Generator families, one file each, on shared blocks."""

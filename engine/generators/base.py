@@ -1,0 +1,192 @@
+"""The types that every generator family speaks."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.camera import Camera
+from engine.capabilities import Capabilities
+from engine.errors import Cancelled, UserError
+from engine.frame import Frame
+
+#: Largest side of a volume rendering or picture that is accepted, in pixels.
+MAX_SIZE = 8192
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How much work a rendering may spend. Every field's default is the model's own.
+
+    Attributes:
+        neural_resolution: side of the volume rendering, pixels; ``None`` is the model's own.
+        samples: multiplier on the samples per ray (coarse and fine), in ``(0, 8]``.
+        upsample: run the super-resolution or decoder stage. Without it the final picture is
+            the raw one.
+        normals: also compute ``Frame.normal``.
+    """
+
+    neural_resolution: int | None = None
+    samples: float = 1.0
+    upsample: bool = True
+    normals: bool = False
+
+    def __post_init__(self) -> None:
+        side = self.neural_resolution
+        if side is not None and not (4 <= side <= MAX_SIZE):
+            raise UserError(f"The neural resolution must be 4 to {MAX_SIZE} pixels, not {side}.")
+        if not (0.0 < self.samples <= 8.0):
+            raise UserError(
+                f"The sample multiplier must be above 0 and at most 8, not {self.samples:g}."
+            )
+
+    def scaled(self, resolution: int, samples: float) -> Quality:
+        """This quality at another neural resolution and sample multiplier."""
+        return replace(self, neural_resolution=resolution, samples=samples)
+
+
+class CancelToken:
+    """Asked between chunks whether to stop; never stops by itself."""
+
+    def __init__(self, is_cancelled: Callable[[], bool] | None = None) -> None:
+        self._is_cancelled = is_cancelled
+        self._flag = False
+
+    def cancel(self) -> None:
+        """Ask the work that holds this token to stop at its next check."""
+        self._flag = True
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether somebody asked to stop."""
+        return self._flag or (self._is_cancelled is not None and self._is_cancelled())
+
+    def check(self) -> None:
+        """Raise :class:`~engine.errors.Cancelled` if somebody asked to stop."""
+        if self.cancelled:
+            raise Cancelled()
+
+
+#: Never cancelled.
+NEVER = CancelToken()
+
+
+class Field(ABC):
+    """A radiance field of one identity: all that meshes, occupancy and depth need.
+
+    Points are in world units in Maquette's world (+Y up, face along +Z).
+    """
+
+    #: ``(minimum, maximum)`` corners ``[3]`` of the box outside which the field is empty.
+    bounds: tuple[Tensor, Tensor]
+
+    @abstractmethod
+    def density(self, points: Tensor) -> Tensor:
+        """``[N, 3]`` points -> ``[N]`` float32 raw density (before activation) or signed
+        distance, as ``Capabilities.mesh_level_meaning`` says."""
+
+    @abstractmethod
+    def color(self, points: Tensor, directions: Tensor | None = None) -> Tensor:
+        """``[N, 3]`` points (and unit view directions) -> ``[N, 3]`` RGB in ``[0, 1]``."""
+
+
+class Generator(ABC):
+    """A pretrained 3D-aware generator, in evaluation mode on one device.
+
+    ``w`` is always in the extended form ``[num_ws, w_dim]`` float32. The same arguments give
+    the same picture on every call: nothing is random.
+    """
+
+    capabilities: Capabilities
+    device: torch.device
+
+    @abstractmethod
+    def map(
+        self,
+        z: Tensor,
+        psi: float = 1.0,
+        cutoff: int | None = None,
+        conditioning: Camera | None = None,
+    ) -> Tensor:
+        """Latent to extended latent.
+
+        Args:
+            z: ``[z_dim]`` float64 or float32, drawn from N(0, I).
+            psi: truncation psi: 1 keeps the sample, 0 gives the average identity.
+            cutoff: truncate only the first so many rows; ``None`` means all.
+            conditioning: the camera shown to a pose-conditioned mapping; ``None`` is the
+                model's frontal default. Ignored by families without conditioning.
+
+        Returns:
+            ``[num_ws, w_dim]`` float32.
+        """
+
+    @abstractmethod
+    def field(self, w: Tensor) -> Field:
+        """The radiance field of ``w`` ``[num_ws, w_dim]``. Cached by the caller's ``w``
+        object where computing it is expensive (tri-planes)."""
+
+    @abstractmethod
+    def render(
+        self, w: Tensor, camera: Camera, quality: Quality = Quality(), cancel: CancelToken = NEVER
+    ) -> Frame:
+        """Draw ``w`` ``[num_ws, w_dim]`` from ``camera``.
+
+        Raises:
+            Cancelled: ``cancel`` was set; checked between ray chunks.
+        """
+
+    @abstractmethod
+    def golden_case(self, case: GoldenCase) -> dict[str, Tensor]:
+        """Draw one case of a golden set in the **authors' own** value range, not clamped.
+
+        Returns:
+            output name (``rgb``, ``raw``, ``depth``, ``xyz``, ``density``) -> tensor, in the
+            layout of the golden-set format: pictures ``[3, H, W]``, depth ``[1, h, w]``,
+            density ``[N]``.
+        """
+
+    def mean_w(self) -> Tensor:
+        """``[num_ws, w_dim]`` the average identity (truncation psi 0)."""
+        return self.map(torch.zeros(self.capabilities.z_dim), psi=0.0)
+
+
+@dataclass(frozen=True)
+class GoldenCase:
+    """One case of a golden set with its arrays looked up (see ``engine.verify``).
+
+    Attributes:
+        name: the case's name.
+        latents: latent name -> array.
+        psi, cutoff: truncation.
+        cam2world: ``[4, 4]`` in the **authors'** frame, or ``None`` for a density case.
+        points: ``[N, 3]`` in the authors' coordinates for a density case, else ``None``.
+        options: everything else that the case (or the set) states.
+    """
+
+    name: str
+    latents: dict[str, Tensor]
+    psi: float
+    cutoff: int | None
+    cam2world: Tensor | None
+    points: Tensor | None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def latent_from_seed(seed: int, z_dim: int) -> Tensor:
+    """``[z_dim]`` float32 standard normal latent of a seed (numpy's MT19937, as StyleGAN
+    tools use, so that seed numbers carry over from them).
+
+    Raises:
+        UserError: the seed is not within 0 to 2^32 - 1.
+    """
+    import numpy as np
+
+    if not 0 <= seed < 2**32:
+        raise UserError(f"A seed must be 0 to 4294967295, not {seed}.")
+    return torch.from_numpy(np.random.RandomState(seed).randn(z_dim).astype(np.float32))

@@ -1,0 +1,136 @@
+"""From a file to a generator: which families there are and which one a file belongs to.
+
+A family is found **from the contents** of a file, never from its name. Adding a family
+means writing ``engine/generators/<name>.py`` with a module-level ``FAMILY`` and naming the
+module in :data:`FAMILY_MODULES`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.checkpoints.plain import Checkpoint, LazyTensor
+from engine.errors import CheckpointError
+from engine.generators.base import Generator
+
+FAMILY_MODULES: tuple[str, ...] = ("engine.generators.eg3d",)
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """A checkpoint reduced to what its family needs: options and named tensors.
+
+    This is also exactly what a converted model (safetensors + JSON) stores, so that opening
+    an authors' file and opening its conversion run the same code.
+
+    Attributes:
+        family: registry name.
+        name: a title for people.
+        config: plain JSON options, complete (every default made explicit).
+        tensors: the authors' state-dict name -> tensor that is read when asked for.
+        assumptions: sentences on what the file could not tell and we assumed.
+    """
+
+    family: str
+    name: str
+    config: dict[str, Any]
+    tensors: Mapping[str, LazyTensor]
+    assumptions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Family:
+    """One generator family.
+
+    Attributes:
+        name: registry name, ``"eg3d"``.
+        title: name for people, with the paper.
+        matches: whether a read checkpoint belongs to this family.
+        source: reduce a checkpoint of this family to a :class:`ModelSource`.
+        build: options and tensors -> generator on a device. Strict: missing, extra and
+            misshapen tensors raise :class:`~engine.errors.CheckpointError` naming them.
+    """
+
+    name: str
+    title: str
+    matches: Callable[[Checkpoint], bool]
+    source: Callable[[Checkpoint], ModelSource]
+    build: Callable[[dict[str, Any], Mapping[str, Tensor], torch.device], Generator]
+
+
+def families() -> dict[str, Family]:
+    """Every family by name."""
+    modules = (importlib.import_module(name) for name in FAMILY_MODULES)
+    return {module.FAMILY.name: module.FAMILY for module in modules}
+
+
+def pick_device(wanted: str = "auto") -> torch.device:
+    """``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:1"`` -> a device that works here."""
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(wanted)
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"There is no device named {wanted!r}; use cpu, cuda or auto."
+        ) from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise CheckpointError("No NVIDIA GPU can be used here; choose --device cpu.")
+    return device
+
+
+def find_source(checkpoint: Checkpoint) -> ModelSource:
+    """Which family a read checkpoint belongs to, reduced to what it needs.
+
+    Raises:
+        CheckpointError: no family knows the file.
+    """
+    known = families()
+    native = checkpoint.native_family
+    if native is not None:
+        if native not in known:
+            raise CheckpointError(
+                f"{checkpoint.path} is a model of the family {native!r}, which this version of "
+                f"Maquette does not know; it knows {', '.join(known)}."
+            )
+        return ModelSource(
+            native, checkpoint.title, checkpoint.native_config, checkpoint.native_tensors
+        )
+    for family in known.values():
+        if family.matches(checkpoint):
+            return family.source(checkpoint)
+    raise CheckpointError(
+        f"{checkpoint.path} is a readable checkpoint, but not of a generator that Maquette "
+        f"knows ({', '.join(f.title for f in known.values())})."
+    )
+
+
+def build_generator(source: ModelSource, device: str | torch.device = "auto") -> Generator:
+    """Build the generator that a source describes."""
+    where = device if isinstance(device, torch.device) else pick_device(device)
+    tensors = {name: lazy.load() for name, lazy in source.tensors.items()}
+    return families()[source.family].build(source.config, tensors, where)
+
+
+def open_model(path: str | Path, device: str | torch.device = "auto") -> Generator:
+    """Open a checkpoint of any known family, or a converted model.
+
+    Args:
+        path: the authors' file, or a converted model (its ``.json`` or ``.safetensors``), or
+            the word ``"bundled"`` for the generator that ships with Maquette.
+
+    Raises:
+        CheckpointError: with one sentence that says what is wrong.
+    """
+    from engine.assets import bundled_generator
+    from engine.checkpoints import read_checkpoint
+
+    where = bundled_generator() if str(path) == "bundled" else Path(path)
+    return build_generator(find_source(read_checkpoint(where)), device)

@@ -1,0 +1,1 @@
+"""Launchers for the CUDA sources, each beside its torch reference."""

@@ -1,0 +1,139 @@
+"""The recipe of a picture: everything needed to draw it again, bit for bit.
+
+A recipe is what the window's document holds, what the command line builds from its flags,
+what travels to the engine process, and what is stored in every exported PNG. It needs no
+torch; :mod:`engine.draw` turns it into a frame.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Self
+
+from engine.camera import OrbitPose
+from engine.capabilities import VIEW_MODES, Capabilities, ViewMode
+from engine.errors import UserError
+
+RECIPE_FORMAT = "maquette-recipe/1"
+MIN_SIZE, MAX_SIZE = 16, 8192
+
+
+@dataclass(frozen=True)
+class ModelRef:
+    """Which model: found again by hash, wherever the file has moved.
+
+    Attributes:
+        path: ``"bundled"`` or where the file was.
+        sha256: hex digest of the tensors' file, empty if not known yet.
+        name: title for people.
+    """
+
+    path: str = "bundled"
+    sha256: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What to draw.
+
+    Attributes:
+        model: the generator.
+        seed: 0 to 2^32 - 1; z is its standard normal vector.
+        psi: truncation psi, -1 to 2: 1 is the sample itself, 0 the average identity.
+        cutoff: truncate only the first so many rows of w; ``None`` means all.
+        pose: the camera.
+        view: which picture of the rendering.
+        size: side of the picture in pixels; ``None`` is the model's own.
+        neural_resolution: side of the volume rendering; ``None`` is the model's own.
+        samples: multiplier on the samples per ray.
+        transparent: cut the background away where the model knows its opacity.
+    """
+
+    model: ModelRef = field(default_factory=ModelRef)
+    seed: int = 0
+    psi: float = 0.7
+    cutoff: int | None = None
+    pose: OrbitPose = field(default_factory=OrbitPose)
+    view: ViewMode = "picture"
+    size: int | None = None
+    neural_resolution: int | None = None
+    samples: float = 1.0
+    transparent: bool = False
+
+    def checked(self) -> Self:
+        """This recipe, if every value is in range.
+
+        Raises:
+            UserError: naming the value and the range.
+        """
+        if not 0 <= self.seed < 2**32:
+            raise UserError(f"The seed must be 0 to 4294967295, not {self.seed}.")
+        if not (math.isfinite(self.psi) and -1.0 <= self.psi <= 2.0):
+            raise UserError(f"Truncation psi must be -1 to 2, not {self.psi:g}.")
+        if self.cutoff is not None and self.cutoff < 0:
+            raise UserError(f"The truncation cutoff must be 0 or more layers, not {self.cutoff}.")
+        for name, side in (("size", self.size), ("neural resolution", self.neural_resolution)):
+            if side is not None and not MIN_SIZE <= side <= MAX_SIZE:
+                raise UserError(f"The {name} must be {MIN_SIZE} to {MAX_SIZE} pixels, not {side}.")
+        if not 0.0 < self.samples <= 8.0:
+            raise UserError(
+                f"The sample multiplier must be above 0 and at most 8, not {self.samples:g}."
+            )
+        if self.view not in VIEW_MODES:
+            raise UserError(f"Unknown view {self.view!r}; use one of {', '.join(VIEW_MODES)}.")
+        self.pose.camera()
+        return self
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; :meth:`from_json` is its inverse."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        plain["model"] = {f.name: getattr(self.model, f.name) for f in fields(ModelRef)}
+        plain["pose"] = self.pose.to_json()
+        return {"format": RECIPE_FORMAT, **plain}
+
+    @classmethod
+    def from_json(cls, data: Any) -> Self:
+        """Read :meth:`to_json`'s form, checked.
+
+        Raises:
+            UserError: not a recipe, a newer format, or a value out of range.
+        """
+        if not isinstance(data, dict) or not str(data.get("format", "")).startswith(
+            "maquette-recipe/"
+        ):
+            raise UserError("This picture holds no Maquette recipe.")
+        if data["format"] != RECIPE_FORMAT:
+            raise UserError(
+                f"This recipe is of the format {data['format']!r}, which this version of Maquette "
+                "cannot read; install a newer one."
+            )
+        known = {f.name for f in fields(cls)}
+        try:
+            model = ModelRef(**{k: str(v) for k, v in data["model"].items()})
+            cutoff, size, neural = (
+                None if data.get(k) is None else int(data[k])
+                for k in ("cutoff", "size", "neural_resolution")
+            )
+            recipe = cls(
+                model=model,
+                seed=int(data["seed"]),
+                psi=float(data["psi"]),
+                cutoff=cutoff,
+                pose=OrbitPose.from_json(data["pose"]),
+                view=data["view"],
+                size=size,
+                neural_resolution=neural,
+                samples=float(data["samples"]),
+                transparent=bool(data["transparent"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UserError(f"This recipe is damaged ({type(error).__name__}: {error}).") from error
+        if extra := set(data) - known - {"format"}:
+            raise UserError(f"This recipe holds unknown entries: {', '.join(sorted(extra))}.")
+        return recipe.checked()
+
+    def with_defaults_of(self, capabilities: Capabilities) -> Self:
+        """This recipe with its camera set to the model's frontal default."""
+        return replace(self, pose=capabilities.default_pose)

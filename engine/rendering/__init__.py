@@ -1,0 +1,1 @@
+"""Rays, samplers and compositing, shared by all families."""
