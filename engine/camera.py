@@ -204,14 +204,15 @@ class OrbitPose:
             UserError: a value is missing, of the wrong kind or not finite.
         """
         try:
-            numbers = {k: float(data[k]) for k in ("yaw", "pitch", "roll", "radius", "fov_y")}
-            points = {k: _vec3(data[k]) for k in ("center", "look_at")}
+            yaw, pitch, roll, radius, fov_y = (
+                float(data[k]) for k in ("yaw", "pitch", "roll", "radius", "fov_y")
+            )
+            center, target = _vec3(data["center"]), _vec3(data["look_at"])
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"The camera in this file cannot be read ({error}).") from error
-        flat = list(numbers.values()) + [x for p in points.values() for x in p]
-        if not all(math.isfinite(x) for x in flat):
+        if not all(map(math.isfinite, (yaw, pitch, roll, radius, fov_y, *center, *target))):
             raise UserError("The camera in this file holds values that are not finite numbers.")
-        return cls(**numbers, **points)
+        return cls(yaw, pitch, roll, radius, fov_y, center, target)
 
 
 def _vec3(values: Any) -> Vec3:
@@ -265,25 +266,23 @@ class AxisConvention:
         matrix = np.asarray(cam2world, dtype=np.float64)
         world = np.eye(4)
         world[:3, :3] = self.world_rotation
-        return world @ matrix @ (_FLIP_YZ if self.axes == "opengl" else np.eye(4))
+        flip = _FLIP_YZ if self.axes == "opengl" else np.eye(4)
+        return np.asarray(world @ matrix @ flip, dtype=np.float64)
 
     def from_ours(self, cam2world: Matrix) -> Matrix:
         """Maquette's camera-to-world matrix ``[4, 4]`` in their convention."""
         world = np.eye(4)
         world[:3, :3] = self.world_rotation.T
-        return (
-            world
-            @ np.asarray(cam2world, float)
-            @ (_FLIP_YZ if self.axes == "opengl" else np.eye(4))
-        )
+        flip = _FLIP_YZ if self.axes == "opengl" else np.eye(4)
+        return np.asarray(world @ np.asarray(cam2world) @ flip, dtype=np.float64)
 
     def points_to_ours(self, points: Matrix) -> Matrix:
         """Their world points ``[..., 3]`` in our world."""
-        return np.asarray(points) @ self.world_rotation.T
+        return np.asarray(np.asarray(points) @ self.world_rotation.T, dtype=np.float64)
 
     def points_from_ours(self, points: Matrix) -> Matrix:
         """Our world points ``[..., 3]`` in their world."""
-        return np.asarray(points) @ self.world_rotation
+        return np.asarray(np.asarray(points) @ self.world_rotation, dtype=np.float64)
 
 
 #: How the authors of each family write their matrices (read off their releases).

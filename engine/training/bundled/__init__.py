@@ -1,0 +1,1 @@
+"""Training the generator that ships with Maquette, from rendered heads."""

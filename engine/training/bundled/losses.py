@@ -1,0 +1,98 @@
+"""Losses of the supervised stage, and the scores that judge it."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def halved(image: Tensor) -> Tensor:
+    """``[N, C, H, W]`` -> half the side by the mean of 2 x 2 pixels."""
+    return F.avg_pool2d(image, 2)
+
+
+def halved_depth(depth: Tensor) -> Tensor:
+    """``[N, 1, H, W]`` depth (0 = nothing) -> half the side, nothing unless all four pixels
+    are hit and lie within 0.02 world units of each other: a mean across a silhouette is the
+    depth of no surface."""
+    nearest = -F.max_pool2d(-depth, 2)
+    farthest = F.max_pool2d(depth, 2)
+    solid = (nearest > 0) & (farthest - nearest < 0.02)
+    return torch.where(solid, F.avg_pool2d(depth, 2), torch.zeros_like(nearest))
+
+
+def weighted_l1(predicted: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    """Mean of ``weight * |predicted - truth|`` divided by the mean weight."""
+    return ((predicted - truth).abs() * weight).mean() / weight.mean()
+
+
+def gradient_l1(predicted: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
+    """L1 between the pictures' finite differences in both directions, over two octaves.
+
+    A plain L1 is content with the median of all plausible edges, which is a smear; the
+    difference of differences keeps paying until an edge is as steep as the true one.
+    """
+    total = predicted.new_zeros(())
+    for _ in range(2):
+        across = (predicted - truth).diff(dim=-1).abs() * weight[..., 1:]
+        along = (predicted - truth).diff(dim=-2).abs() * weight[..., 1:, :]
+        total = total + (across.mean() + along.mean()) / weight.mean()
+        predicted, truth, weight = halved(predicted), halved(truth), halved(weight)
+    return total
+
+
+def region_weight(segmentation: Tensor, labels: tuple[int, ...], gain: float) -> Tensor:
+    """``[N, 1, H, W]`` float weights: ``gain`` within two pixels of the named labels, else 1."""
+    marked = torch.zeros_like(segmentation, dtype=torch.float32)
+    for label in labels:
+        marked = torch.maximum(marked, (segmentation == label).float())
+    marked = F.max_pool2d(marked, 5, stride=1, padding=2)
+    return 1.0 + (gain - 1.0) * marked
+
+
+def non_saturating(logits: Tensor) -> Tensor:
+    """Mean of ``softplus(-logits)`` (Goodfellow et al. 2014, section 3)."""
+    return F.softplus(-logits).mean()
+
+
+def r1_penalty(logits: Tensor, real: Tensor) -> Tensor:
+    """Mean squared gradient of the summed logits at real samples (Mescheder et al. 2018)."""
+    (gradient,) = torch.autograd.grad(logits.sum(), real, create_graph=True)
+    return gradient.square().sum(dim=(1, 2, 3)).mean()
+
+
+def psnr(predicted: Tensor, truth: Tensor) -> Tensor:
+    """``[N]`` peak signal-to-noise ratio in dB of pictures ``[N, C, H, W]`` in ``[-1, 1]``."""
+    error = ((predicted.clamp(-1, 1) - truth) * 0.5).square().flatten(1).mean(1)
+    return -10.0 * torch.log10(error.clamp(min=1e-10))
+
+
+def mask_iou(alpha: Tensor, truth: Tensor) -> Tensor:
+    """``[N]`` intersection over union of two opacities ``[N, 1, H, W]`` cut at one half."""
+    a, b = (alpha > 0.5).flatten(1), (truth > 0.5).flatten(1)
+    return (a & b).sum(1) / (a | b).sum(1).clamp(min=1)
+
+
+def depth_error(depth: Tensor, truth: Tensor, alpha: Tensor) -> Tensor:
+    """``[N]`` median absolute depth error, world units, where both are solid."""
+    errors = []
+    for ours, theirs, opacity in zip(depth, truth, alpha, strict=True):
+        solid = (theirs > 0) & (opacity > 0.5)
+        errors.append(
+            (ours - theirs)[solid].abs().median() if bool(solid.any()) else ours.sum() * 0
+        )
+    return torch.stack(errors)
+
+
+def gradient_energy(predicted: Tensor, truth: Tensor, region: Tensor) -> Tensor:
+    """Mean squared finite difference inside ``region`` as a share of the truth's: sharpness.
+
+    1 is as sharp as the truth, 0 is flat; above 1 is noise.
+    """
+    energies = []
+    for image in (predicted, truth):
+        across = image.diff(dim=-1)[..., :-1, :].square()
+        along = image.diff(dim=-2)[..., :-1].square()
+        energies.append(((across + along) * region[..., :-1, :-1]).sum())
+    return energies[0] / energies[1].clamp(min=1e-12)

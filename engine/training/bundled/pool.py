@@ -1,0 +1,151 @@
+"""A pool of rendered heads on the training device, fed while the renderer still works.
+
+Shards (see ``engine.training.heads``) hold uint8 pictures; the pool keeps them as they are,
+about 2.8 MB a head of six 256-pixel views, so that tens of thousands of heads stay within
+one GPU's memory and a batch costs no transfer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.errors import UserError
+
+
+@dataclass(frozen=True)
+class Patch:
+    """Square crops of a batch of views. ``s`` is the crop's side at full resolution.
+
+    Attributes:
+        z: ``[N, z_dim]`` latents.
+        attributes: ``[N, A]`` numeric attributes of the heads.
+        cam2world: ``[N, 4, 4]`` OpenCV axes, Maquette's world.
+        corner: ``[N, 2]`` row and column of the crop's first pixel, full resolution.
+        rgb: ``[N, 3, s, s]`` in ``[-1, 1]``, composited over white.
+        alpha: ``[N, 1, s, s]`` coverage in ``[0, 1]``.
+        depth: ``[N, 1, s, s]`` distance along the unit ray, world units; 0 = nothing.
+        segmentation: ``[N, 1, s, s]`` labels (``engine.training.heads``).
+    """
+
+    z: Tensor
+    attributes: Tensor
+    cam2world: Tensor
+    corner: Tensor
+    rgb: Tensor
+    alpha: Tensor
+    depth: Tensor
+    segmentation: Tensor
+
+
+class HeadPool:
+    """Heads of many shards as a few large tensors.
+
+    Args:
+        folder: where shards appear.
+        capacity: most heads to hold; further shards are left alone.
+        device: where the tensors live.
+        skip: file names never to load (the evaluation shards).
+
+    Raises:
+        UserError: a shard does not fit the first one's sizes.
+    """
+
+    def __init__(
+        self, folder: Path, capacity: int, device: torch.device, skip: Sequence[str] = ()
+    ) -> None:
+        self.folder, self.capacity, self.device = folder, capacity, device
+        self._seen: set[str] = set(skip)
+        self.count = 0
+        self._arrays: dict[str, Tensor] = {}
+
+    def refresh(self, at_most: int = 10_000) -> int:
+        """Load up to ``at_most`` new shards; returns how many heads were added."""
+        before = self.count
+        for path in sorted(self.folder.glob("*.npz"))[:]:
+            if path.name in self._seen or at_most <= 0 or self.count >= self.capacity:
+                continue
+            self._seen.add(path.name)
+            self._append(path)
+            at_most -= 1
+        return self.count - before
+
+    def _append(self, path: Path) -> None:
+        with np.load(path) as shard:
+            loaded = {
+                name: torch.from_numpy(shard[name])
+                for name in ("z", "a", "cam2world", "rgba", "depth", "seg")
+            }
+        number = min(len(loaded["z"]), self.capacity - self.count)
+        for name, values in loaded.items():
+            if name not in self._arrays:
+                shape = (self.capacity, *values.shape[1:])
+                self._arrays[name] = torch.empty(shape, dtype=values.dtype, device=self.device)
+            if self._arrays[name].shape[1:] != values.shape[1:]:
+                raise UserError(f"{path} holds {name} of another size than the first shard.")
+            self._arrays[name][self.count : self.count + number].copy_(values[:number])
+        self.count += number
+
+    @property
+    def attributes(self) -> Tensor:
+        """``[count, A]`` of every loaded head."""
+        return self._arrays["a"][: self.count]
+
+    @property
+    def resolution(self) -> int:
+        """Side of the views in pixels."""
+        return int(self._arrays["rgba"].shape[2])
+
+    @property
+    def views(self) -> int:
+        """Views per head."""
+        return int(self._arrays["rgba"].shape[1])
+
+    def sample(self, heads: int, views: int, side: int, random: np.random.Generator) -> Patch:
+        """Random crops: ``heads`` heads, ``views`` views of each, ``side`` pixels (even).
+
+        Corners are even, so that a crop halves exactly, and lean towards the middle of the
+        picture, where the head is. Rows are ordered head by head.
+        """
+        resolution = self.resolution
+        head = np.repeat(random.integers(0, self.count, heads), views)
+        view = np.concatenate([random.permutation(self.views)[:views] for _ in range(heads)])
+        room = resolution - side
+        middle = room * 0.5 + random.normal(0.0, resolution * 0.18, (len(head), 2))
+        spread = random.uniform(0, room + 1, (len(head), 2))
+        choice = random.random((len(head), 1)) < 0.7
+        corner = np.clip(np.where(choice, middle, spread), 0, room).astype(np.int64) // 2 * 2
+        return self._crop(head, view, corner, side)
+
+    def whole(self, heads: np.ndarray, view: int) -> Patch:
+        """Whole pictures of the named heads ``[N]``, one view of each."""
+        corner = np.zeros((len(heads), 2), np.int64)
+        return self._crop(heads, np.full(len(heads), view), corner, self.resolution)
+
+    def _crop(self, head: np.ndarray, view: np.ndarray, corner: np.ndarray, side: int) -> Patch:
+        device = self.device
+        index = torch.as_tensor(head, device=device)
+        viewed = torch.as_tensor(view, device=device)
+        where = torch.as_tensor(corner, device=device)
+        steps = torch.arange(side, device=device)
+        rows = (where[:, 0:1] + steps)[:, :, None]
+        columns = (where[:, 1:2] + steps)[:, None, :]
+        at = (index[:, None, None], viewed[:, None, None], rows, columns)
+        rgba = self._arrays["rgba"][at].permute(0, 3, 1, 2).float() / 255.0
+        alpha = rgba[:, 3:]
+        rgb = (rgba[:, :3] + (1.0 - alpha)) * 2.0 - 1.0
+        return Patch(
+            z=self._arrays["z"][index],
+            attributes=self._arrays["a"][index],
+            cam2world=self._arrays["cam2world"][index, viewed],
+            corner=where,
+            rgb=rgb,
+            alpha=alpha,
+            depth=self._arrays["depth"][at].float()[:, None],
+            segmentation=self._arrays["seg"][at][:, None],
+        )
