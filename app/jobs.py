@@ -1,0 +1,92 @@
+"""Exports: what the window asks for, and the queue that works through it.
+
+The records need no torch. Options are plain dicts with the field names of
+``engine.export.video.VideoOptions`` and ``engine.export.mesh.MeshOptions``; they become
+those classes inside the export process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from engine.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class ExportPicture:
+    """One picture of a recipe (its ``size`` and ``transparent`` apply)."""
+
+    recipe: Recipe
+    path: str
+
+    @property
+    def title(self) -> str:
+        """What is shown in the list of jobs."""
+        return f"Picture {Path(self.path).name}"
+
+
+@dataclass(frozen=True)
+class ExportVideo:
+    """A camera's way around a recipe's head.
+
+    Attributes:
+        recipe: what to film.
+        path: ``.mp4`` or ``.gif`` file, or a folder for a PNG sequence.
+        options: field name -> value of ``VideoOptions``; what is missing has its default.
+    """
+
+    recipe: Recipe
+    path: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """What is shown in the list of jobs."""
+        return f"Video {Path(self.path).name}"
+
+
+@dataclass(frozen=True)
+class ExportMesh:
+    """A recipe's head as a mesh.
+
+    Attributes:
+        recipe: model and identity.
+        path: ``.glb``, ``.ply``, ``.obj`` or ``.stl`` file.
+        options: field name -> value of ``MeshOptions``; what is missing has its default.
+    """
+
+    recipe: Recipe
+    path: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """What is shown in the list of jobs."""
+        return f"Mesh {Path(self.path).name}"
+
+
+Job = ExportPicture | ExportVideo | ExportMesh
+
+
+@dataclass(frozen=True)
+class JobState:
+    """One line of the list of jobs.
+
+    Attributes:
+        job: its number.
+        title: what it makes.
+        path: where to.
+        state: ``"waiting"``, ``"running"`` or ``"cancelling"``.
+        done, total, seconds_left: as in ``messages.JobProgress``.
+    """
+
+    job: int
+    title: str
+    path: str
+    state: Literal["waiting", "running", "cancelling"]
+    done: int = 0
+    total: int = 0
+    seconds_left: float | None = None

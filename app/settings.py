@@ -1,0 +1,211 @@
+"""What Maquette remembers between runs: a small JSON file in the user's config folder.
+
+A file that cannot be read never stops the program: the defaults are used, one sentence says
+so, and the bad file is kept beside the new one as ``settings.json.bad``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import tempfile
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from engine.errors import UserError
+
+SETTINGS_FORMAT = "maquette-settings/1"
+MAX_RECENT = 10
+UI_SCALES = (0.5, 4.0)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The remembered choices.
+
+    Attributes:
+        recent: paths of models opened before, the latest first.
+        window_size: width and height of the window in pixels.
+        window_position: its upper left corner, or ``None`` to let the system choose.
+        ui_scale: multiplier on text and controls, 0.5 to 4.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
+        target_fps: pictures a second to hold while moving, 1 to 240; ``None`` chooses 15
+            on a processor and 60 on a graphics card.
+        export_folder: folder of the last export, empty for the home folder.
+        last_model: path of the model that was open last, empty for the bundled one.
+    """
+
+    recent: tuple[str, ...] = ()
+    window_size: tuple[int, int] = (1280, 820)
+    window_position: tuple[int, int] | None = None
+    ui_scale: float = 1.0
+    device: str = "auto"
+    target_fps: float | None = None
+    export_folder: str = ""
+    last_model: str = ""
+
+    def with_recent(self, path: str) -> Settings:
+        """These settings with ``path`` at the head of the recent list (``"bundled"`` is
+        always at hand and is not listed)."""
+        if path == "bundled":
+            return self
+        others = tuple(p for p in self.recent if p != path)
+        return replace(self, recent=(path, *others)[:MAX_RECENT])
+
+    def without_recent(self, path: str) -> Settings:
+        """These settings with ``path`` taken out of the recent list."""
+        return replace(self, recent=tuple(p for p in self.recent if p != path))
+
+
+@dataclass(frozen=True)
+class LoadedSettings:
+    """Settings and, if the file was at fault, the sentence to show."""
+
+    settings: Settings = field(default_factory=Settings)
+    notice: str | None = None
+
+
+def config_folder() -> Path:
+    """Folder of the settings and of the window's layout (``MAQUETTE_CONFIG_DIR`` overrides
+    it). It may not exist yet."""
+    if override := os.environ.get("MAQUETTE_CONFIG_DIR"):
+        return Path(override)
+    import platformdirs
+
+    return Path(platformdirs.user_config_dir("maquette", appauthor=False))
+
+
+def log_folder() -> Path:
+    """Folder of the log files (inside ``MAQUETTE_CONFIG_DIR`` if that is set)."""
+    if override := os.environ.get("MAQUETTE_CONFIG_DIR"):
+        return Path(override) / "log"
+    import platformdirs
+
+    return Path(platformdirs.user_log_dir("maquette", appauthor=False))
+
+
+def settings_path() -> Path:
+    """Where the settings lie."""
+    return config_folder() / "settings.json"
+
+
+def load_settings(path: Path | None = None) -> LoadedSettings:
+    """Read the settings; never fails.
+
+    A missing file gives the defaults silently. A file that is unreadable, damaged or of a
+    newer version gives the defaults and a notice, and is renamed to ``*.bad``. A single
+    value out of range falls back to its default with a notice; the others are kept.
+    """
+    where = path or settings_path()
+    try:
+        text = where.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return LoadedSettings()
+    except (OSError, UnicodeDecodeError) as error:
+        return LoadedSettings(notice=_set_aside(where, f"cannot be read ({_reason(error)})"))
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        return LoadedSettings(notice=_set_aside(where, "is damaged"))
+    if not isinstance(data, dict) or data.get("format") != SETTINGS_FORMAT:
+        return LoadedSettings(notice=_set_aside(where, "is not one that this version knows"))
+    return _parse(data, where)
+
+
+def save_settings(settings: Settings, path: Path | None = None) -> None:
+    """Write the settings whole or not at all.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    where = path or settings_path()
+    text = json.dumps({"format": SETTINGS_FORMAT, **asdict(settings)}, indent=2) + "\n"
+    temporary = ""
+    try:
+        where.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=".settings-", dir=where.parent)
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        Path(temporary).replace(where)
+    except OSError as error:
+        if temporary:
+            with contextlib.suppress(OSError):
+                Path(temporary).unlink()
+        raise UserError(
+            f"The settings cannot be saved in {where.parent} ({_reason(error)}); "
+            "check the folder's permissions."
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or type(error).__name__).lower()
+
+
+def _set_aside(where: Path, what: str) -> str:
+    bad = where.with_name(where.name + ".bad")
+    try:
+        where.replace(bad)
+    except OSError:
+        return f"The settings file {where} {what}; the defaults are used."
+    return f"The settings file {where} {what}; the defaults are used and it was kept as {bad.name}."
+
+
+def _parse(data: dict[str, Any], where: Path) -> LoadedSettings:
+    values: dict[str, Any] = {}
+    wrong: list[str] = []
+    for name, read in _READERS.items():
+        if name not in data:
+            continue
+        try:
+            values[name] = read(data[name])
+        except (TypeError, ValueError, OverflowError):
+            wrong.append(name.replace("_", " "))
+    notice = None
+    if wrong:
+        notice = (
+            f"The settings file {where} holds unusable values for {', '.join(wrong)}; "
+            "their defaults are used."
+        )
+    return LoadedSettings(Settings(**values), notice)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError
+    return tuple(_text(item) for item in value)[:MAX_RECENT]
+
+
+def _number(value: Any, low: float, high: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError
+    if not (math.isfinite(value) and low <= value <= high):
+        raise ValueError
+    return float(value)
+
+
+def _pair(value: Any, low: float, high: float) -> tuple[int, int]:
+    if not isinstance(value, list):
+        raise TypeError
+    first, second = (int(_number(item, low, high)) for item in value)
+    return first, second
+
+
+_READERS: dict[str, Any] = {
+    "recent": _texts,
+    "window_size": lambda v: _pair(v, 320, 32768),
+    "window_position": lambda v: None if v is None else _pair(v, -32768, 32768),
+    "ui_scale": lambda v: _number(v, *UI_SCALES),
+    "device": _text,
+    "target_fps": lambda v: None if v is None else _number(v, 1, 240),
+    "export_folder": _text,
+    "last_model": _text,
+}
