@@ -8,6 +8,7 @@ whole heads: content is already held by the supervised losses.
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import torch
@@ -41,7 +42,7 @@ class PatchDiscriminator(nn.Module):
         super().__init__()
         sizes = [6, width, width * 2, width * 4, width * 8]
         layers: list[nn.Module] = []
-        for before, after in zip(sizes[:-1], sizes[1:], strict=True):
+        for before, after in itertools.pairwise(sizes):
             layers += [_EqualConv(before, after, 2), _EqualConv(after, after, 1)]
         self.body = nn.Sequential(*layers)
         self.head = nn.Conv2d(sizes[-1], 1, 1)

@@ -1,0 +1,269 @@
+"""Training the bundled generator: supervised by rendered heads, then sharpened.
+
+The heads are a fixed function of z, so the generator can be **told** what each z looks like
+from every side: colour, opacity and depth of random crops, many views a head. That is fast
+and stable, gives true geometry, and keeps z ~ N(0, I) as the latent of the shipped model.
+An auxiliary linear head reads the heads' attributes off w, so that w carries them plainly
+(and directions in w mean something). In the last part a patch discriminator sharpens.
+
+The loop is bounded by **time**, not steps, and may be stopped and resumed at any moment.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from engine.export.files import atomic_path
+from engine.training.bundled.discriminator import PatchDiscriminator, dual
+from engine.training.bundled.losses import (
+    gradient_l1,
+    halved,
+    halved_depth,
+    non_saturating,
+    r1_penalty,
+    region_weight,
+    weighted_l1,
+)
+from engine.training.bundled.model import HeadGenerator
+from engine.training.bundled.pool import HeadPool, Patch
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """What a run is told.
+
+    Attributes:
+        minutes: length of the run's schedule; the learning rate falls to 5 % by its end.
+        heads, views, side: a batch is ``heads * views`` crops of ``side`` pixels.
+        learning_rate: of Adam, for weights with runtime scaling (StyleGAN2's value).
+        mapping_rate: multiplier on the mapping network's own (hundredfold smaller) rate.
+        mask, depth, edges, attributes: weights of those losses beside the colours' L1.
+        adversarial: weight of the discriminator's loss; 0 leaves it out.
+        adversarial_from: share of the schedule after which the discriminator joins.
+        r1: gamma of the gradient penalty on the sum of the patches' logits, every 8th step.
+        fine_labels: segmentation labels whose pixels count ``fine_gain`` times.
+        refresh: seconds between looks for new shards.
+        save_every: seconds between saved states.
+        seed: of everything random.
+    """
+
+    minutes: float = 20.0
+    heads: int = 16
+    views: int = 2
+    side: int = 128
+    learning_rate: float = 2.5e-3
+    mapping_rate: float = 20.0
+    mask: float = 0.5
+    depth: float = 2.0
+    edges: float = 1.0
+    attributes: float = 0.1
+    adversarial: float = 0.02
+    adversarial_from: float = 0.7
+    r1: float = 0.05
+    fine_labels: tuple[int, ...] = ()
+    fine_gain: float = 4.0
+    refresh: float = 20.0
+    save_every: float = 60.0
+    seed: int = 0
+
+
+@dataclass
+class Meter:
+    """Running means of named numbers since they were last taken."""
+
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    count: int = 0
+
+    def add(self, values: dict[str, Tensor]) -> None:
+        """Add one step's numbers (kept on their device: no synchronisation)."""
+        for name, value in values.items():
+            self.sums[name] = self.sums.get(name, torch.zeros((), device=value.device)) + value
+        self.count += 1
+
+    def take(self) -> dict[str, float]:
+        """The means, and start again."""
+        means = {name: float(total) / max(self.count, 1) for name, total in self.sums.items()}
+        self.sums, self.count = {}, 0
+        return means
+
+
+class Trainer:
+    """One run: the generator, its average, the discriminator, their optimisers.
+
+    Args:
+        model: what is trained; its average over time is :attr:`average`.
+        pool: rendered heads.
+        options: see :class:`TrainingOptions`.
+        folder: where the state and the log are written.
+    """
+
+    def __init__(
+        self, model: HeadGenerator, pool: HeadPool, options: TrainingOptions, folder: Path
+    ) -> None:
+        self.model, self.pool, self.options, self.folder = model, pool, options, folder
+        self.device = pool.device
+        self.average = copy.deepcopy(model).requires_grad_(False)
+        self.discriminator = PatchDiscriminator().to(self.device)
+        mapping = list(model.network.backbone.mapping.parameters())
+        known = {id(p) for p in mapping}
+        others = [p for p in model.parameters() if id(p) not in known]
+        groups = [
+            {"params": others, "scale": 1.0},
+            {"params": mapping, "scale": options.mapping_rate},
+        ]
+        self.optimizer = torch.optim.Adam(groups, lr=options.learning_rate, betas=(0.9, 0.99))
+        self.critic = torch.optim.Adam(self.discriminator.parameters(), lr=2e-3, betas=(0.0, 0.99))
+        self.random = np.random.default_rng(options.seed)
+        self.jitter = torch.Generator(device=self.device).manual_seed(options.seed)
+        self.step, self.elapsed = 0, 0.0
+        self.meter = Meter()
+
+    # -- one step -----------------------------------------------------------------------
+
+    def losses(self, patch: Patch) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """Supervised losses of a batch, and the generated final and raw crops."""
+        options = self.options
+        drawn = self.model.crop(
+            patch.z[:: options.views],
+            patch.cam2world,
+            patch.corner,
+            options.side,
+            self.pool.resolution,
+            self.jitter,
+        )
+        weight = region_weight(patch.segmentation, options.fine_labels, options.fine_gain)
+        small_weight, small = halved(weight), halved(patch.rgb)
+        truth_depth = halved_depth(patch.depth)
+        solid = (truth_depth > 0).float()
+        attributes = self.model.attribute_error(drawn.w, patch.attributes[:: options.views])
+        parts = {
+            "picture": weighted_l1(drawn.picture, patch.rgb, weight),
+            "raw": weighted_l1(drawn.raw, small, small_weight),
+            "edges": options.edges
+            * (
+                gradient_l1(drawn.picture, patch.rgb, weight)
+                + 0.5 * gradient_l1(drawn.raw, small, small_weight)
+            ),
+            "mask": options.mask * (drawn.alpha - halved(patch.alpha)).abs().mean(),
+            "depth": options.depth * ((drawn.depth - truth_depth).abs() * solid).mean(),
+            "attributes": options.attributes * attributes,
+        }
+        return parts, drawn.picture, drawn.raw
+
+    def train_step(self, progress: float) -> None:
+        """One update. ``progress`` is the elapsed share of the schedule, 0 to 1."""
+        options = self.options
+        rate = options.learning_rate * min(1.0, (self.step + 1) / 200)
+        rate *= 0.05 + 0.95 * 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0)))
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["scale"]
+        patch = self.pool.sample(options.heads, options.views, options.side, self.random)
+        parts, picture, raw = self.losses(patch)
+        sharpening = options.adversarial > 0 and progress >= options.adversarial_from
+        if sharpening:
+            ramp = min(1.0, (progress - options.adversarial_from) / 0.05)
+            logits = self.discriminator(dual(picture, raw))
+            parts["adversarial"] = options.adversarial * ramp * non_saturating(logits)
+        loss = torch.stack(list(parts.values())).sum()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        if bool(torch.isfinite(norm)):
+            self.optimizer.step()
+        if sharpening:
+            parts.update(self._critic_step(patch, picture.detach(), raw.detach()))
+        self._follow()
+        self.meter.add({name: value.detach() for name, value in parts.items()})
+        self.step += 1
+
+    def _critic_step(self, patch: Patch, picture: Tensor, raw: Tensor) -> dict[str, Tensor]:
+        real = dual(patch.rgb, halved(patch.rgb))
+        lazy = self.step % 8 == 0
+        real.requires_grad_(lazy)
+        on_real = self.discriminator(real)
+        loss = non_saturating(on_real) + non_saturating(-self.discriminator(dual(picture, raw)))
+        if lazy:
+            loss = loss + 8 * 0.5 * self.options.r1 * r1_penalty(on_real, real)
+        self.critic.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.critic.step()
+        return {"critic": loss.detach(), "confidence": torch.sigmoid(on_real.detach()).mean()}
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Move the average: a window of a tenth of the steps so far, at most 2,000 steps."""
+        keep = min(1.0 - 1.0 / (0.1 * self.step + 1.0), 0.9995)
+        for ours, theirs in zip(self.average.parameters(), self.model.parameters(), strict=True):
+            ours.lerp_(theirs, 1.0 - keep)
+
+    # -- the run ------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Train until the schedule's end, saving as it goes."""
+        options = self.options
+        started = time.monotonic() - self.elapsed
+        saved = refreshed = logged = time.monotonic()
+        while self.elapsed < options.minutes * 60:
+            now = time.monotonic()
+            self.elapsed = now - started
+            if now - refreshed > options.refresh:
+                self.pool.refresh(at_most=40)
+                refreshed = now
+            self.train_step(self.elapsed / (options.minutes * 60))
+            if now - logged > 15:
+                self.log()
+                logged = now
+            if now - saved > options.save_every:
+                self.save()
+                saved = now
+        self.save()
+
+    def log(self) -> None:
+        """Print and keep one line of means."""
+        means = {name: round(value, 4) for name, value in self.meter.take().items()}
+        line = {
+            "seconds": round(self.elapsed),
+            "step": self.step,
+            "heads": self.pool.count,
+            **means,
+        }
+        print(json.dumps(line), flush=True)
+        with (self.folder / "log.jsonl").open("a") as log:
+            log.write(json.dumps(line) + "\n")
+
+    def save(self) -> None:
+        """Write everything that a resumed run needs, by temporary name and rename."""
+        state = {
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "discriminator": self.discriminator.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "critic": self.critic.state_dict(),
+            "step": self.step,
+            "elapsed": self.elapsed,
+        }
+        with atomic_path(self.folder / "state.pt") as temporary:
+            torch.save(state, temporary)
+
+    def resume(self) -> bool:
+        """Continue from the folder's saved state, if there is one."""
+        path = self.folder / "state.pt"
+        if not path.exists():
+            return False
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.discriminator.load_state_dict(state["discriminator"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.critic.load_state_dict(state["critic"])
+        self.step, self.elapsed = int(state["step"]), float(state["elapsed"])
+        return True

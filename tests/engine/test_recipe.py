@@ -1,0 +1,100 @@
+"""Recipes: round trips, ranges, and every damaged form refused in one sentence."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from engine.camera import OrbitPose
+from engine.capabilities import Capabilities
+from engine.errors import UserError
+from engine.recipe import ModelRef, Recipe
+
+FULL = Recipe(
+    model=ModelRef("a/b.pkl", "ab" * 32, "faces"),
+    seed=2**32 - 1,
+    psi=-0.5,
+    cutoff=7,
+    pose=OrbitPose(1, 2, 3, 4, 5, (6, 7, 8), (9, 10, 11)),
+    view="depth",
+    size=333,
+    neural_resolution=96,
+    samples=2.5,
+    transparent=True,
+)
+
+
+@pytest.mark.parametrize("recipe", [Recipe(), FULL])
+def test_round_trip_through_json_text(recipe):
+    assert Recipe.from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"seed": -1}, "seed"),
+        ({"seed": 2**32}, "seed"),
+        ({"psi": math.nan}, "psi"),
+        ({"psi": 2.5}, "psi"),
+        ({"cutoff": -1}, "cutoff"),
+        ({"size": 0}, "size"),
+        ({"size": 100_000}, "size"),
+        ({"neural_resolution": 1}, "neural resolution"),
+        ({"samples": 0.0}, "sample"),
+        ({"view": "x-ray"}, "view"),
+        ({"pose": OrbitPose(fov_y=0)}, "angle of view"),
+    ],
+)
+def test_values_out_of_range_are_named(change, says):
+    with pytest.raises(UserError) as caught:
+        replace(FULL, **change).checked()
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        None,
+        [],
+        {},
+        {"format": "maquette-recipe/2"},
+        {"format": "maquette-recipe/1"},
+        {**FULL.to_json(), "seed": "many"},
+        {**FULL.to_json(), "pose": 3},
+        {**FULL.to_json(), "model": []},
+        {**FULL.to_json(), "surprise": 1},
+    ],
+)
+def test_damaged_recipes_are_refused(damage):
+    with pytest.raises(UserError):
+        Recipe.from_json(damage)
+
+
+def test_capabilities_round_trip_through_json_text():
+    capabilities = Capabilities(
+        family="eg3d",
+        z_dim=64,
+        num_ws=10,
+        w_dim=128,
+        resolution=256,
+        neural_resolution=64,
+        samples_per_ray=48,
+        default_pose=OrbitPose(),
+        bounds=((-1.0, -2.0, -3.0), (1.0, 2.0, 3.0)),
+        mesh_level=10.0,
+        layer_groups={"coarse": (0, 4)},
+    )
+    assert Capabilities.from_json(json.loads(json.dumps(capabilities.to_json()))) == capabilities
+
+
+def test_the_window_side_needs_no_torch():
+    code = (
+        "import sys, engine.recipe, engine.camera, engine.capabilities, engine.assets;"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
