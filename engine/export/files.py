@@ -1,0 +1,196 @@
+"""Writing files so that a half-written one is never seen, and errors as sentences.
+
+Everything that Maquette writes goes to a temporary name in the target's own folder and is
+renamed at the end: a full disk, Ctrl-C or a cancelled job leaves the old file as it was and
+no rubbish beside it. :func:`explain` is the one place where the operating system's errors
+become sentences.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from engine.errors import ExportError
+
+#: What stands before and after the random part of a temporary name.
+TEMPORARY_PREFIX, TEMPORARY_SUFFIX = ".maquette-", ".tmp"
+
+_ADVICE: dict[int, str] = {
+    errno.ENOSPC: "the disk is full; free some space or choose another folder",
+    errno.EDQUOT: "your disk quota is used up; free some space or choose another folder",
+    errno.EACCES: "you may not write there; choose another folder",
+    errno.EPERM: "you may not write there; choose another folder",
+    errno.EROFS: "that disk is read-only; choose another folder",
+    errno.ENOENT: "the folder is gone; choose another one",
+    errno.ENOTDIR: "part of that path is a file, not a folder; choose another folder",
+    errno.EISDIR: "that is a folder; choose a file name",
+    errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
+    errno.EFBIG: "the file would be larger than that disk allows; make it smaller",
+    errno.EIO: "the disk reported a fault; choose another disk",
+    errno.EBUSY: "another program holds the file; close it and try again",
+    errno.ETXTBSY: "another program holds the file; close it and try again",
+}
+
+
+def explain(error: OSError, target: Path) -> ExportError:
+    """The sentence for an error of the operating system while ``target`` was written."""
+    code = error.errno or 0
+    advice = _ADVICE.get(code) or f"{error.strerror or error}; choose another place"
+    return ExportError(f"{target} could not be written: {advice}.")
+
+
+def check_writable(target: str | Path) -> Path:
+    """Make sure now that a file can be written later, before the long work starts.
+
+    Args:
+        target: the file that will be written. It may exist and is then left as it is.
+
+    Returns:
+        The real path of the target (symbolic links followed, ``~`` expanded).
+
+    Raises:
+        ExportError: the folder is missing or not writable, the name is that of a folder or a
+            device, or the file that is there is write-protected.
+    """
+    path = _real_path(target)
+    try:
+        _check_folder(path)
+        if path.is_dir():
+            raise ExportError(f"{path} is a folder; choose a file name in it.")
+        if path.exists():
+            if not path.is_file():
+                raise ExportError(f"{path} is not an ordinary file; choose another name.")
+            if not os.access(path, os.W_OK):
+                raise ExportError(f"{path} is write-protected; choose another name.")
+        _new_file(path).unlink()
+    except OSError as error:
+        raise explain(error, path) from error
+    return path
+
+
+def check_new_folder(target: str | Path) -> Path:
+    """:func:`check_writable` for a folder that will be made.
+
+    Raises:
+        ExportError: something other than an empty folder is there already, or the folder
+            around it is missing or not writable.
+    """
+    path = _real_path(target)
+    try:
+        _check_folder(path)
+        if path.is_dir():
+            if any(path.iterdir()):
+                raise ExportError(
+                    f"The folder {path} is not empty; choose a new name or empty it first."
+                )
+        elif path.exists():
+            raise ExportError(f"{path} is a file; choose a new folder name.")
+        _new_file(path).unlink()
+    except OSError as error:
+        raise explain(error, path) from error
+    return path
+
+
+@contextlib.contextmanager
+def atomic_path(target: str | Path) -> Iterator[Path]:
+    """A temporary path beside ``target`` that becomes ``target`` when the block ends well.
+
+    On any failure, :class:`~engine.errors.Cancelled` and Ctrl-C included, the temporary file
+    is removed and whatever was at ``target`` stays.
+
+    Raises:
+        ExportError: the file cannot be written (see :func:`check_writable`), or an error of
+            the operating system happened inside the block.
+    """
+    path = check_writable(target)
+    temporary: Path | None = None
+    try:
+        temporary = _new_file(path)
+        yield temporary
+        _flush_to_disk(temporary)
+        temporary.replace(path)
+    except OSError as error:
+        raise explain(error, path) from error
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(target: str | Path) -> Iterator[Path]:
+    """:func:`atomic_path` for a folder with many files: all of them appear at once.
+
+    Raises:
+        ExportError: as :func:`check_new_folder`, or a write inside the block failed.
+    """
+    path = check_new_folder(target)
+    temporary: Path | None = None
+    try:
+        temporary = _temporary_name(path)
+        temporary.mkdir()
+        yield temporary
+        if path.is_dir():
+            path.rmdir()
+        temporary.rename(path)
+    except OSError as error:
+        raise explain(error, path) from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_bytes(target: str | Path, data: bytes) -> None:
+    """Write a whole file atomically.
+
+    Raises:
+        ExportError: it cannot be written.
+    """
+    with atomic_path(target) as temporary:
+        temporary.write_bytes(data)
+
+
+def _real_path(target: str | Path) -> Path:
+    """Links are followed so that a rename replaces the linked file and not the link."""
+    if "\0" in str(target) or not str(target).strip():
+        raise ExportError("The name of the file to write is empty or not a name; choose another.")
+    try:
+        return Path(target).expanduser().resolve()
+    except (OSError, RuntimeError) as error:
+        raise ExportError(f"{target} is not a usable path ({error}); choose another.") from error
+
+
+def _check_folder(path: Path) -> None:
+    folder = path.parent
+    if not folder.exists():
+        raise ExportError(f"The folder {folder} does not exist; make it or choose another one.")
+    if not folder.is_dir():
+        raise ExportError(f"{folder} is a file, not a folder; choose another place.")
+
+
+def _temporary_name(path: Path) -> Path:
+    return path.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}{TEMPORARY_SUFFIX}"
+
+
+def _new_file(path: Path) -> Path:
+    """An empty new file beside ``path``, with the permissions that the umask gives."""
+    if len(os.fsencode(path.name)) > 255:
+        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+    temporary = _temporary_name(path)
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    return temporary
+
+
+def _flush_to_disk(path: Path) -> None:
+    """Late write errors (network disks, delayed allocation) must show before the rename."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
