@@ -1,0 +1,28 @@
+# Every task sets itself up first; see packaging/bootstrap.py.
+PYTHON3 := $(shell command -v python3 || command -v python3.13 || command -v python3.12 || command -v python3.11)
+ARGS ?=
+
+.PHONY: run test check fast setup wheel clean
+.DEFAULT_GOAL := run
+
+run:  ## open the window: make run ARGS="face.pkl"
+	@$(PYTHON3) packaging/bootstrap.py run $(ARGS)
+
+test:  ## linters, types and every test: make test ARGS="-k mesh"
+	@$(PYTHON3) packaging/bootstrap.py test $(ARGS)
+
+check:  ## linters and types only
+	@$(PYTHON3) packaging/bootstrap.py check
+
+fast:  ## the tests without window, GPU and slow ones
+	@$(PYTHON3) packaging/bootstrap.py fast $(ARGS)
+
+setup:  ## install only
+	@$(PYTHON3) packaging/bootstrap.py setup
+
+wheel:  ## dist/*.whl and dist/*.tar.gz
+	@$(PYTHON3) packaging/bootstrap.py check
+	@.venv/bin/python -m build --no-isolation
+
+clean:  ## forget the environment and everything built
+	rm -rf .venv build dist *.egg-info tests/export/gltf/node_modules

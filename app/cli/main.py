@@ -1,0 +1,98 @@
+"""Entry point of the console script ``maquette``.
+
+Only the module of the command that was asked for is imported, and torch only once a command
+computes, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import multiprocessing
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+
+from app.cli.terminal import Terminated, stoppable
+from engine.errors import Cancelled, UserError
+
+#: Command -> what it does. Each is the function ``run`` of ``app.cli.<command>``.
+COMMANDS: dict[str, str] = {
+    "render": "pictures from seeds, or a picture drawn again",
+    "video": "a video of the camera moving around a head",
+    "mesh": "a head as a coloured mesh",
+    "inspect": "what a checkpoint holds",
+    "convert": "a checkpoint as safetensors and JSON",
+    "verify": "compare a family with pictures of its authors' code",
+}
+
+EXIT_USER_ERROR, EXIT_INTERRUPTED, EXIT_TERMINATED = 2, 130, 143
+
+
+def version() -> str:
+    """The installed version."""
+    try:
+        return metadata.version("maquette")
+    except metadata.PackageNotFoundError:
+        return "unknown (not installed)"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: the words after the program's name; those of the process if ``None``.
+
+    Returns:
+        Exit status: 0 done, 1 a verification failed, 2 a mistake in the input (told in one
+        sentence on the error stream), 130 stopped by Ctrl-C.
+    """
+    multiprocessing.freeze_support()
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        with stoppable():
+            return _dispatch(words)
+    except UserError as error:
+        return _fail(str(error))
+    except (KeyboardInterrupt, Cancelled):
+        return EXIT_INTERRUPTED
+    except Terminated:
+        return EXIT_TERMINATED
+    except BrokenPipeError:
+        # Whoever read our output went away (`| head`). Python would complain once more when
+        # it flushes at exit.
+        sys.stdout = None  # type: ignore[assignment]
+        return 0
+    except (OSError, MemoryError, RuntimeError) as error:
+        sentence = _known(error)
+        if sentence is None:
+            raise
+        return _fail(sentence)
+
+
+def _dispatch(words: list[str]) -> int:
+    if words and words[0] == "--version":
+        print(f"maquette {version()}")
+        return 0
+    name = words[0] if words and words[0] in COMMANDS else "window"
+    command = importlib.import_module(f"app.cli.{name}")
+    status: int = command.run(words if name == "window" else words[1:])
+    return status
+
+
+def _known(error: Exception) -> str | None:
+    """A sentence for what the machine ran out of; ``None`` for a fault of ours."""
+    if isinstance(error, OSError):
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        return "The disk is full; free some space and try again." if full else None
+    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+        return (
+            "There is not enough memory for this; choose a smaller size, neural resolution or "
+            "number of samples."
+        )
+    return None
+
+
+def _fail(sentence: str) -> int:
+    print("maquette: " + " ".join(sentence.split()), file=sys.stderr)
+    return EXIT_USER_ERROR

@@ -1,0 +1,73 @@
+"""What the commands say: facts, progress, and how a stop is answered."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+#: Called with (done, total).
+Progress = Callable[[int, int], None]
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived: unwind as after Ctrl-C, so that temporary files are removed."""
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Let SIGTERM unwind the program as Ctrl-C does, while the block runs."""
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        raise Terminated
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not in the main thread: signals are not ours
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def progress(what: str, *, quiet: bool = False) -> Iterator[Progress]:
+    """A progress bar with the time left, on the error stream, gone when the block ends.
+
+    Args:
+        what: shown before the bar.
+        quiet: show nothing.
+
+    Yields:
+        a function to be called with ``(done, total)``. Nothing is drawn where the error
+        stream is no terminal.
+    """
+    if quiet or not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def show_json(facts: Any) -> None:
+    """Print facts as JSON on the output stream."""
+    print(json.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def say(text: str) -> None:
+    """Print one line for people on the output stream."""
+    print(text, flush=True)

@@ -1,0 +1,296 @@
+"""Set Maquette up and start it, test it or check it: what the Makefile calls.
+
+Needs nothing but a Python that can parse this file (3.8 or newer), finds one that can run
+Maquette (3.11 or newer), makes ``.venv`` with it, installs what ``pyproject.toml`` asks for
+in the versions of ``constraints.txt``, and then hands over. Missing system packages are
+installed through apt where that needs no question (root, or sudo without a password);
+otherwise the one line to run is printed and nothing is changed.
+
+A stamp in ``.venv`` remembers what was set up, so that the next start takes no time.
+
+    python3 packaging/bootstrap.py run [PATH] [--device cpu]
+    python3 packaging/bootstrap.py test [pytest arguments]
+    python3 packaging/bootstrap.py check | fast | setup
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+STAMP = VENV / "maquette-setup.json"
+OLDEST = (3, 11)
+#: Tried in this order; `python3` first, because it is what the machine's owner chose.
+CANDIDATES = ("python3", "python", "python3.13", "python3.12", "python3.11", "python3.14")
+
+#: (library that must load, or several of which one must; Debian and Ubuntu package). Dear PyGui links libX11; GLFW, inside
+#: it, opens the others by name when the window is made.
+WINDOW_LIBRARIES = (
+    ("libstdc++.so.6", "libstdc++6"),
+    ("libX11.so.6", "libx11-6"),
+    ("libGL.so.1", "libgl1"),
+    ("libGLX_mesa.so.0|libGLX_nvidia.so.0", "libglx-mesa0"),
+    ("libXrandr.so.2", "libxrandr2"),
+    ("libXi.so.6", "libxi6"),
+    ("libXcursor.so.1", "libxcursor1"),
+    ("libXinerama.so.1", "libxinerama1"),
+    ("libXrender.so.1", "libxrender1"),
+)
+#: For drawing the training heads without a screen.
+TEST_LIBRARIES = (
+    ("libEGL.so.1", "libegl1"),
+    ("libEGL_mesa.so.0", "libegl-mesa0"),
+)
+#: (program that must be found, package).
+TEST_PROGRAMS = (
+    ("Xvfb", "xvfb"),
+    ("xauth", "xauth"),
+    ("xdotool", "xdotool"),
+    ("ffprobe", "ffmpeg"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
+)
+#: Where Mesa keeps its software renderer, which no program can load by name.
+MESA_DRIVERS = ("usr/lib/*/dri/*.so", "usr/lib/*/libgallium*.so", "usr/lib*/dri/*.so")
+
+
+class Stop(Exception):
+    """Ends the set-up with a sentence."""
+
+
+def say(text: str) -> None:
+    """One line of progress."""
+    print("[maquette] " + text, flush=True)
+
+
+def run(command: list[str], **options: object) -> None:
+    """Run a command and stop if it fails."""
+    result = subprocess.run([str(c) for c in command], cwd=str(ROOT), check=False, **options)  # type: ignore[call-overload]
+    if result.returncode:
+        raise Stop(
+            "'{}' failed (see above); mend that and run this command again.".format(
+                " ".join(str(c) for c in command[:5])
+            )
+        )
+
+
+# --- system packages -------------------------------------------------------------------
+
+
+def loads(library: str) -> bool:
+    """Whether the dynamic linker finds a library. Asked in a child: loading a graphics
+    driver into this process is not for free."""
+    code = "import ctypes, sys; ctypes.CDLL(sys.argv[1])"
+    return any(
+        subprocess.run([sys.executable, "-c", code, one], stderr=subprocess.DEVNULL).returncode == 0
+        for one in library.split("|")
+    )
+
+
+def missing_packages(testing: bool) -> list[str]:
+    """Debian names of the system packages that are not here."""
+    missing = [package for library, package in WINDOW_LIBRARIES if not loads(library)]
+    if testing:
+        if not any(list(Path("/").glob(pattern)) for pattern in MESA_DRIVERS):
+            missing.append("libgl1-mesa-dri")
+        missing += [package for library, package in TEST_LIBRARIES if not loads(library)]
+        missing += [package for program, package in TEST_PROGRAMS if not shutil.which(program)]
+    return missing
+
+
+def administrator() -> list[str] | None:
+    """Words to put before a command to run it as root without a question; ``None`` if that
+    cannot be done."""
+    if os.geteuid() == 0:
+        return []
+    sudo = shutil.which("sudo")
+    if sudo and subprocess.run([sudo, "-n", "true"], stderr=subprocess.DEVNULL).returncode == 0:
+        return [sudo, "-n"]
+    return None
+
+
+def install_packages(packages: list[str]) -> None:
+    """Install system packages through apt, or stop with the line to run."""
+    if not packages:
+        return
+    words = "apt-get install -y --no-install-recommends " + " ".join(packages)
+    if not shutil.which("apt-get"):
+        raise Stop(
+            "these system packages are missing (Debian's names), install them and run this "
+            "again: " + " ".join(packages)
+        )
+    prefix = administrator()
+    if prefix is None:
+        raise Stop("system packages are missing; run this line, then try again:\n  sudo " + words)
+    say("installing system packages: " + " ".join(packages))
+    quiet = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive"]
+    run([*quiet, "apt-get", "update", "-q"], stdout=subprocess.DEVNULL)
+    run([*quiet, *words.split(), "-q"], stdout=subprocess.DEVNULL)
+
+
+# --- Python ----------------------------------------------------------------------------
+
+
+def python_facts(candidate: str) -> dict[str, object] | None:
+    """Version of an interpreter and whether it can make virtual environments."""
+    code = (
+        "import json, sys, importlib.util as u;"
+        "print(json.dumps({'version': list(sys.version_info[:2]), 'path': sys.executable,"
+        "'venv': all(u.find_spec(m) for m in ('venv', 'ensurepip'))}))"
+    )
+    try:
+        answer = subprocess.run(
+            [candidate, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True
+        ).stdout
+        facts = json.loads(answer)
+    except (OSError, ValueError, subprocess.CalledProcessError):
+        return None
+    return facts if tuple(facts["version"]) >= OLDEST else None
+
+
+def find_python() -> str:
+    """An interpreter that can run Maquette and make an environment."""
+    wanted = os.environ.get("PYTHON")
+    found = [f for f in map(python_facts, [wanted] if wanted else CANDIDATES) if f]
+    if not found:
+        raise Stop(
+            "Python 3.11 or newer was not found; install it (Debian 12 and Ubuntu 24.04 carry "
+            "it as python3), or name one: make run PYTHON=/path/to/python3.12"
+        )
+    able = [f for f in found if f["venv"]]
+    if not able:
+        name = "python3-venv"
+        if found[0]["path"] != "/usr/bin/python3":
+            name = "python{}.{}-venv".format(*found[0]["version"])  # type: ignore[misc]
+        install_packages([name])
+        able = [f for f in [python_facts(str(found[0]["path"]))] if f and f["venv"]]
+        if not able:
+            raise Stop(f"this Python cannot make virtual environments; install {name}.")
+    return str(able[0]["path"])
+
+
+def fingerprint() -> str:
+    """Changes when the environment must be made again."""
+    digest = hashlib.sha256(str(ROOT).encode())
+    for name in ("pyproject.toml", "constraints.txt", "packaging/bootstrap.py"):
+        digest.update((ROOT / name).read_bytes())
+    return digest.hexdigest()
+
+
+def is_ready(testing: bool) -> bool:
+    """Whether an earlier set-up still holds."""
+    try:
+        stamp = json.loads(STAMP.read_text())
+    except (OSError, ValueError):
+        return False
+    same = stamp.get("fingerprint") == fingerprint() and PYTHON.exists()
+    return same and (stamp.get("testing") or not testing)
+
+
+def make_environment(testing: bool) -> None:
+    """Create or refresh ``.venv``."""
+    facts = python_facts(str(PYTHON)) if PYTHON.exists() else None
+    if facts is None or not (VENV / "bin" / "pip").exists():
+        python = find_python()
+        say("creating .venv with " + python)
+        shutil.rmtree(VENV, ignore_errors=True)
+        run([python, "-m", "venv", str(VENV)])
+    STAMP.unlink(missing_ok=True)
+    pip = [
+        str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "-q",
+        "-c", str(ROOT / "constraints.txt"),
+    ]  # fmt: skip
+    say("installing Python packages (the first time this takes some minutes)")
+    run([*pip, "setuptools", "wheel"])
+    extras = "[dev,train]" if testing else ""
+    # Without isolation: the build backend is the pinned one, and nothing is fetched twice.
+    run([*pip, "--no-build-isolation", "-e", str(ROOT) + extras])
+    run([str(PYTHON), "-m", "compileall", "-q", "app", "engine"])
+
+
+def install_node_packages() -> None:
+    """The Khronos glTF validator, for the mesh tests."""
+    folder = ROOT / "tests" / "export" / "gltf"
+    if not (folder / "package.json").exists():
+        return
+    locked = (folder / "package-lock.json").exists()
+    say("installing the glTF validator")
+    run(["npm", "--prefix", str(folder), "ci" if locked else "install", "--no-audit", "--no-fund"])
+
+
+def set_up(testing: bool) -> None:
+    """Everything that a first start needs; nothing if it was done before."""
+    if is_ready(testing):
+        return
+    install_packages(missing_packages(testing))
+    make_environment(testing)
+    if testing:
+        install_node_packages()
+    STAMP.write_text(json.dumps({"fingerprint": fingerprint(), "testing": testing}))
+    say("ready")
+
+
+# --- commands --------------------------------------------------------------------------
+
+
+def lint() -> list[str]:
+    """Run the linters and the type checker; names of those that failed."""
+    steps = (
+        ("ruff check", ["-m", "ruff", "check", "."]),
+        ("ruff format", ["-m", "ruff", "format", "--check", "."]),
+        ("mypy", ["-m", "mypy"]),
+    )
+    failed = []
+    for name, command in steps:
+        say(name)
+        if subprocess.run([str(PYTHON), *command], cwd=str(ROOT), check=False).returncode:
+            failed.append(name)
+    return failed
+
+
+def tests(arguments: list[str]) -> int:
+    """Run pytest; its exit status. One thread a worker: more only fight each other."""
+    say("pytest " + " ".join(arguments))
+    environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+    command = [str(PYTHON), "-m", "pytest", *arguments]
+    return subprocess.run(command, cwd=str(ROOT), env=environment, check=False).returncode
+
+
+def main(arguments: list[str]) -> int:
+    """Entry point; returns the exit status."""
+    task, rest = (arguments[0], arguments[1:]) if arguments else ("run", [])
+    if task not in ("run", "setup", "test", "check", "fast"):
+        raise Stop(f"unknown task {task!r}; use run, setup, test, check or fast.")
+    set_up(testing=task in ("test", "check", "fast"))
+    if task == "run":
+        os.execv(str(VENV / "bin" / "maquette"), ["maquette", *rest])
+    if task == "setup":
+        return 0
+    if task == "check":
+        return 1 if lint() else 0
+    if task == "fast":
+        return tests(["-n", "2", "-m", "not slow and not gui and not cuda", *rest])
+    failed = lint()
+    status = tests(["-n", "2", "--dist", "loadgroup", *rest])
+    if failed:
+        # pytest's own closing line stays the last one of the output.
+        print("[maquette] failed: " + ", ".join(failed), file=sys.stderr)
+    return status or (1 if failed else 0)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except Stop as stop:
+        print(f"[maquette] {stop}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
