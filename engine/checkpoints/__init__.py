@@ -1,1 +1,23 @@
 """Safe readers for model files, and conversion."""
+
+from engine.checkpoints.describe import describe
+from engine.checkpoints.hashing import file_sha256
+from engine.checkpoints.native import write_model
+from engine.checkpoints.omegaconf import unwrap_omegaconf
+from engine.checkpoints.plain import Checkpoint, ClassRef, LazyTensor, Node, module_tensors
+from engine.checkpoints.reader import read_checkpoint
+from engine.checkpoints.source import LazyBytes
+
+__all__ = [
+    "Checkpoint",
+    "ClassRef",
+    "LazyBytes",
+    "LazyTensor",
+    "Node",
+    "describe",
+    "file_sha256",
+    "module_tensors",
+    "read_checkpoint",
+    "unwrap_omegaconf",
+    "write_model",
+]

@@ -16,8 +16,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engine.errors import CheckpointError
 
-@dataclass
+#: Most modules of a network, and deepest nesting, that :func:`module_tensors` follows.
+MAX_MODULES = 20_000
+MAX_MODULE_DEPTH = 60
+
+
+@dataclass(frozen=True)
+class ClassRef:
+    """A class or function that a file names without making anything of it.
+
+    Attributes:
+        name: dotted name, ``"builtins.int"``.
+    """
+
+    name: str
+
+
+@dataclass(eq=False)
 class Node:
     """Stand-in for an object of a class that we do not import.
 
@@ -26,7 +43,9 @@ class Node:
             for StyleGAN's persistent objects the class name in the embedded module, such as
             ``"TriPlaneGenerator"``).
         args: positional arguments it was constructed with, plain data.
-        state: its ``__dict__``, plain data; empty if none came.
+        state: its ``__dict__``, plain data; empty if none came. The entries of an object that
+            is a dictionary or list of a class of its own stand under ``"[items]"`` and
+            ``"[list]"``; a state that is not a dictionary stands under ``"[state]"``.
         persistent: it was one of StyleGAN's persistent objects (source in the file, unread).
     """
 
@@ -45,12 +64,15 @@ class LazyTensor:
         dtype: its element type.
         load: reads it: a fresh CPU tensor of that shape and dtype (contiguous).
         device_tag: where it lived when it was saved (``"cuda:0"``); it always loads to CPU.
+        stored_dtype: element type in the file where it differs from ``dtype`` (converted models
+            may store half precision, which loads as float32), else ``None``.
     """
 
     shape: tuple[int, ...]
     dtype: torch.dtype
     load: Callable[[], Tensor]
     device_tag: str = "cpu"
+    stored_dtype: torch.dtype | None = None
 
     @property
     def nbytes(self) -> int:
@@ -88,11 +110,32 @@ def module_tensors(module: Node, prefix: str = "") -> Iterator[tuple[str, LazyTe
 
     Walks ``_parameters``, ``_buffers`` and ``_modules`` as ``state_dict()`` does (without
     leaving out non-persistent buffers, which a pickle does not mark reliably).
+
+    Raises:
+        CheckpointError: the modules contain each other, or there are absurdly many.
     """
-    for group in ("_parameters", "_buffers"):
-        for name, value in (module.state.get(group) or {}).items():
-            if isinstance(value, LazyTensor):
-                yield f"{prefix}{name}", value
-    for name, child in (module.state.get("_modules") or {}).items():
-        if isinstance(child, Node):
-            yield from module_tensors(child, f"{prefix}{name}.")
+    modules_left = MAX_MODULES
+
+    def walk(node: Node, prefix: str, parents: tuple[int, ...]) -> Iterator[tuple[str, LazyTensor]]:
+        nonlocal modules_left
+        modules_left -= 1
+        if modules_left < 0 or len(parents) > MAX_MODULE_DEPTH or id(node) in parents:
+            raise CheckpointError(
+                f"The network in the file is not a sound one (near {prefix or 'its root'!r}): its "
+                "parts contain each other or repeat without end; use another copy of the file."
+            )
+        for group in ("_parameters", "_buffers"):
+            for name, value in _entries(node, group):
+                if isinstance(value, LazyTensor):
+                    yield f"{prefix}{name}", value
+        for name, child in _entries(node, "_modules"):
+            if isinstance(child, Node):
+                yield from walk(child, f"{prefix}{name}.", (*parents, id(node)))
+
+    yield from walk(module, prefix, ())
+
+
+def _entries(node: Node, group: str) -> Iterator[tuple[Any, Any]]:
+    value = node.state.get(group)
+    if isinstance(value, dict):
+        yield from value.items()

@@ -1,0 +1,75 @@
+"""What ``maquette inspect`` says about a file."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from engine.checkpoints.hashing import file_sha256
+from engine.checkpoints.plain import Checkpoint, LazyTensor
+from engine.errors import CheckpointError
+
+
+def describe(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Plain facts about a checkpoint, fit for JSON.
+
+    Returns:
+        ``path, container, bytes, sha256`` of the file; ``family, title, name, options,
+        assumptions, parameters`` (number of elements) and ``tensors`` (``name, shape, dtype``)
+        of the generator in it. A file of no known family has ``family`` ``None``, a sentence in
+        ``note``, and lists what stands at its top level under ``contents`` instead.
+    """
+    from engine.generators.registry import families, find_source
+
+    weights = checkpoint.path
+    if checkpoint.container == "maquette":
+        weights = checkpoint.path.with_suffix(".safetensors")
+    facts: dict[str, Any] = {
+        "path": str(checkpoint.path),
+        "container": checkpoint.container,
+        "bytes": weights.stat().st_size,
+        "sha256": file_sha256(weights),
+    }
+    try:
+        source = find_source(checkpoint)
+    except CheckpointError as error:
+        return facts | {"family": None, "note": str(error), "contents": _contents(checkpoint.root)}
+    tensors = [
+        {
+            "name": name,
+            "shape": list(tensor.shape),
+            "dtype": str(tensor.stored_dtype or tensor.dtype).removeprefix("torch."),
+        }
+        for name, tensor in source.tensors.items()
+    ]
+    return facts | {
+        "family": source.family,
+        "title": families()[source.family].title,
+        "name": source.name,
+        "parameters": sum(math.prod(tensor.shape) for tensor in source.tensors.values()),
+        "options": source.config,
+        "assumptions": list(source.assumptions),
+        "tensors": tensors,
+    }
+
+
+def _contents(root: Any) -> list[dict[str, Any]]:
+    """One line for each thing at the top level."""
+    if isinstance(root, dict):
+        items = [(str(key), value) for key, value in root.items()]
+    elif isinstance(root, (list, tuple)):
+        items = [(str(index), value) for index, value in enumerate(root)]
+    else:
+        items = [("", root)]
+    return [{"name": name, "what": _kind(value)} for name, value in items[:1000]]
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, LazyTensor):
+        return f"tensor {list(value.shape)} {str(value.dtype).removeprefix('torch.')}"
+    kind = getattr(value, "kind", None)
+    if isinstance(kind, str):
+        return kind
+    if isinstance(value, (dict, list, tuple, set)):
+        return f"{type(value).__name__} of {len(value)}"
+    return type(value).__name__
