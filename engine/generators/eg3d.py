@@ -1,0 +1,357 @@
+"""The EG3D family: authors' files, and drawing with a trained model.
+
+Chan et al., "Efficient Geometry-aware 3D Generative Adversarial Networks" (2022), as released
+(FFHQ, AFHQ cats, ShapeNet cars) and the many models that share its file format.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.camera import FAMILY_AXES, Camera, OrbitPose
+from engine.capabilities import Capabilities
+from engine.errors import CheckpointError, UserError
+from engine.frame import Frame, normals_from_depth
+from engine.generators.base import NEVER, CancelToken, Field, Generator, GoldenCase, Quality
+from engine.generators.eg3d_network import EG3DConfig, EG3DNetwork, Volume
+from engine.generators.eg3d_source import matches, source
+from engine.generators.registry import Family
+from engine.rendering.rays import intrinsics_from_focal, pinhole_rays
+
+__all__ = ["EG3D", "FAMILY", "EG3DConfig", "EG3DNetwork", "TriplaneField", "Volume"]
+
+_AXES = FAMILY_AXES["eg3d"]
+#: Identities whose planes stay in memory (25 MB each at full size).
+_CACHED_PLANES = 4
+#: Points that the field evaluates at once.
+_CHUNK_POINTS = 1 << 18
+
+
+def camera_label(camera: Camera) -> Tensor:
+    """``[25]`` float32: cam2world row by row, then the normalised intrinsics."""
+    f = camera.focal
+    intrinsics = [f, 0.0, 0.5, 0.0, f, 0.5, 0.0, 0.0, 1.0]
+    return torch.tensor([*_AXES.from_ours(camera.cam2world).reshape(-1).tolist(), *intrinsics])
+
+
+@contextmanager
+def _exact(device: torch.device) -> Iterator[None]:
+    """No gradients, and on a GPU full float32 and the same sums on every run."""
+    with torch.inference_mode():
+        if device.type != "cuda":
+            yield
+            return
+        with torch.backends.cudnn.flags(
+            enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+        ):
+            yield
+
+
+class _Stopwatch:
+    """Seconds by stage; waits for the GPU, so that a stage is charged its own work."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        begin = time.perf_counter()
+        yield
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        self.seconds[name] = time.perf_counter() - begin
+
+
+class TriplaneField(Field):
+    """The radiance field of one identity: its tri-planes and the shared decoder."""
+
+    def __init__(self, network: EG3DNetwork, planes: Tensor) -> None:
+        self._network, self._planes = network, planes
+        half = network.config.rendering.box_warp / 2.0
+        corner = torch.full((3,), half, device=planes.device)
+        self.bounds = (-corner, corner)
+
+    def density(self, points: Tensor) -> Tensor:
+        """``[N, 3]`` -> ``[N]`` raw density (before softplus), on the points' device."""
+        with _exact(self._planes.device):
+            parts = [self._network.density_at(self._planes, p)[0] for p in self._chunks(points)]
+            return torch.cat(parts).to(points.device)
+
+    def color(self, points: Tensor, directions: Tensor | None = None) -> Tensor:
+        """``[N, 3]`` -> ``[N, 3]`` in ``[0, 1]``; the field does not depend on directions."""
+        with _exact(self._planes.device):
+            parts = [
+                self._network.field_at(self._planes, p)[1][0, :, :3] for p in self._chunks(points)
+            ]
+            return torch.cat(parts).clamp(0.0, 1.0).to(points.device)
+
+    def _chunks(self, points: Tensor) -> list[Tensor]:
+        points = points.to(self._planes.device, torch.float32)
+        return [part[None] for part in points.split(_CHUNK_POINTS)]
+
+
+class EG3D(Generator):
+    """A trained EG3D model, ready to draw.
+
+    Args:
+        network: with its tensors loaded, on ``device``.
+        device: where it computes.
+    """
+
+    def __init__(self, network: EG3DNetwork, device: torch.device) -> None:
+        self.network = network.eval().requires_grad_(False)
+        self.config = config = network.config
+        self.device = device
+        if config.superresolution_noise_mode == "random":
+            # The same arguments must give the same picture; the stored noise is one draw.
+            network.superresolution.noise_mode = "const"
+        self._planes: deque[tuple[Tensor, Tensor]] = deque(maxlen=_CACHED_PLANES)
+        pose = OrbitPose(
+            radius=config.avg_camera_radius,
+            fov_y=Camera.fov_from_focal(config.focal),
+            look_at=config.avg_camera_pivot,
+        )
+        self._front = camera_label(pose.camera())
+        half = config.rendering.box_warp / 2.0
+        absent = {}
+        if not config.conditioned:
+            absent["conditioning"] = "This model's identities do not depend on a camera."
+        self.capabilities = Capabilities(
+            family="eg3d",
+            z_dim=config.z_dim,
+            num_ws=config.num_ws,
+            w_dim=config.w_dim,
+            resolution=config.img_resolution,
+            neural_resolution=config.neural_rendering_resolution,
+            samples_per_ray=config.rendering.depth_resolution
+            + config.rendering.depth_resolution_importance,
+            default_pose=pose,
+            bounds=((-half, -half, -half), (half, half, half)),
+            mesh_level=config.mesh_level,
+            absent=absent,
+            layer_groups=_layer_groups(config.num_ws),
+            yaw_range=config.yaw_range,
+            pitch_range=config.pitch_range,
+        )
+
+    def map(
+        self,
+        z: Tensor,
+        psi: float = 1.0,
+        cutoff: int | None = None,
+        conditioning: Camera | None = None,
+    ) -> Tensor:
+        """See :meth:`Generator.map`; ``conditioning`` defaults to the default pose."""
+        label = self._front if conditioning is None else camera_label(conditioning)
+        return self._map(z, label, psi, cutoff)
+
+    def _map(self, z: Tensor, label: Tensor, psi: float, cutoff: int | None) -> Tensor:
+        if z.shape != (self.config.z_dim,):
+            raise UserError(
+                f"This model's latent has {self.config.z_dim} numbers, not {tuple(z.shape)}."
+            )
+        with _exact(self.device):
+            c = label.to(self.device, torch.float32)[None] if self.config.c_dim else None
+            return self.network.mapping(z.to(self.device)[None], c, psi, cutoff)[0]
+
+    def planes(self, w: Tensor) -> Tensor:
+        """``[1, 3, C, H, W]`` tri-planes of ``w`` ``[num_ws, w_dim]``; the last few are kept."""
+        expected = (self.config.num_ws, self.config.w_dim)
+        if w.shape != expected:
+            raise UserError(
+                f"This model's w is {expected[0]} x {expected[1]}, not {tuple(w.shape)}."
+            )
+        w = w.detach().to(self.device, torch.float32)
+        for index, (known, planes) in enumerate(self._planes):
+            if torch.equal(known, w):
+                del self._planes[index]
+                self._planes.append((known, planes))
+                return planes
+        with _exact(self.device):
+            planes = self.network.planes(w[None])
+        self._planes.append((w.clone(), planes))
+        return planes
+
+    def field(self, w: Tensor) -> TriplaneField:
+        """The radiance field of ``w``; raw density and colours without view dependence."""
+        return TriplaneField(self.network, self.planes(w))
+
+    def render(
+        self, w: Tensor, camera: Camera, quality: Quality = Quality(), cancel: CancelToken = NEVER
+    ) -> Frame:
+        """See :meth:`Generator.render`. Timings: planes, volume, upsample, normals."""
+        watch = _Stopwatch(self.device)
+        label = camera_label(camera).to(self.device)
+        cam2world, intrinsics = label[:16].reshape(1, 4, 4), label[16:].reshape(1, 3, 3)
+        side = quality.neural_resolution or self.config.neural_rendering_resolution
+        cancel.check()
+        with _exact(self.device):
+            with watch.stage("planes"):
+                planes = self.planes(w)
+            with watch.stage("volume"):
+                volume = self.network.volume(
+                    planes,
+                    cam2world,
+                    intrinsics,
+                    side,
+                    self.config.rendering.scaled(quality.samples),
+                    check=cancel.check,
+                )
+            raw = _unit(volume.rgb)
+            depth, alpha = volume.depth[0, 0], volume.alpha[0, 0].clamp(0.0, 1.0)
+            rgb = raw
+            if quality.upsample:
+                cancel.check()
+                with watch.stage("upsample"):
+                    ws = w.to(self.device, torch.float32)[None]
+                    rgb = _unit(self.network.superresolve(volume.rgb, volume.features, ws))
+            normal: Tensor | None = None
+            if quality.normals:
+                with watch.stage("normals"):
+                    rays = pinhole_rays(cam2world, intrinsics, side, side)
+                    origins, directions = (r.reshape(side, side, 3) for r in rays)
+                    normal = normals_from_depth(depth, alpha, origins, directions)
+        return Frame(rgb, raw, depth, alpha, normal, watch.seconds)
+
+    def golden_case(self, case: GoldenCase) -> dict[str, Tensor]:
+        """See :meth:`Generator.golden_case`.
+
+        Options that are understood: ``intrinsics`` (9 numbers) or ``fov_y``,
+        ``neural_resolution``, ``samples_factor``, ``mix_from_layer`` with the latent
+        ``z_mix``, ``noise``; the latent ``cond`` is the camera shown to the mapping.
+        """
+        options = case.options
+        w = self._golden_w(case)
+        noise = options.get("noise", "const")
+        if noise not in ("const", "none"):
+            raise UserError(
+                f"Golden case {case.name!r} asks for noise {noise!r}; EG3D has 'const' and 'none'."
+            )
+        with _exact(self.device):
+            planes = self.network.planes(w[None], noise)
+            if case.points is not None:
+                points = case.points.to(self.device, torch.float32)[None]
+                return {"density": self.network.density_at(planes, points)[0]}
+            if case.cam2world is None:
+                raise UserError(f"Golden case {case.name!r} has neither a camera nor points.")
+            volume = self.network.volume(
+                planes,
+                case.cam2world.to(self.device, torch.float32)[None],
+                self._golden_intrinsics(options),
+                options.get("neural_resolution"),
+                self.config.rendering.scaled(float(options.get("samples_factor", 1.0))),
+                check=NEVER.check,
+            )
+            image = self.network.superresolve(volume.rgb, volume.features, w[None])
+        return {"rgb": image[0], "raw": volume.rgb[0], "depth": volume.depth[0]}
+
+    def _golden_w(self, case: GoldenCase) -> Tensor:
+        if "z" not in case.latents:
+            raise UserError(f"Golden case {case.name!r} has no latent 'z', which EG3D draws from.")
+        label = case.latents.get("cond", self._front)
+        w = self._map(case.latents["z"].reshape(-1), label.reshape(-1), case.psi, case.cutoff)
+        first = case.options.get("mix_from_layer")
+        if first is None:
+            return w
+        if "z_mix" not in case.latents:
+            raise UserError(f"Golden case {case.name!r} mixes styles but has no latent 'z_mix'.")
+        other = self._map(
+            case.latents["z_mix"].reshape(-1), label.reshape(-1), case.psi, case.cutoff
+        )
+        return torch.cat([w[: int(first)], other[int(first) :]])
+
+    def _golden_intrinsics(self, options: Mapping[str, Any]) -> Tensor:
+        if "intrinsics" in options:
+            values = np.asarray(options["intrinsics"], dtype=np.float32).reshape(1, 3, 3)
+            return torch.from_numpy(values).to(self.device)
+        focal = self.config.focal
+        if "fov_y" in options:
+            focal = 0.5 / float(np.tan(np.radians(float(options["fov_y"])) / 2.0))
+        return intrinsics_from_focal(torch.tensor([focal], device=self.device))
+
+
+def _unit(image: Tensor) -> Tensor:
+    """``[1, 3, H, W]`` in [-1, 1] -> ``[H, W, 3]`` in [0, 1]."""
+    return (image[0].permute(1, 2, 0) * 0.5 + 0.5).clamp(0.0, 1.0).contiguous()
+
+
+def _layer_groups(num_ws: int) -> dict[str, tuple[int, int]]:
+    """StyleGAN's coarse (to 8 px), middle (to 32 px) and fine rows; thirds of small models."""
+    first, second = (4, 8) if num_ws >= 10 else (num_ws // 3, 2 * num_ws // 3)
+    return {"coarse": (0, first), "middle": (first, second), "fine": (second, num_ws)}
+
+
+def build(config: dict[str, Any], tensors: Mapping[str, Tensor], device: torch.device) -> EG3D:
+    """Options and tensors -> a model that draws.
+
+    Raises:
+        CheckpointError: options that contradict each other, or tensors that are missing,
+            not part of EG3D, of the wrong shape or not finite.
+    """
+    try:
+        options = EG3DConfig.from_json(config)
+    except CheckpointError:
+        raise
+    except UserError as error:
+        raise CheckpointError(str(error)) from error
+    # Shapes only: a file can ask for any size, and the tensors come from the file anyway.
+    with torch.device("meta"):
+        network = EG3DNetwork(options)
+    wanted = {name: tuple(t.shape) for name, t in network.state_dict().items()}
+    given = dict(tensors)
+    # Nothing is drawn from it, and models trained elsewhere leave it out.
+    given.setdefault("dataset_label_std", torch.zeros(options.c_dim))
+    _check_tensors(wanted, given)
+    state = {name: given[name].to(device, torch.float32) for name in wanted}
+    for name, tensor in state.items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise CheckpointError(
+                f"The EG3D model is damaged: {name} holds values that are not finite numbers."
+            )
+    network.load_state_dict(state, strict=True, assign=True)
+    return EG3D(network, device)
+
+
+def _check_tensors(wanted: Mapping[str, tuple[int, ...]], given: Mapping[str, Tensor]) -> None:
+    problems = {
+        "lacks": [name for name in wanted if name not in given],
+        "holds, beyond what EG3D has,": [name for name in given if name not in wanted],
+        "has other shapes than its options say for": [
+            f"{name} ({_sides(given[name].shape)} instead of {_sides(shape)})"
+            for name, shape in wanted.items()
+            if name in given and tuple(given[name].shape) != shape
+        ],
+        "has something other than numbers in": [
+            name for name in wanted if name in given and not given[name].is_floating_point()
+        ],
+    }
+    said = [f"{what} {_first_few(names)}" for what, names in problems.items() if names]
+    if said:
+        raise CheckpointError(f"The EG3D model does not fit together: it {'; it '.join(said)}.")
+
+
+def _first_few(names: list[str], count: int = 3) -> str:
+    more = f" and {len(names) - count} more" if len(names) > count else ""
+    return ", ".join(names[:count]) + more
+
+
+def _sides(shape: tuple[int, ...] | torch.Size) -> str:
+    return " x ".join(str(side) for side in shape) or "a single number"
+
+
+FAMILY = Family(
+    name="eg3d",
+    title="EG3D (Chan et al. 2022)",
+    matches=matches,
+    source=source,
+    build=build,
+)

@@ -1,0 +1,406 @@
+"""EG3D's network: its options and its modules, for drawing and for training.
+
+Chan et al., "Efficient Geometry-aware 3D Generative Adversarial Networks" (2022). State-dict
+names are the authors'.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+
+from engine.errors import UserError
+from engine.generators.stylegan2 import (
+    MappingNetwork,
+    NoiseMode,
+    SynthesisNetwork,
+    num_ws_of,
+    stylegan_channels,
+)
+from engine.generators.superresolution import SR_LAYOUTS, SuperResolution
+from engine.generators.triplane import TriplaneDecoder, sample_planes
+from engine.rendering.rays import intrinsics_from_focal, pinhole_rays
+from engine.rendering.volume import (
+    RayResult,
+    RenderSettings,
+    render_rays,
+    render_rays_in_chunks,
+)
+
+#: Focal length, in picture sides, that the face and cat models were trained with.
+FACE_FOCAL = 4.2647
+
+
+@dataclass(frozen=True)
+class EG3DConfig:
+    """Everything that defines an EG3D network, as plain data.
+
+    ``None`` and empty defaults are filled in from the other fields, so that a config is
+    always complete once made. Sizes are pixels, lengths world units.
+
+    Attributes:
+        z_dim, c_dim, w_dim: lengths of latent, conditioning (0 or 25) and style.
+        mapping_layers, mapping_width, embed_features, mapping_lr_multiplier: the mapping.
+        plane_resolution, plane_channels: the tri-planes; channels of all three together.
+        channel_base, channel_max: StyleGAN2's rule for ``block_channels``.
+        block_channels: widths of the backbone's blocks from 4 x 4 upwards.
+        conv_clamp: limit of the backbone's activations, or ``None``.
+        decoder_hidden, decoder_features, decoder_lr_multiplier: the field's decoder.
+        sr_module: the authors' class name of the super-resolution.
+        sr_channels, sr_input_resolution, sr_first_upsamples, sr_antialias, sr_conv_clamp:
+            its layout.
+        superresolution_noise_mode: ``"none"``, ``"const"`` or ``"random"``.
+        neural_rendering_resolution: side of the volume rendering.
+        img_resolution: side of the final picture.
+        c_gen_conditioning_zero: hide the camera from the mapping.
+        c_scale: factor on the camera before the mapping.
+        rendering: how rays are marched.
+        avg_camera_radius, avg_camera_pivot: the default camera orbits the world's origin at
+            this distance and looks at the pivot.
+        focal: default focal length in picture sides.
+        mesh_level: raw density at which a mesh is cut by default. 10 is the authors'; there
+            light is dimmed by 9 per unit of length.
+        yaw_range, pitch_range: degrees in which the training poses lay.
+
+    Raises:
+        UserError: the options contradict each other.
+    """
+
+    z_dim: int = 512
+    c_dim: int = 25
+    w_dim: int = 512
+    mapping_layers: int = 2
+    mapping_width: int | None = None
+    embed_features: int | None = None
+    mapping_lr_multiplier: float = 0.01
+    plane_resolution: int = 256
+    plane_channels: int = 96
+    channel_base: int = 32768
+    channel_max: int = 512
+    block_channels: tuple[int, ...] = ()
+    conv_clamp: float | None = None
+    decoder_hidden: int = 64
+    decoder_features: int = 32
+    decoder_lr_multiplier: float = 1.0
+    sr_module: str = "SuperresolutionHybrid8XDC"
+    sr_channels: tuple[int, int] | None = None
+    sr_input_resolution: int | None = None
+    sr_first_upsamples: bool | None = None
+    sr_antialias: bool = True
+    sr_conv_clamp: float | None = 256.0
+    superresolution_noise_mode: NoiseMode = "none"
+    neural_rendering_resolution: int = 64
+    img_resolution: int = 512
+    c_gen_conditioning_zero: bool = False
+    c_scale: float = 0.0
+    rendering: RenderSettings = field(default_factory=RenderSettings)
+    avg_camera_radius: float = 2.7
+    avg_camera_pivot: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    focal: float = FACE_FOCAL
+    mesh_level: float = 10.0
+    yaw_range: tuple[float, float] = (-45.0, 45.0)
+    pitch_range: tuple[float, float] = (-25.0, 25.0)
+
+    def __post_init__(self) -> None:
+        def fill(name: str, value: Any) -> None:
+            if getattr(self, name) in (None, ()):
+                object.__setattr__(self, name, value)
+
+        layout = SR_LAYOUTS.get(self.sr_module)
+        if layout is None and (self.sr_channels is None or self.sr_first_upsamples is None):
+            raise UserError(
+                f"The super-resolution module {self.sr_module!r} is unknown; the known ones are "
+                f"{', '.join(SR_LAYOUTS)}."
+            )
+        try:
+            rule = stylegan_channels(self.plane_resolution, self.channel_base, self.channel_max)
+        except ValueError as error:
+            raise UserError(
+                f"The planes' resolution cannot be {self.plane_resolution}: {error}."
+            ) from error
+        fill("mapping_width", self.w_dim)
+        fill("embed_features", self.w_dim)
+        fill("block_channels", rule)
+        if layout is not None:
+            fill("sr_channels", layout.channels)
+            fill("sr_first_upsamples", layout.first_upsamples)
+        factor = 4 if self.sr_first_upsamples else 2
+        fill("sr_input_resolution", self.img_resolution // factor)
+        self._check(factor, len(rule))
+        for name in (
+            "block_channels",
+            "sr_channels",
+            "avg_camera_pivot",
+            "yaw_range",
+            "pitch_range",
+        ):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+
+    def _check(self, factor: int, blocks: int) -> None:
+        if self.plane_channels % 3:
+            raise UserError(
+                f"The channels of three planes must divide by 3, not be {self.plane_channels}."
+            )
+        if len(self.block_channels) != blocks:
+            raise UserError(
+                f"{self.plane_resolution} pixel planes need {blocks} block widths, not "
+                f"{len(self.block_channels)}."
+            )
+        if self.sr_input_resolution is None or self.sr_input_resolution * factor != (
+            self.img_resolution
+        ):
+            raise UserError(
+                f"{self.sr_module} enlarges {factor} times, but the file says "
+                f"{self.sr_input_resolution} to {self.img_resolution} pixels."
+            )
+        if self.decoder_features < 3:
+            raise UserError("The decoder must give at least red, green and blue.")
+        if self.superresolution_noise_mode not in ("none", "const", "random"):
+            raise UserError(
+                f"The noise mode {self.superresolution_noise_mode!r} is unknown; it is 'none', "
+                "'const' or 'random'."
+            )
+        if self.c_dim not in (0, 25):
+            raise UserError(f"A camera is 25 numbers to the mapping (or none), not {self.c_dim}.")
+
+    @property
+    def num_ws(self) -> int:
+        """Rows of the extended latent, which follows from the planes' resolution."""
+        return num_ws_of(self.plane_resolution)
+
+    @property
+    def conditioned(self) -> bool:
+        """Whether the camera changes the identity at all."""
+        return self.c_dim > 0 and not self.c_gen_conditioning_zero and self.c_scale != 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON data; :meth:`from_json` is its inverse."""
+        data: dict[str, Any] = {}
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, RenderSettings):
+                value = value.to_json()
+            data[item.name] = list(value) if isinstance(value, tuple) else value
+        return data
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Read :meth:`to_json`'s form; absent keys take their defaults.
+
+        Raises:
+            UserError: an option is unknown, of the wrong kind or contradicts another.
+        """
+        known = {item.name for item in fields(cls)}
+        unknown = sorted(set(data) - known)
+        if unknown:
+            raise UserError(f"The model has options that EG3D does not know: {', '.join(unknown)}.")
+        values: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in data.items()
+        }
+        try:
+            if "rendering" in values:
+                values["rendering"] = RenderSettings.from_json(dict(values["rendering"]))
+            return cls(**values)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise UserError(f"The options of the EG3D model cannot be read ({error}).") from error
+
+
+class Volume(NamedTuple):
+    """A volume rendering.
+
+    Attributes:
+        features: ``[N, C, h, w]`` in ``[-1, 1]``; the first three are the raw picture.
+        depth: ``[N, 1, h, w]`` distance along the unit rays.
+        alpha: ``[N, 1, h, w]`` opacity.
+    """
+
+    features: Tensor
+    depth: Tensor
+    alpha: Tensor
+
+    @property
+    def rgb(self) -> Tensor:
+        """``[N, 3, h, w]`` the raw picture in ``[-1, 1]``."""
+        return self.features[:, :3]
+
+
+class _Backbone(nn.Module):
+    """Mapping and synthesis under the authors' names."""
+
+    def __init__(self, config: EG3DConfig) -> None:
+        super().__init__()
+        self.synthesis = SynthesisNetwork(
+            config.w_dim,
+            config.plane_resolution,
+            config.plane_channels,
+            config.block_channels,
+            config.conv_clamp,
+        )
+        self.mapping = MappingNetwork(
+            config.z_dim,
+            config.c_dim,
+            config.w_dim,
+            config.num_ws,
+            num_layers=config.mapping_layers,
+            lr_multiplier=config.mapping_lr_multiplier,
+            embed_features=config.embed_features,
+            layer_features=config.mapping_width,
+        )
+
+
+class EG3DNetwork(nn.Module):
+    """EG3D's generator as a module: random at first, ready to be trained or loaded.
+
+    Args:
+        config: its options; every size follows from them.
+    """
+
+    dataset_label_std: Tensor
+
+    def __init__(self, config: EG3DConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = _Backbone(config)
+        assert config.sr_channels is not None and config.sr_input_resolution is not None
+        c0, c1 = config.sr_channels
+        self.superresolution = SuperResolution(
+            config.decoder_features,
+            (c0, c1),
+            config.sr_input_resolution,
+            bool(config.sr_first_upsamples),
+            config.w_dim,
+            antialias=config.sr_antialias,
+            conv_clamp=config.sr_conv_clamp,
+            noise_mode=config.superresolution_noise_mode,
+        )
+        self.decoder = TriplaneDecoder(
+            config.plane_channels // 3,
+            config.decoder_features,
+            config.decoder_hidden,
+            config.decoder_lr_multiplier,
+        )
+        #: Spread of the training labels; kept for files, unused in drawing.
+        self.register_buffer("dataset_label_std", torch.zeros(config.c_dim))
+
+    def mapping(
+        self,
+        z: Tensor,
+        c: Tensor | None = None,
+        psi: float = 1.0,
+        cutoff: int | None = None,
+        update_average: bool = False,
+    ) -> Tensor:
+        """``z`` ``[N, z_dim]`` and cameras ``c`` ``[N, 25]`` -> ``ws`` ``[N, num_ws, w_dim]``.
+
+        The camera is zeroed or scaled as the model wants it.
+        """
+        if c is not None:
+            zeroed = self.config.c_gen_conditioning_zero
+            c = torch.zeros_like(c) if zeroed else c * self.config.c_scale
+        ws: Tensor = self.backbone.mapping(z, c, psi, cutoff, update_average)
+        return ws
+
+    def planes(self, ws: Tensor, noise_mode: NoiseMode = "const") -> Tensor:
+        """``[N, num_ws, w_dim]`` -> ``[N, 3, C, H, W]``."""
+        flat: Tensor = self.backbone.synthesis(ws, noise_mode)
+        n, _, h, w = flat.shape
+        return flat.reshape(n, 3, -1, h, w)
+
+    def volume(
+        self,
+        planes: Tensor,
+        cam2world: Tensor,
+        intrinsics: Tensor,
+        resolution: int | None = None,
+        settings: RenderSettings | None = None,
+        jitter: torch.Generator | None = None,
+        depth_guide: Tensor | None = None,
+        check: Callable[[], None] | None = None,
+    ) -> Volume:
+        """Render tri-planes.
+
+        Args:
+            planes: ``[N, 3, C, H, W]``.
+            cam2world: ``[N, 4, 4]`` OpenCV cameras.
+            intrinsics: ``[N, 3, 3]`` normalised, or ``[N]`` focal lengths in picture sides.
+            resolution: side of the picture; the model's own if absent.
+            settings: how to march; the model's own if absent.
+            jitter, depth_guide: see :func:`~engine.rendering.volume.render_rays` (training).
+            check: given, the rays are marched in chunks and it is called before each.
+        """
+        side = resolution or self.config.neural_rendering_resolution
+        settings = settings or self.config.rendering
+        if intrinsics.ndim == 1:
+            intrinsics = intrinsics_from_focal(intrinsics)
+        rays_o, rays_d = pinhole_rays(cam2world, intrinsics, side, side)
+        result: RayResult
+        if check is not None:
+            result = render_rays_in_chunks(planes, self.decoder, rays_o, rays_d, settings, check)
+        else:
+            guide = None if depth_guide is None else depth_guide.reshape(planes.shape[0], -1)
+            result = render_rays(planes, self.decoder, rays_o, rays_d, settings, jitter, guide)
+
+        def picture(x: Tensor) -> Tensor:
+            return x.reshape(x.shape[0], side, side, -1).movedim(-1, 1)
+
+        return Volume(
+            picture(result.features).contiguous(),
+            picture(result.depth[..., None]),
+            picture(result.weight_sum[..., None]),
+        )
+
+    def superresolve(self, rgb: Tensor, features: Tensor, ws: Tensor) -> Tensor:
+        """``[N, 3, h, w]``, ``[N, C, h, w]`` and ``ws`` -> ``[N, 3, H, W]`` in ``[-1, 1]``."""
+        image: Tensor = self.superresolution(rgb, features, ws)
+        return image
+
+    def field_at(self, planes: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+        """``[N, M, 3]`` world points -> raw density ``[N, M]`` and features ``[N, M, F]``."""
+        density, features = self.decoder(self._read(planes, points))
+        return density, features
+
+    def density_at(self, planes: Tensor, points: Tensor) -> Tensor:
+        """``[N, M, 3]`` world points -> raw density ``[N, M]``."""
+        return self.decoder.density(self._read(planes, points))
+
+    def _read(self, planes: Tensor, points: Tensor) -> Tensor:
+        settings = self.config.rendering
+        axes = torch.tensor(settings.plane_axes, dtype=points.dtype, device=points.device)
+        return sample_planes(planes, points, settings.box_warp, axes)
+
+    def forward(
+        self,
+        z: Tensor,
+        c: Tensor,
+        resolution: int | None = None,
+        jitter: torch.Generator | None = None,
+        noise_mode: NoiseMode = "const",
+        conditioning: Tensor | None = None,
+    ) -> tuple[Tensor, Volume]:
+        """Latents and cameras to pictures, as in training.
+
+        Args:
+            z: ``[N, z_dim]``.
+            c: ``[N, 25]`` cameras to draw (16 of cam2world, 9 of intrinsics, row-major).
+            conditioning: ``[N, 25]`` cameras shown to the mapping; default ``c``.
+
+        Returns:
+            ``[N, 3, H, W]`` in about ``[-1, 1]``, and the volume rendering.
+        """
+        ws = self.mapping(z, c if conditioning is None else conditioning)
+        cam2world, intrinsics = c[:, :16].reshape(-1, 4, 4), c[:, 16:].reshape(-1, 3, 3)
+        volume = self.volume(
+            self.planes(ws, noise_mode), cam2world, intrinsics, resolution, jitter=jitter
+        )
+        return self.superresolve(volume.rgb, volume.features, ws), volume
+
+
+def visualizer_focal(fov: float) -> float:
+    """Focal length for the "fov" of the authors' tools: ``1 / (tan(fov * 3.14159 / 360) *
+    1.414)``, which is neither the vertical nor exactly the diagonal angle."""
+    return 1.0 / (math.tan(fov * 3.14159 / 360.0) * 1.414)
