@@ -7,6 +7,7 @@ one GPU's memory and a batch costs no transfer.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,13 +68,29 @@ class HeadPool:
     def refresh(self, at_most: int = 10_000) -> int:
         """Load up to ``at_most`` new shards; returns how many heads were added."""
         before = self.count
-        for path in sorted(self.folder.glob("*.npz"))[:]:
+        for path in sorted(self.folder.glob("*.npz")):
             if path.name in self._seen or at_most <= 0 or self.count >= self.capacity:
                 continue
             self._seen.add(path.name)
             self._append(path)
             at_most -= 1
         return self.count - before
+
+    def wait_for(self, heads: int, seconds: float = 600.0) -> None:
+        """Load shards until ``heads`` heads are there.
+
+        Raises:
+            UserError: none came within ``seconds``.
+        """
+        deadline = time.monotonic() + seconds
+        while self.count < min(heads, self.capacity):
+            if self.refresh() == 0:
+                if time.monotonic() > deadline:
+                    raise UserError(
+                        f"{self.folder} holds {self.count} heads, {heads} are needed; render some "
+                        "first with `python -m engine.training.heads render`."
+                    )
+                time.sleep(0.5)
 
     def _append(self, path: Path) -> None:
         with np.load(path) as shard:

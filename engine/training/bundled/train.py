@@ -45,6 +45,7 @@ class TrainingOptions:
         minutes: length of the run's schedule; the learning rate falls to 5 % by its end.
         heads, views, side: a batch is ``heads * views`` crops of ``side`` pixels.
         learning_rate: of Adam, for weights with runtime scaling (StyleGAN2's value).
+        warmup: steps over which the rate rises to its full value.
         mapping_rate: multiplier on the mapping network's own (hundredfold smaller) rate.
         mask, depth, edges, attributes: weights of those losses beside the colours' L1.
         adversarial: weight of the discriminator's loss; 0 leaves it out.
@@ -61,6 +62,7 @@ class TrainingOptions:
     views: int = 2
     side: int = 128
     learning_rate: float = 2.5e-3
+    warmup: int = 200
     mapping_rate: float = 20.0
     mask: float = 0.5
     depth: float = 2.0
@@ -162,7 +164,7 @@ class Trainer:
     def train_step(self, progress: float) -> None:
         """One update. ``progress`` is the elapsed share of the schedule, 0 to 1."""
         options = self.options
-        rate = options.learning_rate * min(1.0, (self.step + 1) / 200)
+        rate = options.learning_rate * min(1.0, (self.step + 1) / options.warmup)
         rate *= 0.05 + 0.95 * 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0)))
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["scale"]

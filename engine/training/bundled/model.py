@@ -1,0 +1,181 @@
+"""The bundled generator as it is trained: an EG3D network, a reader of attributes, crops.
+
+It is an ordinary member of the EG3D family (no conditioning, corrected plane axes, white
+background), made lean: widths up to 256, 256-pixel planes of 3 x 32 channels and a thin
+2x super-resolution, so that two CPU cores can draw it.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from engine.camera import Camera, OrbitPose
+from engine.checkpoints import write_model
+from engine.checkpoints.plain import LazyTensor
+from engine.generators.eg3d_network import EG3DConfig, EG3DNetwork, Volume
+from engine.generators.registry import ModelSource
+from engine.generators.triplane import CORRECTED_AXES
+from engine.rendering.rays import intrinsics_from_focal
+from engine.rendering.volume import RenderSettings
+from engine.training.heads.world import FOV_Y, RADIUS
+
+
+def bundled_config() -> EG3DConfig:
+    """The options of the generator that ships with Maquette."""
+    pose = OrbitPose(radius=RADIUS, fov_y=FOV_Y)
+    return EG3DConfig(
+        z_dim=64,
+        c_dim=0,
+        w_dim=256,
+        mapping_layers=6,
+        mapping_width=384,
+        plane_resolution=256,
+        plane_channels=96,
+        channel_base=16384,
+        channel_max=256,
+        sr_module="SuperresolutionHybrid4X",
+        sr_channels=(64, 32),
+        neural_rendering_resolution=128,
+        img_resolution=256,
+        rendering=RenderSettings(
+            depth_resolution=24,
+            depth_resolution_importance=24,
+            ray_start="auto",
+            ray_end="auto",
+            white_back=True,
+            plane_axes=CORRECTED_AXES,
+        ),
+        avg_camera_radius=RADIUS,
+        focal=Camera(pose.camera().cam2world, FOV_Y).focal,
+        mesh_level=30.0,
+        yaw_range=(-180.0, 180.0),
+        pitch_range=(-30.0, 30.0),
+    )
+
+
+class Drawn(NamedTuple):
+    """What one pass draws.
+
+    Attributes:
+        picture: ``[N, 3, s, s]`` in about ``[-1, 1]``.
+        raw: ``[N, 3, s/2, s/2]`` volume rendering before the super-resolution.
+        depth: ``[N, 1, s/2, s/2]`` world units along the ray.
+        alpha: ``[N, 1, s/2, s/2]`` opacity.
+        w: ``[heads, w_dim]``.
+    """
+
+    picture: Tensor
+    raw: Tensor
+    depth: Tensor
+    alpha: Tensor
+    w: Tensor
+
+
+class HeadGenerator(nn.Module):
+    """The network with what training adds to it.
+
+    Args:
+        config: options of the network.
+        attributes: ``[N, A]`` attributes of many heads, whose mean and spread scale the
+            attribute loss.
+    """
+
+    attribute_mean: Tensor
+    attribute_spread: Tensor
+
+    def __init__(self, config: EG3DConfig, attributes: Tensor) -> None:
+        super().__init__()
+        self.network = EG3DNetwork(config)
+        self.reader = nn.Linear(config.w_dim, attributes.shape[1])
+        self.register_buffer("attribute_mean", attributes.float().mean(0))
+        self.register_buffer("attribute_spread", attributes.float().std(0) + 0.05)
+
+    def attribute_error(self, w: Tensor, attributes: Tensor) -> Tensor:
+        """Mean Huber error of the attributes ``[N, A]`` read off ``w`` ``[N, w_dim]``, in
+        units of each attribute's spread."""
+        truth = (attributes - self.attribute_mean) / self.attribute_spread
+        return F.smooth_l1_loss(self.reader(w), truth)
+
+    def crop(
+        self,
+        z: Tensor,
+        cam2world: Tensor,
+        corner: Tensor,
+        side: int,
+        resolution: int,
+        jitter: torch.Generator | None,
+    ) -> Drawn:
+        """Draw square crops of views, several views a head.
+
+        Args:
+            z: ``[heads, z_dim]``.
+            cam2world: ``[heads * views, 4, 4]``, head by head.
+            corner: ``[heads * views, 2]`` even row and column of each crop's first pixel.
+            side: of the crops, in pixels of the whole picture's ``resolution``.
+            jitter: random numbers for the samples along rays.
+        """
+        network = self.network
+        views = len(cam2world) // len(z)
+        mixed = torch.autocast(z.device.type, torch.bfloat16, enabled=z.device.type == "cuda")
+        ws = network.mapping(z)
+        with mixed:
+            planes = network.planes(ws, "none")
+        planes = planes.float().repeat_interleave(views, dim=0)
+        volume = self._window(planes, cam2world, corner, side, resolution, jitter)
+        with mixed:
+            picture = self._enlarge(volume, ws.repeat_interleave(views, dim=0))
+        return Drawn(picture.float(), volume.rgb, volume.depth, volume.alpha, ws[:, 0])
+
+    def _window(
+        self,
+        planes: Tensor,
+        cam2world: Tensor,
+        corner: Tensor,
+        side: int,
+        resolution: int,
+        jitter: torch.Generator | None,
+    ) -> Volume:
+        """A crop is a whole picture of a camera with a longer, shifted lens."""
+        share = side / resolution
+        focal = torch.full((len(cam2world),), self.network.config.focal, device=planes.device)
+        lens = intrinsics_from_focal(focal / share)
+        lens[:, 0, 2] = (0.5 - corner[:, 1] / resolution) / share
+        lens[:, 1, 2] = (0.5 - corner[:, 0] / resolution) / share
+        return self.network.volume(planes, cam2world, lens, side // 2, jitter=jitter)
+
+    def _enlarge(self, volume: Volume, ws: Tensor) -> Tensor:
+        """The super-resolution at the crop's own size (its ``forward`` would resize it)."""
+        upsampler = self.network.superresolution
+        rows = ws[:, -1:].expand(-1, 3, -1)
+        x, image = upsampler.block0(volume.features, volume.rgb, rows, "none")
+        return upsampler.block1(x, image, rows, "none")[1]  # type: ignore[no-any-return]
+
+    def whole(self, z: Tensor, cam2world: Tensor, resolution: int = 256) -> Drawn:
+        """Draw whole pictures deterministically: ``[N, z_dim]`` from ``[N, 4, 4]``."""
+        corner = torch.zeros(len(cam2world), 2, device=z.device)
+        return self.crop(z, cam2world, corner, resolution, resolution, None)
+
+    @torch.no_grad()
+    def set_average(self, count: int = 10_000) -> None:
+        """Store the mean w of ``count`` fixed random latents, for truncation."""
+        random = torch.Generator().manual_seed(0)
+        z = torch.randn(count, self.network.config.z_dim, generator=random)
+        mapping = self.network.backbone.mapping
+        mapping.w_avg.copy_(self.network.mapping(z.to(mapping.w_avg.device))[:, 0].mean(0))
+
+    def pack(self, path: Path) -> Path:
+        """Write the network alone as a Maquette model in half precision; its JSON's path."""
+        self.set_average()
+        state = {k: v.detach().cpu().contiguous() for k, v in self.network.state_dict().items()}
+        lazy = {
+            name: LazyTensor(tuple(value.shape), value.dtype, partial(torch.clone, value))
+            for name, value in state.items()
+        }
+        config = self.network.config.to_json()
+        return write_model(ModelSource("eg3d", "Bundled heads", config, lazy), path, half=True)

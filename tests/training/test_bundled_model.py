@@ -1,0 +1,158 @@
+"""Crops, packing and a few steps of training on a toy network."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from engine.camera import OrbitPose
+from engine.generators.eg3d_network import EG3DConfig
+from engine.generators.registry import open_model
+from engine.rendering.volume import RenderSettings
+from engine.training.bundled.evaluate import score
+from engine.training.bundled.model import HeadGenerator, bundled_config
+from engine.training.bundled.pool import HeadPool
+from engine.training.bundled.train import Trainer, TrainingOptions
+
+
+def toy_config() -> EG3DConfig:
+    return EG3DConfig(
+        z_dim=4,
+        c_dim=0,
+        w_dim=16,
+        plane_resolution=16,
+        plane_channels=24,
+        channel_base=256,
+        channel_max=16,
+        sr_module="SuperresolutionHybrid4X",
+        sr_channels=(8, 8),
+        neural_rendering_resolution=16,
+        img_resolution=32,
+        rendering=RenderSettings(8, 8, 2.2, 3.2, white_back=True),
+        focal=3.0,
+    )
+
+
+def cameras(*yaws: float) -> torch.Tensor:
+    poses = [OrbitPose(yaw=yaw).camera().cam2world for yaw in yaws]
+    return torch.from_numpy(np.stack(poses)).float()
+
+
+@pytest.fixture
+def model() -> HeadGenerator:
+    torch.manual_seed(0)
+    return HeadGenerator(toy_config(), torch.randn(10, 3)).requires_grad_(False)
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (6, 10), (16, 2)])
+def test_a_crop_is_that_part_of_the_whole_picture(model, corner):
+    z = torch.randn(1, 4)
+    whole = model.whole(z, cameras(20), resolution=32)
+    part = model.crop(z, cameras(20), torch.tensor([corner]), 16, 32, None)
+    row, column = (c // 2 for c in corner)
+    for name in ("raw", "depth", "alpha"):
+        expected = getattr(whole, name)[..., row : row + 8, column : column + 8]
+        torch.testing.assert_close(getattr(part, name), expected, atol=1e-4, rtol=0)
+    assert part.picture.shape == (1, 3, 16, 16)
+
+
+def test_views_of_one_head_follow_the_head(model):
+    z = torch.randn(2, 4)
+    corner = torch.zeros(4, 2)
+    both = model.crop(z, cameras(0, 30, 0, 30), corner, 32, 32, None)
+    for head in (0, 1):
+        for view, yaw in enumerate((0, 30)):
+            alone = model.whole(z[head : head + 1], cameras(yaw), 32)
+            torch.testing.assert_close(
+                both.picture[2 * head + view], alone.picture[0], atol=1e-4, rtol=0
+            )
+
+
+def test_attribute_error_is_in_spreads(model):
+    w = torch.randn(5, 16)
+    truth = model.reader(w) * model.attribute_spread + model.attribute_mean
+    assert model.attribute_error(w, truth).item() == pytest.approx(0, abs=1e-6)
+    shifted = truth + 3 * model.attribute_spread
+    assert model.attribute_error(w, shifted).item() == pytest.approx(2.5, abs=1e-4)
+
+
+def test_the_packed_model_opens_and_draws_the_same(model, tmp_path):
+    path = model.pack(tmp_path / "toy")
+    options = json.loads(path.read_text())
+    assert options["family"] == "eg3d"
+    generator = open_model(path, "cpu")
+    z = torch.randn(4)
+    frame = generator.render(generator.map(z), OrbitPose(fov_y=18.92464).camera())
+    drawn = model.whole(z[None], cameras(0), 32).picture[0].permute(1, 2, 0)
+    # Half precision of the weights is all that differs.
+    torch.testing.assert_close(frame.rgb, ((drawn + 1) / 2).clamp(0, 1), atol=2e-3, rtol=0)
+    average = model.network.mapping(torch.randn(4000, 4))[:, 0].mean(0)
+    assert (generator.mean_w()[0] - average).abs().max() < 0.1
+
+
+def test_the_bundled_configuration_is_what_the_tour_says():
+    config = bundled_config()
+    assert (config.z_dim, config.img_resolution, config.num_ws) == (64, 256, 14)
+    assert EG3DConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+
+
+@pytest.fixture
+def heads(tmp_path):
+    """One head: a grey ball on white, seen from four sides."""
+    random = np.random.default_rng(0)
+    size, views = 32, 4
+    steps = (np.arange(size) + 0.5) / size - 0.5
+    inside = (steps[:, None] ** 2 + steps[None] ** 2) < 0.3**2
+    rgba = np.zeros((1, views, size, size, 4), np.uint8)
+    rgba[:, :, inside] = (90, 60, 30, 255)
+    yaws = [OrbitPose(yaw=y).camera().cam2world for y in (0, 90, 180, 270)]
+    folder = tmp_path / "heads"
+    folder.mkdir()
+    np.savez(
+        folder / "a.npz",
+        z=random.standard_normal((1, 4)).astype(np.float32),
+        a=np.ones((1, 3), np.float32),
+        cam2world=np.stack(yaws)[None].astype(np.float32),
+        rgba=rgba,
+        depth=np.where(inside, 2.45, 0).astype(np.float16)[None, None].repeat(views, 1),
+        seg=inside.astype(np.uint8)[None, None].repeat(views, 1),
+    )
+    return HeadPool(folder, 1, torch.device("cpu"))
+
+
+def test_training_learns_saves_and_goes_on(heads, tmp_path):
+    heads.wait_for(1)
+    torch.manual_seed(1)
+    model = HeadGenerator(toy_config(), torch.zeros(2, 3))
+    options = TrainingOptions(
+        heads=1, views=2, side=32, adversarial_from=0.5, learning_rate=1e-2, warmup=5
+    )
+    trainer = Trainer(model, heads, options, tmp_path)
+    before = score(model, heads, 1)
+    for step in range(60):
+        trainer.train_step(0.2 if step < 50 else 0.9)
+    assert "critic" in trainer.meter.sums
+    trainer.log()
+    after = score(model, heads, 1)
+    assert after.psnr > before.psnr + 3 and after.iou > before.iou
+    trainer.save()
+    other = Trainer(HeadGenerator(toy_config(), torch.zeros(2, 3)), heads, options, tmp_path)
+    assert other.resume() and other.step == 60
+    for ours, theirs in zip(other.average.parameters(), trainer.average.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+    line = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[0])
+    assert line["step"] == 60 and line["picture"] > 0
+
+
+def test_a_run_ends_with_its_time_and_leaves_a_state(heads, tmp_path):
+    heads.wait_for(1)
+    model = HeadGenerator(toy_config(), torch.zeros(2, 3))
+    options = TrainingOptions(minutes=0.01, heads=1, views=1, side=16, adversarial=0.0)
+    trainer = Trainer(model, heads, replace(options), tmp_path)
+    assert not trainer.resume()
+    trainer.run()
+    assert trainer.step > 0 and (tmp_path / "state.pt").exists()

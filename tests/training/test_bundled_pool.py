@@ -1,0 +1,168 @@
+"""The pool of rendered heads and the losses, by hand-computed values."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from engine.errors import UserError
+from engine.training.bundled import losses
+from engine.training.bundled.discriminator import PatchDiscriminator, dual
+from engine.training.bundled.pool import HeadPool
+
+
+def write_shard(path: Path, heads: int, first: int, size: int = 16) -> None:
+    """Heads whose pixels tell which head, view, row and column they are."""
+    views = 3
+    head = np.arange(first, first + heads, dtype=np.uint8)[:, None, None, None]
+    view = np.arange(views, dtype=np.uint8)[None, :, None, None]
+    rows = np.arange(size, dtype=np.uint8)[None, None, :, None]
+    columns = np.arange(size, dtype=np.uint8)[None, None, None, :]
+    shape = (heads, views, size, size)
+    rgba = np.stack(
+        [np.broadcast_to(a, shape) for a in (head, rows, columns, np.full(shape, 255, np.uint8))],
+        -1,
+    )
+    np.savez(
+        path,
+        z=np.tile(head.reshape(-1, 1).astype(np.float32), (1, 5)),
+        a=np.tile(head.reshape(-1, 1).astype(np.float32), (1, 2)),
+        cam2world=np.tile(view.reshape(1, -1, 1, 1).astype(np.float32), (heads, 1, 4, 4)),
+        rgba=rgba,
+        depth=np.broadcast_to(view, shape).astype(np.float16),
+        seg=np.broadcast_to(view, shape),
+    )
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> HeadPool:
+    write_shard(tmp_path / "a.npz", 3, 0)
+    write_shard(tmp_path / "b.npz", 4, 3)
+    pool = HeadPool(tmp_path, 6, torch.device("cpu"))
+    assert pool.refresh() == 6
+    return pool
+
+
+def test_crops_hold_the_pixels_that_they_say(pool):
+    patch = pool.sample(heads=5, views=2, side=8, random=np.random.default_rng(0))
+    byte = ((patch.rgb + 1) / 2 * 255).round()
+    for i in range(10):
+        row, column = patch.corner[i].tolist()
+        assert byte[i, 0].unique().tolist() == [patch.z[i, 0]]
+        assert byte[i, 1, :, 0].tolist() == list(range(row, row + 8))
+        assert byte[i, 2, 0].tolist() == list(range(column, column + 8))
+        view = patch.cam2world[i, 0, 0]
+        assert patch.depth[i].unique().tolist() == [view]
+        assert patch.segmentation[i].unique().tolist() == [int(view)]
+        assert row % 2 == 0 and column % 2 == 0
+    assert torch.equal(patch.z[0::2], patch.z[1::2])
+    assert not torch.equal(patch.cam2world[0::2], patch.cam2world[1::2])
+
+
+def test_transparent_pixels_are_white(tmp_path):
+    write_shard(tmp_path / "a.npz", 1, 0)
+    with np.load(tmp_path / "a.npz") as data:
+        arrays = dict(data)
+    arrays["rgba"] = np.zeros_like(arrays["rgba"])
+    np.savez(tmp_path / "a.npz", **arrays)
+    pool = HeadPool(tmp_path, 1, torch.device("cpu"))
+    pool.refresh()
+    assert pool.whole(np.array([0]), 1).rgb.unique().tolist() == [1.0]
+
+
+def test_new_shards_join_and_capacity_holds(tmp_path):
+    pool = HeadPool(tmp_path, 4, torch.device("cpu"))
+    assert pool.refresh() == 0
+    write_shard(tmp_path / "a.npz", 3, 0)
+    assert pool.refresh() == 3 and pool.refresh() == 0
+    write_shard(tmp_path / "b.npz", 3, 3)
+    assert pool.refresh() == 1 and pool.count == 4
+    assert pool.attributes[:, 0].tolist() == [0, 1, 2, 3]
+
+
+def test_shards_of_another_size_are_refused(tmp_path):
+    write_shard(tmp_path / "a.npz", 1, 0, size=16)
+    write_shard(tmp_path / "b.npz", 1, 1, size=8)
+    with pytest.raises(UserError, match=r"b\.npz"):
+        HeadPool(tmp_path, 4, torch.device("cpu")).refresh()
+
+
+def test_waiting_for_heads_that_never_come_is_one_sentence(tmp_path):
+    with pytest.raises(UserError, match="render some first"):
+        HeadPool(tmp_path, 4, torch.device("cpu")).wait_for(1, seconds=0)
+
+
+def test_halved_depth_keeps_solid_pixels_only():
+    depth = torch.tensor([[1.0, 1.01, 2.0, 2.0], [1.0, 1.01, 2.0, 0.0]])[None, None]
+    torch.testing.assert_close(losses.halved_depth(depth), torch.tensor([[[[1.005, 0.0]]]]))
+    step = torch.tensor([[1.0, 1.5], [1.0, 1.5]])[None, None]
+    assert losses.halved_depth(step).item() == 0.0
+
+
+def test_weighted_l1_by_hand():
+    predicted, truth = torch.tensor([[1.0, 4.0]]), torch.tensor([[0.0, 0.0]])
+    weight = torch.tensor([[3.0, 1.0]])
+    assert losses.weighted_l1(predicted, truth, weight).item() == pytest.approx((3 + 4) / 2 / 2)
+
+
+def test_gradient_l1_ignores_a_constant_and_sees_a_blurred_edge():
+    edge = torch.zeros(1, 1, 8, 8)
+    edge[..., 4:] = 1
+    weight = torch.ones_like(edge)
+    assert losses.gradient_l1(edge + 0.3, edge, weight).item() == pytest.approx(0.0, abs=1e-6)
+    # A missing unit edge costs one of seven differences, then one of three at half size.
+    flat = torch.zeros_like(edge)
+    assert losses.gradient_l1(flat, edge, weight).item() == pytest.approx(1 / 7 + 1 / 3)
+
+
+def test_region_weight_grows_two_pixels():
+    segmentation = torch.zeros(1, 1, 9, 9, dtype=torch.uint8)
+    segmentation[0, 0, 4, 4] = 3
+    weight = losses.region_weight(segmentation, (3,), 4.0)
+    assert (weight == 4).sum() == 25 and (weight == 1).sum() == 81 - 25
+
+
+def test_scores_by_hand():
+    truth = torch.zeros(1, 3, 4, 4)
+    assert losses.psnr(truth + 0.2, truth).item() == pytest.approx(20.0)
+    a, b = torch.zeros(1, 1, 2, 2), torch.zeros(1, 1, 2, 2)
+    a[..., 0, :], b[..., :, 0] = 1, 1
+    assert losses.mask_iou(a, b).item() == pytest.approx(1 / 3)
+    depth = torch.tensor([[1.0, 2.0], [3.0, 9.0]])[None, None]
+    truth_depth = torch.tensor([[1.1, 2.3], [3.2, 0.0]])[None, None]
+    error = losses.depth_error(depth, truth_depth, torch.ones(1, 1, 2, 2))
+    assert error.item() == pytest.approx(0.2, abs=1e-6)
+    empty = losses.depth_error(depth, truth_depth, torch.zeros(1, 1, 2, 2))
+    assert empty.item() == 0.0
+
+
+def test_gradient_energy_of_half_the_contrast_is_a_quarter():
+    image = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    region = torch.ones(1, 1, 8, 8)
+    assert losses.gradient_energy(image * 0.5, image, region).item() == pytest.approx(0.25)
+
+
+def test_adversarial_losses_by_hand():
+    assert losses.non_saturating(torch.zeros(4)).item() == pytest.approx(math.log(2))
+    real = torch.ones(2, 1, 2, 2, requires_grad=True)
+    logits = (real * 3).sum(dim=(1, 2, 3))
+    # Each of the four pixels of a sample has gradient 3.
+    assert losses.r1_penalty(logits, real).item() == pytest.approx(36.0)
+
+
+def test_the_discriminator_sees_patches_of_both_pictures():
+    picture, raw = torch.rand(2, 3, 64, 64), torch.rand(2, 3, 32, 32)
+    both = dual(picture, raw)
+    assert both.shape == (2, 6, 64, 64) and torch.equal(both[:, :3], picture)
+    critic = PatchDiscriminator(width=4)
+    both.requires_grad_(True)
+    logits = critic(both)
+    assert logits.shape == (2, 4, 4)
+    logits[0, 0, 0].backward()
+    seen = both.grad.abs().sum((0, 1))
+    # The corner's logit depends on the corner, not on the far side.
+    assert seen[:16, :16].sum() > 0 and seen[56:, 56:].sum() == 0
