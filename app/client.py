@@ -6,9 +6,49 @@ The client never computes, never blocks and never loads torch. The window calls
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import multiprocessing
+import time
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+
+from app.export_queue import ExportQueue, how_it_ended
+from app.frames import BUCKETS, FrameError, FrameRing, bucket_bytes
 from app.jobs import Job, JobState
-from app.messages import Event, ModelLoaded
+from app.messages import (
+    EngineDied,
+    EngineRestored,
+    Event,
+    FrameReady,
+    ModelFailed,
+    ModelLoaded,
+    RenderFailed,
+)
+from app.processes import run_engine
+from app.wire import (
+    Draw,
+    FrameInSlot,
+    NeedRing,
+    Opened,
+    OpenModel,
+    ProcessOptions,
+    Ready,
+    ReleaseSlot,
+    SetTarget,
+    Taken,
+    UseRing,
+)
+from engine.errors import UserError
 from engine.recipe import Recipe
+
+#: After so many deaths within so many seconds the engine is not started again by itself.
+MAX_DEATHS, DEATH_SECONDS = 3, 20.0
+#: Pause before the second restart in a row; the first one is immediate.
+_RESTART_PAUSE = 1.0
+#: How long a process may take to end after its pipe has closed.
+_END_SECONDS = 2.0
 
 
 class EngineClient:
@@ -37,19 +77,47 @@ class EngineClient:
     def __init__(
         self, device: str = "auto", *, target_fps: float | None = None, opener: str = ""
     ) -> None:
-        raise NotImplementedError
+        self._options = ProcessOptions(device, opener, target_fps)
+        self._exports = ExportQueue(self._options)
+        self._events: list[Event] = []
+        self._process: SpawnProcess | None = None
+        self._connection: Connection | None = None
+        self._ended_at: float | None = None
+        self._ring: FrameRing | None = None
+        self._ring_number = 0
+        self._newest: FrameInSlot | None = None
+        self._generation = 0
+        self._last: Draw | None = None
+        self._unsent: Draw | None = None
+        self._awaiting: int | None = None
+        self._finished = 0
+        self._model: ModelLoaded | None = None
+        self._serial = 0
+        self._opening: OpenModel | None = None
+        self._restoring = False
+        self._deaths: list[float] = []
+        self._restart_at: float | None = None
+        self._closed = False
+
+    # The window's side ----------------------------------------------------------------------
 
     def start(self) -> None:
-        """Spawn the engine process; returns at once."""
-        raise NotImplementedError
+        """Spawn the engine process; returns at once.
+
+        Raises:
+            UserError: the system has no shared memory left.
+        """
+        if self._process is None and not self._closed:
+            self._spawn()
+            atexit.register(self.close)
 
     def open_model(self, path: str) -> None:
         """Open a checkpoint, a converted model or ``"bundled"``.
 
         Answered by :class:`~app.messages.ModelLoaded` or :class:`~app.messages.ModelFailed`;
-        a newer call supersedes one that is still under way.
+        a newer call supersedes one that is still under way, which is then not answered.
         """
-        raise NotImplementedError
+        self._reopen(path)
 
     def request(self, recipe: Recipe, *, moving: bool) -> int:
         """Ask for a picture. The newest request wins.
@@ -58,67 +126,298 @@ class EngineClient:
             recipe: what to draw with the model that is open.
             moving: a drag is under way: a preview is drawn as fast as the target rate asks,
                 and the full-quality frame follows by itself 0.2 s after the last request.
-                ``False`` draws at full quality at once.
+                ``False`` draws at full quality at once. Asking for the same again while
+                moving changes nothing: the mouse rests.
 
         Returns:
             the generation that the answering ``FrameReady`` or ``RenderFailed`` carries.
         """
-        raise NotImplementedError
+        last = self._last
+        if moving and last is not None and last.moving and last.recipe == recipe:
+            return last.generation
+        self._generation += 1
+        self._last = self._unsent = Draw(self._generation, recipe, moving)
+        self._flush()
+        return self._generation
 
     def poll(self) -> list[Event]:
         """Everything that happened since the last call, in order; never blocks. At most one
-        ``FrameReady``: the newest."""
-        raise NotImplementedError
+        ``FrameReady`` for each model: the newest."""
+        if self._closed:
+            return []
+        self._receive()
+        self._watch()
+        self._flush()
+        self._events.extend(self._exports.poll())
+        events, self._events = self._events, []
+        return events
 
     def start_job(self, job: Job) -> int:
-        """Put an export into the queue; returns its number."""
-        raise NotImplementedError
+        """Put an export into the queue; returns its number. It runs in a process and with a
+        model of its own, so that the live picture goes on."""
+        return self._exports.add(job)
 
     def cancel_job(self, job: int) -> None:
         """Stop an export, waiting or running; ``JobCancelled`` follows. A job that is over
         already is left alone."""
-        raise NotImplementedError
+        self._exports.cancel(job)
 
     def restart(self, device: str | None = None) -> None:
         """Start the engine process afresh (after it died too often, or to change the
         device); the model and the picture come back by themselves."""
-        raise NotImplementedError
+        if device is not None:
+            self._options = replace(self._options, device=device)
+            self._exports.set_options(self._options)
+        self._deaths.clear()
+        self._end_process()
+        self._respawn()
 
     def set_target_fps(self, target_fps: float | None) -> None:
         """Change the rate that is held while moving."""
-        raise NotImplementedError
+        self._options = replace(self._options, target_fps=target_fps)
+        self._send(SetTarget(target_fps))
 
     @property
     def pid(self) -> int | None:
         """Process id of the engine, ``None`` while there is none."""
-        raise NotImplementedError
+        return None if self._process is None else self._process.pid
 
     @property
     def alive(self) -> bool:
         """Whether the engine process runs."""
-        raise NotImplementedError
+        return self._process is not None and self._process.is_alive()
 
     @property
     def model(self) -> ModelLoaded | None:
         """The model that is open."""
-        raise NotImplementedError
+        return self._model
 
     @property
     def opening(self) -> str | None:
-        """Path of the model that is being opened."""
-        raise NotImplementedError
+        """Path of the model that is being opened (also again, after the engine died)."""
+        return None if self._opening is None else self._opening.path
 
     @property
     def busy(self) -> bool:
         """Whether a full-quality picture of the last request is still to come."""
-        raise NotImplementedError
+        return self.alive and self._model is not None and self._finished < self._generation
 
     @property
     def jobs(self) -> tuple[JobState, ...]:
         """Exports that are running or waiting, in order."""
-        raise NotImplementedError
+        return self._exports.jobs
+
+    @property
+    def export_pid(self) -> int | None:
+        """Process id of the export process, ``None`` while there is none."""
+        return self._exports.pid
 
     def close(self) -> None:
         """Stop everything: the engine, running exports (which leave no file), the shared
         memory. May be called twice."""
-        raise NotImplementedError
+        if self._closed:
+            return
+        self._closed = True
+        atexit.unregister(self.close)
+        self._end_process()
+        self._exports.close()
+
+    # The engine's side ----------------------------------------------------------------------
+
+    def _spawn(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._ring = self._new_ring(BUCKETS[1] * BUCKETS[1] * 16)
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(
+            target=run_engine, args=(theirs, self._options), name="maquette-engine", daemon=True
+        )
+        self._process.start()
+        theirs.close()
+        self._ended_at = self._restart_at = None
+        self._awaiting = None
+        self._send(UseRing(self._ring.info))
+        if self._opening is not None:
+            self._send(self._opening)
+
+    def _respawn(self) -> None:
+        """A new engine with the same model and the same picture."""
+        self._restoring = True
+        if self._model is not None:
+            self._serial += 1
+            self._opening = OpenModel(self._serial, self._model.ref.path)
+        try:
+            self._spawn()
+        except (OSError, UserError) as error:
+            self._end_process()
+            self._events.append(EngineDied(f"The engine cannot be started: {error}", False))
+            return
+        if self._last is not None:
+            self._last = self._unsent = replace(self._last, moving=False)
+            self._finished = min(self._finished, self._last.generation - 1)
+            self._flush()
+
+    def _end_process(self) -> None:
+        """End the engine process, if there is one, and give back what belonged to it."""
+        if self._connection is not None:
+            self._connection.close()
+        if self._process is not None:
+            self._process.join(0.1)
+            if self._process.exitcode is None:
+                self._process.kill()
+                self._process.join(_END_SECONDS)
+        if self._ring is not None:
+            self._ring.close()
+        self._connection = self._process = self._ring = self._newest = None
+        self._ended_at = self._restart_at = None
+
+    def _new_ring(self, capacity: int) -> FrameRing:
+        self._ring_number += 1
+        return FrameRing(self._ring_number, capacity)
+
+    def _send(self, message: object) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(OSError):  # its death is noticed by the next poll
+                self._connection.send(message)
+
+    def _flush(self) -> None:
+        """Send the newest request, unless the engine has not taken the one before yet: the
+        pipe must never fill up, or sending would block the window."""
+        if self._unsent is not None and self._awaiting is None and self._connection is not None:
+            self._awaiting = self._unsent.generation
+            request, self._unsent = self._unsent, None
+            self._send(request)
+
+    def _receive(self) -> None:
+        if self._connection is None:
+            return
+        try:
+            while self._connection.poll():
+                self._take(self._connection.recv())
+        except (EOFError, OSError):
+            if self._ended_at is None:
+                self._ended_at = time.monotonic()
+        self._show_newest()
+
+    def _take(self, message: object) -> None:
+        if isinstance(message, FrameInSlot):
+            if self._newest is not None:
+                self._give_back(self._newest)
+            self._newest = message
+            if message.full_quality:
+                self._finished = max(self._finished, message.generation)
+        elif isinstance(message, Taken):
+            self._awaiting = None
+        elif isinstance(message, Opened):
+            self._show_newest()
+            if self._opening is not None and message.serial == self._opening.serial:
+                self._opening = None
+                self._take_opened(message.result)
+        elif isinstance(message, RenderFailed):
+            self._show_newest()
+            self._finished = max(self._finished, message.generation)
+            self._events.append(message)
+        elif isinstance(message, NeedRing):
+            self._show_newest()
+            self._grow_ring(message.capacity)
+        elif isinstance(message, Ready) and self._restoring and self._opening is None:
+            self._restored()
+
+    def _take_opened(self, result: ModelLoaded | ModelFailed) -> None:
+        returning = self._model.ref.path if self._restoring and self._model is not None else None
+        if isinstance(result, ModelLoaded):
+            self._model = result
+            # A model that comes back is no news: telling it would reset the window's camera.
+            if result.ref.path != returning:
+                self._events.append(result)
+            self._restored()
+            return
+        self._events.append(result)
+        if returning is None:
+            self._restored()
+        elif result.path != returning:
+            self._reopen(returning)  # a wish made meanwhile failed: what was open comes back
+        else:
+            self._model, self._restoring = None, False
+
+    def _reopen(self, path: str) -> None:
+        self._serial += 1
+        self._opening = OpenModel(self._serial, path)
+        self._send(self._opening)
+
+    def _restored(self) -> None:
+        if self._restoring:
+            self._restoring = False
+            self._events.append(EngineRestored())
+
+    def _grow_ring(self, capacity: int) -> None:
+        if self._ring is not None:
+            self._ring.close()
+        try:
+            self._ring = self._new_ring(capacity)
+        except UserError as error:
+            self._ring = None
+            self._end_process()
+            self._events.append(EngineDied(f"The engine was stopped. {error}", False))
+            return
+        self._send(UseRing(self._ring.info))
+
+    def _show_newest(self) -> None:
+        frame, self._newest = self._newest, None
+        if frame is None or self._ring is None:
+            return
+        try:
+            image = self._ring.read(frame.ref)
+        except FrameError:
+            return
+        finally:
+            self._give_back(frame)
+        self._events.append(
+            FrameReady(
+                image,
+                frame.recipe,
+                frame.resolution,
+                frame.milliseconds,
+                frame.full_quality,
+                frame.generation,
+            )
+        )
+
+    def _give_back(self, frame: FrameInSlot) -> None:
+        self._send(ReleaseSlot(frame.ref.ring, frame.ref.slot))
+
+    # Death and return -----------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        now = time.monotonic()
+        if self._restart_at is not None and now >= self._restart_at:
+            self._respawn()
+        elif self._process is not None and self._connection is not None:
+            ended = self._process.exitcode is not None
+            if ended or (self._ended_at is not None and now - self._ended_at > _END_SECONDS):
+                self._died(now)
+
+    def _died(self, now: float) -> None:
+        assert self._process is not None
+        self._receive()  # what it said last
+        how = how_it_ended(self._process.exitcode)
+        self._end_process()
+        path = self.opening
+        open_before = None if self._model is None else self._model.ref.path
+        if None not in (path, open_before) and not (self._restoring and path == open_before):
+            # It may have died of this very model: the one that worked before comes back.
+            message = (
+                f"The engine stopped ({how}) while it opened {path}; the model was not opened."
+            )
+            self._events.append(ModelFailed(str(path), message))
+            self._opening = None
+        self._deaths = [t for t in self._deaths if now - t < DEATH_SECONDS] + [now]
+        if len(self._deaths) >= MAX_DEATHS:
+            message = (
+                f"The engine stopped {len(self._deaths)} times within {DEATH_SECONDS:g} seconds "
+                f"({how}) and is not started again by itself; close other programs or choose "
+                "another model, then restart the engine."
+            )
+            self._events.append(EngineDied(message, restarting=False))
+            return
+        self._events.append(EngineDied(f"The engine stopped ({how}). Starting it again..."))
+        self._restart_at = now + (0.0 if len(self._deaths) == 1 else _RESTART_PAUSE)

@@ -1,8 +1,9 @@
-"""Exports: what the window asks for, and the queue that works through it.
+"""Exports: the records in which the window asks for pictures, videos and meshes.
 
-The records need no torch. Options are plain dicts with the field names of
-``engine.export.video.VideoOptions`` and ``engine.export.mesh.MeshOptions``; they become
-those classes inside the export process.
+They need no torch. Options are plain dicts with the field names of
+``engine.export.options.VideoOptions`` and ``MeshOptions``; they become
+those classes inside the export process (:mod:`app.exporter`). The queue is
+:class:`app.export_queue.ExportQueue`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,177 @@
+"""The export process: one export after the other, with a model of its own.
+
+Everything is written into a staging folder beside the target, whose name the window chose,
+and is moved at the end. The window can therefore clean up after an exporter that was killed.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from app.jobs import ExportMesh, ExportPicture, ExportVideo, Job
+from app.messages import JobCancelled, JobFailed, JobFinished, JobProgress
+from app.processes import ExportMailbox, open_generator, sentence
+from app.wire import ProcessOptions, RunJob
+from engine.draw import Painter
+from engine.errors import Cancelled, ExportError, UserError
+from engine.export.files import check_new_folder, check_writable, explain
+from engine.export.options import MeshOptions, VideoOptions
+from engine.export.mesh import extract_mesh, mesh_suffix, write_mesh
+from engine.export.picture import picture_suffix, save_picture
+from engine.export.video import export_video
+from engine.generators.base import CancelToken
+
+#: Progress is told this often at most, in seconds.
+_TELL_EVERY = 0.1
+_Options = TypeVar("_Options", VideoOptions, MeshOptions)
+
+
+class Exporter:
+    """The loop of the export process."""
+
+    def __init__(self, mailbox: ExportMailbox, options: ProcessOptions) -> None:
+        self._mailbox = mailbox
+        self._options = options
+        self._model = ""
+        self._painter: Painter | None = None
+
+    def run(self) -> None:
+        """Serve until the window closes the pipe."""
+        while (task := self._mailbox.next_job()) is not None:
+            self._mailbox.send(self._do(task))
+
+    def _do(self, task: RunJob) -> JobFinished | JobFailed | JobCancelled:
+        number, title = task.number, task.job.title
+        progress = Progress(self._mailbox, number, title)
+        cancel = CancelToken(lambda: self._mailbox.cancelled)
+        try:
+            target = self._run(task, progress, cancel)
+            return JobFinished(number, title, str(target))
+        except Cancelled:
+            return JobCancelled(number, title)
+        except Exception as error:
+            message = sentence("the export", error, "export")
+            staging = str(Path(task.staging))
+            message = message.replace(staging, str(Path(staging).parent))
+            return JobFailed(number, title, message)
+        finally:
+            shutil.rmtree(task.staging, ignore_errors=True)
+
+    def _run(self, task: RunJob, progress: Progress, cancel: CancelToken) -> Path:
+        job = task.job
+        folder = check_name(job)
+        target = check_new_folder(job.path) if folder else check_writable(job.path)
+        progress(0, 0)
+        painter = self._open(job.recipe.model.path)
+        cancel.check()
+        staging = Path(task.staging)
+        try:
+            staging.mkdir()
+        except OSError as error:
+            raise explain(error, target) from error
+        write(job, staging / target.name, painter, progress, cancel)
+        cancel.check()
+        try:
+            if folder and target.is_dir():
+                target.rmdir()
+            # A mesh may come with companions (materials, textures): they move along.
+            for made in sorted(staging.iterdir(), key=lambda path: path.name == target.name):
+                made.replace(target.parent / made.name)
+        except OSError as error:
+            raise explain(error, target) from error
+        return target
+
+    def _open(self, path: str) -> Painter:
+        if self._painter is None or path != self._model:
+            self._painter = None
+            self._painter = Painter(open_generator(path, self._options))
+            self._model = path
+        return self._painter
+
+
+class Progress:
+    """``progress(done, total)`` as the exports call it, turned into records with the time
+    that is left, not more than ten a second."""
+
+    def __init__(self, mailbox: ExportMailbox, number: int, title: str) -> None:
+        self._mailbox = mailbox
+        self._number, self._title = number, title
+        self._began: tuple[float, int] | None = None
+        self._told = 0.0
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if total and self._began is None:
+            self._began = (now, done)
+        if done < total and now - self._told < _TELL_EVERY:
+            return
+        self._told = now
+        left = None
+        if self._began is not None:
+            since, start = self._began
+            if done > start:
+                left = (now - since) / (done - start) * (total - done)
+        self._mailbox.send(JobProgress(self._number, self._title, done, total, left))
+
+
+def check_name(job: Job) -> bool:
+    """Whether the export makes a folder of pictures; checks the target's name and the
+    options before any work is done.
+
+    Raises:
+        UserError: an option is unknown or out of range, or the name does not fit.
+    """
+    if isinstance(job, ExportVideo):
+        return make_options(VideoOptions, job.options).format_for(job.path) == "png"
+    if isinstance(job, ExportMesh):
+        make_options(MeshOptions, job.options)
+        mesh_suffix(job.path)
+    else:
+        picture_suffix(job.path)
+    return False
+
+
+def make_options(kind: type[_Options], values: Mapping[str, Any]) -> _Options:
+    """Options of an export from plain values.
+
+    Raises:
+        UserError: an unknown name, or a value out of range.
+    """
+    try:
+        return kind(**values).checked()
+    except TypeError as error:
+        raise UserError(f"The export's options cannot be used ({error}).") from error
+
+
+def write(job: Job, path: Path, painter: Painter, progress: Progress, cancel: CancelToken) -> None:
+    """Do an export.
+
+    Raises:
+        UserError: the recipe, an option or the place is at fault.
+        Cancelled: it was stopped.
+    """
+    if isinstance(job, ExportPicture):
+        progress(0, 1)
+        pixels = painter.picture(job.recipe, cancel)
+        cancel.check()
+        save_picture(pixels, path, job.recipe)
+        progress(1, 1)
+    elif isinstance(job, ExportVideo):
+        options = make_options(VideoOptions, job.options)
+        export_video(painter, job.recipe, options, path, progress, cancel)
+    elif isinstance(job, ExportMesh):
+        mesh_options = make_options(MeshOptions, job.options)
+        recipe = job.recipe.checked()
+        with torch.inference_mode():
+            latent = painter.latent(recipe)
+        mesh = extract_mesh(painter.generator, latent, mesh_options, progress, cancel)
+        cancel.check()
+        write_mesh(mesh, path)
+    else:
+        raise ExportError(f"There is no export of the kind {type(job).__name__}.")

@@ -1,0 +1,135 @@
+"""The records that travel through the pipes between the window, the engine and the exporter.
+
+Only :mod:`app.client`, :mod:`app.jobs` and the two processes use them; the window sees
+:mod:`app.messages`. Needs no torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.frames import RingInfo, SlotRef
+from app.jobs import Job
+from app.messages import ModelFailed, ModelLoaded
+from engine.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class ProcessOptions:
+    """How a process is started.
+
+    Attributes:
+        device: ``"auto"``, ``"cpu"``, ...
+        opener: ``"module:function"`` in place of the registry's ``open_model``; empty for it.
+        target_fps: as in ``EngineClient``.
+        settle_seconds: rest after which a preview is followed by the full-quality frame.
+    """
+
+    device: str
+    opener: str = ""
+    target_fps: float | None = None
+    settle_seconds: float = 0.2
+
+
+# To the engine ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class OpenModel:
+    """Open ``path``; the answer carries ``serial``."""
+
+    serial: int
+    path: str
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Draw a recipe. The newest one wins."""
+
+    generation: int
+    recipe: Recipe
+    moving: bool
+
+
+@dataclass(frozen=True)
+class UseRing:
+    """Write frames here from now on."""
+
+    info: RingInfo
+
+
+@dataclass(frozen=True)
+class ReleaseSlot:
+    """The window has copied this slot; it may be written again."""
+
+    ring: int
+    slot: int
+
+
+@dataclass(frozen=True)
+class SetTarget:
+    """Hold this many pictures a second while moving (``None``: by device)."""
+
+    fps: float | None
+
+
+# From the engine ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The process runs and listens."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A :class:`Draw` has arrived; the next may be sent. Without this the window could fill
+    the pipe of an engine that is busy and would then block."""
+
+    generation: int
+
+
+@dataclass(frozen=True)
+class NeedRing:
+    """The next picture needs slots of so many bytes."""
+
+    capacity: int
+
+
+@dataclass(frozen=True)
+class FrameInSlot:
+    """A picture lies in a slot; the fields are those of ``messages.FrameReady``."""
+
+    ref: SlotRef
+    recipe: Recipe
+    resolution: tuple[int, int]
+    milliseconds: float
+    full_quality: bool
+    generation: int
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Answer to :class:`OpenModel`."""
+
+    serial: int
+    result: ModelLoaded | ModelFailed
+
+
+# To the exporter ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RunJob:
+    """Do this export, writing everything into the folder ``staging`` first."""
+
+    number: int
+    job: Job
+    staging: str
+
+
+@dataclass(frozen=True)
+class CancelJob:
+    """Stop the export with this number, if it is the one that runs."""
+
+    number: int

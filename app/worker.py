@@ -1,0 +1,303 @@
+"""The engine process: opens models, draws the newest request, adapts while things move.
+
+One thread draws; the mailbox's thread listens. Between ray chunks the drawing looks into the
+mailbox and stops when it has become pointless:
+
+- a full-quality frame stops for any newer request;
+- a preview stops when the next request is to be drawn at full quality, or when it takes
+  more than twice the time that the target rate allows. Otherwise it finishes although newer
+  requests wait: if every movement of the mouse stopped it, no picture would ever be shown
+  while dragging.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from app.adaptive import AdaptiveQuality, Preview, default_fps
+from app.frames import MAX_SIDE, FrameWriter, bucket_bytes
+from app.messages import ModelFailed, ModelLoaded, RenderFailed
+from app.processes import EngineMailbox, open_generator, sentence
+from app.wire import (
+    Draw,
+    FrameInSlot,
+    NeedRing,
+    Opened,
+    OpenModel,
+    ProcessOptions,
+    ReleaseSlot,
+    SetTarget,
+    UseRing,
+)
+from engine.draw import Painter
+from engine.errors import Cancelled
+from engine.frame import Frame
+from engine.generators.base import CancelToken, Quality
+from engine.recipe import ModelRef, Recipe
+from engine.views import view_image
+
+#: Stages of ``Frame.timings`` whose cost depends on the neural resolution and the samples;
+#: everything else that a frame took is the same at every quality.
+SCALING_STAGES = ("volume", "normals")
+UPSAMPLE_STAGE = "upsample"
+
+
+class Engine:
+    """The loop of the engine process.
+
+    Args:
+        mailbox: the pipe.
+        options: device and target rate.
+    """
+
+    def __init__(self, mailbox: EngineMailbox, options: ProcessOptions) -> None:
+        self._mailbox = mailbox
+        self._options = options
+        self._target_fps = options.target_fps
+        self._painter: Painter | None = None
+        self._device = "cpu"
+        self._controllers: dict[tuple[object, ...], AdaptiveQuality] = {}
+        self._writer: FrameWriter | None = None
+        self._ring_wanted = 0
+        #: The request that has been answered, and whether at full quality.
+        self._answered: Draw | None = None
+        self._settled = True
+
+    def run(self) -> None:
+        """Serve until the process ends."""
+        while True:
+            self._apply_controls()
+            opening = self._mailbox.take_opening()
+            if opening is not None:
+                self._open(opening)
+                continue
+            request = self._mailbox.request
+            if request is None or self._painter is None:
+                self._mailbox.wait(None, request)
+            elif request is not self._answered:
+                self._draw(self._painter, request, full=not request.moving)
+            elif not self._settled:
+                rest = self._mailbox.received + self._options.settle_seconds - time.monotonic()
+                if rest <= 0:
+                    self._draw(self._painter, request, full=True)
+                else:
+                    self._mailbox.wait(rest, request)
+            else:
+                self._mailbox.wait(None, request)
+
+    def _apply_controls(self) -> None:
+        for message in self._mailbox.take_controls():
+            if isinstance(message, ReleaseSlot) and self._writer is not None:
+                self._writer.release(message.ring, message.slot)
+            elif isinstance(message, UseRing):
+                if self._writer is not None:
+                    self._writer.close()
+                self._writer = FrameWriter(message.info)
+            elif isinstance(message, SetTarget):
+                self._target_fps = message.fps
+                self._controllers.clear()
+
+    # Models ---------------------------------------------------------------------------------
+
+    def _open(self, opening: OpenModel) -> None:
+        started = time.monotonic()
+        try:
+            generator = open_generator(opening.path, self._options)
+            ref = reference(opening.path)
+        except Exception as error:
+            if self._mailbox.opening is None:
+                message = sentence(f"opening {opening.path}", error, "engine")
+                self._mailbox.send(Opened(opening.serial, ModelFailed(opening.path, message)))
+            return
+        if self._mailbox.opening is not None:
+            return  # a newer wish has come: this model is not wanted any more
+        self._painter = Painter(generator)
+        self._device = str(generator.device)
+        self._controllers.clear()
+        self._mailbox.forget_earlier_request()
+        self._answered, self._settled = None, True
+        seconds = time.monotonic() - started
+        loaded = ModelLoaded(ref, generator.capabilities, self._device, seconds)
+        self._mailbox.send(Opened(opening.serial, loaded))
+
+    # Drawing --------------------------------------------------------------------------------
+
+    def _controller(self, painter: Painter, recipe: Recipe) -> AdaptiveQuality:
+        """Every view costs differently and keeps its own measure."""
+        full = recipe.neural_resolution or painter.generator.capabilities.neural_resolution
+        key = (recipe.view, full, recipe.samples)
+        if key not in self._controllers:
+            fps = self._target_fps or default_fps(self._device)
+            self._controllers[key] = AdaptiveQuality(full, recipe.samples, fps)
+        return self._controllers[key]
+
+    def _draw(self, painter: Painter, request: Draw, full: bool) -> None:
+        recipe = request.recipe
+        started = time.monotonic()
+        try:
+            recipe.checked()
+            controller = self._controller(painter, recipe)
+            rung = controller.quality
+            complete = full or controller.at_top
+            quality = full_quality(recipe) if complete else preview_quality(recipe, controller)
+            cancel = CancelToken(lambda: self._pointless(request, full, started, controller))
+            frame = painter.frame(recipe, cancel, quality).cpu()
+            image = rgba(frame, recipe)
+        except Cancelled:
+            newest = self._mailbox.request
+            if not full and newest is not None and newest.moving and not self._mailbox.opening:
+                controller.too_slow(rung, time.monotonic() - started)
+            return
+        except Exception as error:
+            self._answered, self._settled = request, True
+            message = sentence("drawing", error, "engine")
+            self._mailbox.send(RenderFailed(message, request.generation))
+            return
+        seconds = time.monotonic() - started
+        self._learn(controller, rung, frame, seconds, full)
+        resolution = (int(frame.raw.shape[0]), int(image.shape[0]))
+        self._deliver(image, request, resolution, seconds * 1000.0, complete)
+        self._answered, self._settled = request, complete
+
+    def _pointless(
+        self, request: Draw, full: bool, started: float, controller: AdaptiveQuality
+    ) -> bool:
+        """Whether a drawing that is under way shall stop (see the module's docstring)."""
+        mailbox = self._mailbox
+        if mailbox.opening is not None:
+            return True
+        newest = mailbox.request
+        if newest is request:
+            return False
+        if full or newest is None or not newest.moving:
+            return True
+        return time.monotonic() - started > 2 * controller.budget and not controller.at_floor
+
+    def _learn(
+        self,
+        controller: AdaptiveQuality,
+        rung: Preview,
+        frame: Frame,
+        seconds: float,
+        full: bool,
+    ) -> None:
+        scaling = sum(frame.timings.get(stage, 0.0) for stage in SCALING_STAGES)
+        fixed = max(seconds - scaling, 0.0) if scaling else 0.0
+        upsample = frame.timings.get(UPSAMPLE_STAGE, 0.0)
+        if full:
+            controller.prime(seconds, fixed, upsample)
+        else:
+            controller.record(rung, seconds, fixed, upsample)
+
+    def _deliver(
+        self,
+        image: NDArray[np.float32],
+        request: Draw,
+        resolution: tuple[int, int],
+        milliseconds: float,
+        full: bool,
+    ) -> None:
+        """Write the picture into a free slot, waiting for one if need be, and announce it."""
+        height, width = image.shape[:2]
+        wanted = bucket_bytes(height, width)
+        while True:
+            self._apply_controls()
+            writer = self._writer
+            if writer is not None and not writer.fits(height, width):
+                if self._ring_wanted >= wanted and writer.info.capacity < wanted:
+                    # The system has no room for the ring that was asked for: show less.
+                    image = shrunk(image, writer.info.capacity)
+                    height, width = image.shape[:2]
+                    resolution = (resolution[0], height)
+                    continue
+                self._request_ring(wanted)
+            elif writer is not None and writer.has_free_slot:
+                break
+            self._mailbox.wait_for_control()
+        ref = writer.write(image)
+        self._mailbox.send(
+            FrameInSlot(ref, request.recipe, resolution, milliseconds, full, request.generation)
+        )
+
+    def _request_ring(self, capacity: int) -> None:
+        """Ask for larger slots and wait for them."""
+        assert self._writer is not None
+        before = self._writer.info.ring
+        self._mailbox.send(NeedRing(capacity))
+        while self._writer.info.ring == before:
+            self._mailbox.wait_for_control()
+            self._apply_controls()
+        self._ring_wanted = capacity
+
+
+def reference(path: str) -> ModelRef:
+    """The model's reference with the hash of the file that holds its tensors."""
+    if path == "bundled":
+        from engine.assets import bundled_generator
+
+        file, name = bundled_generator(), "Bundled heads"
+    else:
+        file = Path(path)
+        name = file.stem
+    if file.suffix == ".json" and file.with_suffix(".safetensors").exists():
+        file = file.with_suffix(".safetensors")
+    if not file.is_file():
+        return ModelRef(path, "", name)
+    from engine.checkpoints import file_sha256
+
+    return ModelRef(path, file_sha256(file), name)
+
+
+def full_quality(recipe: Recipe) -> Quality:
+    """What a recipe asks for; the same choices as ``Painter.frame`` makes."""
+    return Quality(
+        neural_resolution=recipe.neural_resolution,
+        samples=recipe.samples,
+        upsample=recipe.view == "picture",
+        normals=recipe.view == "normals",
+    )
+
+
+def preview_quality(recipe: Recipe, controller: AdaptiveQuality) -> Quality:
+    """What the target rate allows."""
+    rung = controller.quality
+    return Quality(
+        neural_resolution=rung.resolution,
+        samples=rung.samples,
+        upsample=recipe.view == "picture" and controller.upsample,
+        normals=recipe.view == "normals",
+    )
+
+
+def rgba(frame: Frame, recipe: Recipe) -> NDArray[np.float32]:
+    """``[H, W, 4]`` float32 picture of a frame, no side above 2048."""
+    image = view_image(frame, recipe.view).float()
+    height, width = image.shape[:2]
+    if recipe.transparent:
+        planar = frame.alpha.float()[None, None]
+        alpha = F.interpolate(planar, (height, width), mode="bilinear", align_corners=False)[0, 0]
+    else:
+        alpha = torch.ones(height, width)
+    joined = torch.cat([image, alpha.clamp(0, 1)[..., None]], dim=-1).contiguous()
+    pixels: NDArray[np.float32] = joined.numpy()
+    if max(height, width) > MAX_SIDE:
+        return shrunk(pixels, bucket_bytes(MAX_SIDE, MAX_SIDE))
+    return pixels
+
+
+def shrunk(image: NDArray[np.float32], capacity: int) -> NDArray[np.float32]:
+    """A picture ``[H, W, 4]`` made small enough for ``capacity`` bytes, antialiased."""
+    height, width = image.shape[:2]
+    scale = min(1.0, (capacity / (height * width * 16)) ** 0.5, MAX_SIDE / max(height, width))
+    size = (max(1, int(height * scale)), max(1, int(width * scale)))
+    planar = torch.from_numpy(image).permute(2, 0, 1)[None]
+    small: Any = F.interpolate(planar, size, mode="bilinear", align_corners=False, antialias=True)
+    pixels: NDArray[np.float32] = small[0].permute(1, 2, 0).contiguous().numpy()
+    return pixels
