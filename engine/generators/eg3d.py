@@ -96,7 +96,7 @@ class TriplaneField(Field):
 
     def _chunks(self, points: Tensor) -> list[Tensor]:
         points = points.to(self._planes.device, torch.float32)
-        return [part[None] for part in points.split(_CHUNK_POINTS)]
+        return [part[None] for part in torch.split(points, _CHUNK_POINTS)]
 
 
 class EG3D(Generator):
@@ -237,7 +237,7 @@ class EG3D(Generator):
                 f"Golden case {case.name!r} asks for noise {noise!r}; EG3D has 'const' and 'none'."
             )
         with _exact(self.device):
-            planes = self.network.planes(w[None], noise)
+            planes = self.planes(w) if noise == "const" else self.network.planes(w[None], "none")
             if case.points is not None:
                 points = case.points.to(self.device, torch.float32)[None]
                 return {"density": self.network.density_at(planes, points)[0]}
