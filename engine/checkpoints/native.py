@@ -72,6 +72,7 @@ def read_json(path: Path) -> Checkpoint:
         native_config=facts["config"],
         native_tensors=tensors,
         title=facts["name"],
+        native_assumptions=tuple(facts["assumptions"]),
     )
 
 

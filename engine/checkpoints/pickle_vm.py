@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from engine.checkpoints.faults import Damaged, Refused
-from engine.checkpoints.plain import ClassRef, Node
+from engine.checkpoints.plain import ClassRef, LazyTensor, Node
 from engine.checkpoints.source import Cursor, LazyBytes
 from engine.checkpoints.tensors import Storage
 
@@ -404,6 +404,9 @@ class PickleMachine:
             raise Damaged(f"it ends at byte {self.cursor.end}, before its data does")
 
 
+_PLAIN_KEYS = (str, float, bytes, ClassRef, Node, LazyBytes, LazyTensor, Storage)
+
+
 def checked_key(key: Any, budget: Budget) -> Any:
     """``key`` if hashing it is safe, else ``Refused``.
 
@@ -414,11 +417,7 @@ def checked_key(key: Any, budget: Budget) -> Any:
         if not -(1 << 63) <= key < 1 << 64:
             raise Refused("a dictionary in it has an absurdly large number as a key")
         return key
-    if (
-        key is None
-        or isinstance(key, (str, float, bytes, ClassRef, Node, LazyBytes, Storage))
-        or type(key).__name__ == "LazyTensor"
-    ):
+    if key is None or isinstance(key, _PLAIN_KEYS):
         return key
     if isinstance(key, tuple) and len(key) <= MAX_KEY_ITEMS:
         budget.step(300)  # hashes of tuples can be made to collide: only a few thousand

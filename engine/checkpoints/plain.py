@@ -50,8 +50,9 @@ class Node:
     """
 
     kind: str
-    args: tuple[Any, ...] = ()
-    state: dict[Any, Any] = field(default_factory=dict)
+    # What a file holds may refer to itself or be endless to write out: not part of the repr.
+    args: tuple[Any, ...] = field(default=(), repr=False)
+    state: dict[Any, Any] = field(default_factory=dict, repr=False)
     persistent: bool = False
 
 
@@ -62,7 +63,9 @@ class LazyTensor:
     Attributes:
         shape: its size.
         dtype: its element type.
-        load: reads it: a fresh CPU tensor of that shape and dtype (contiguous).
+        load: reads it: a fresh CPU tensor of that shape and dtype (contiguous). Raises
+            :class:`~engine.errors.CheckpointError` if the file has changed meanwhile or the
+            memory does not suffice.
         device_tag: where it lived when it was saved (``"cuda:0"``); it always loads to CPU.
         stored_dtype: element type in the file where it differs from ``dtype`` (converted models
             may store half precision, which loads as float32), else ``None``.
@@ -70,7 +73,7 @@ class LazyTensor:
 
     shape: tuple[int, ...]
     dtype: torch.dtype
-    load: Callable[[], Tensor]
+    load: Callable[[], Tensor] = field(repr=False)
     device_tag: str = "cpu"
     stored_dtype: torch.dtype | None = None
 
@@ -90,10 +93,13 @@ class Checkpoint:
     Attributes:
         path: where it came from.
         container: ``"torch-zip"``, ``"torch-legacy"``, ``"pickle"`` or ``"maquette"``.
-        root: dict, list, tuple, str, int, float, bool, None, bytes, :class:`Node` and
-            :class:`LazyTensor`, nested.
-        native_family, native_config, native_tensors, title: set for ``"maquette"`` models
-            (safetensors + JSON); ``native_family`` is ``None`` for everything else.
+        root: dict, list, tuple, set, str, int, float, bool, None, bytes, :class:`Node`,
+            :class:`ClassRef`, :class:`LazyTensor` and (for long byte strings)
+            :class:`~engine.checkpoints.source.LazyBytes`, nested; parts may refer to each other
+            in circles.
+        native_family, native_config, native_tensors, title, native_assumptions: set for
+            ``"maquette"`` models (safetensors + JSON); ``native_family`` is ``None`` for
+            everything else.
     """
 
     path: Path
@@ -103,6 +109,7 @@ class Checkpoint:
     native_config: dict[str, Any] = field(default_factory=dict)
     native_tensors: Mapping[str, LazyTensor] = field(default_factory=dict)
     title: str = ""
+    native_assumptions: tuple[str, ...] = ()
 
 
 def module_tensors(module: Node, prefix: str = "") -> Iterator[tuple[str, LazyTensor]]:

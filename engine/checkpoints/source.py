@@ -19,7 +19,13 @@ WINDOW = 1 << 18
 
 
 class Source(Protocol):
-    """Random access to bytes."""
+    """Random access to bytes.
+
+    Attributes:
+        name: of the file, for messages.
+    """
+
+    name: str
 
     @property
     def size(self) -> int:
@@ -36,6 +42,7 @@ class FileSource:
     """An open file. Safe to use from several threads."""
 
     def __init__(self, path: Path) -> None:
+        self.name = str(path)
         self._file = FileIO(path)
         self._lock = threading.Lock()
         self._size = self._file.seek(0, 2)
@@ -62,6 +69,11 @@ class FileSource:
         self.read_into(offset, memoryview(buffer))
         return bytes(buffer)
 
+    def __del__(self) -> None:
+        file = getattr(self, "_file", None)
+        if file is not None:
+            file.close()
+
     def close(self) -> None:
         """Release the file; tensors that were not read yet can no longer be."""
         self._file.close()
@@ -71,6 +83,7 @@ class BytesSource:
     """Bytes that are already in memory, with the interface of a file."""
 
     def __init__(self, data: bytes) -> None:
+        self.name = "an embedded block"
         self._data = data
 
     @property

@@ -90,6 +90,8 @@ class StandIns:
         """See :class:`~engine.checkpoints.pickle_vm.Builder`."""
         known = self._known.get((module, name))
         if known is None:
+            if not _MODULE.match(module) or not _MODULE.match(name):
+                raise Damaged(f"it asks for {shown(f'{module} {name}')!r}, which is not a name")
             full = canonical_name(module, name)
             if full is None:
                 raise Refused(

@@ -11,6 +11,7 @@ from torch import Tensor
 from engine.checkpoints.faults import Damaged, Refused
 from engine.checkpoints.plain import LazyTensor
 from engine.checkpoints.source import Source
+from engine.errors import CheckpointError
 
 #: Most dimensions of a tensor.
 MAX_DIMS = 32
@@ -137,8 +138,19 @@ class _View:
         storage, itemsize = self.storage, self.dtype.itemsize
         if storage.offset < 0:
             raise Damaged("a storage is missing")
-        raw = torch.empty(self.span * itemsize, dtype=torch.uint8)
-        storage.source.read_into(storage.offset + self.start * itemsize, raw.numpy().data)
-        # Any byte but 0 and 1 in a bool tensor would be undefined behaviour further on.
-        flat = raw != 0 if self.dtype == torch.bool else raw.view(self.dtype)
-        return flat.as_strided(self.shape, self.stride).contiguous()
+        try:
+            raw = torch.empty(self.span * itemsize, dtype=torch.uint8)
+            storage.source.read_into(storage.offset + self.start * itemsize, raw.numpy().data)
+            # Any byte but 0 and 1 in a bool tensor would be undefined behaviour further on.
+            flat = raw != 0 if self.dtype == torch.bool else raw.view(self.dtype)
+            return flat.as_strided(self.shape, self.stride).contiguous()
+        except (Damaged, OSError) as error:
+            raise CheckpointError(
+                f"{storage.source.name} changed or became unreadable while it was open ({error}); "
+                "open it again."
+            ) from error
+        except (MemoryError, RuntimeError) as error:
+            raise CheckpointError(
+                f"There is not enough memory for a tensor of shape {list(self.shape)} of "
+                f"{storage.source.name}; close other programs and try again."
+            ) from error

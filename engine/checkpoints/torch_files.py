@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 import zipfile
 from io import RawIOBase
 from pathlib import PurePosixPath
@@ -66,6 +67,8 @@ def read_legacy(
         if not isinstance(pid, tuple) or len(pid) < 2 or pid[0] not in ("storage", "module"):
             raise Refused("it refers to objects outside of the file")
         if pid[0] == "module":  # (class, path and text of its source): only the class's name
+            if not isinstance(pid[1], ClassRef):
+                raise Damaged("a class in it is not one")
             return pid[1]
         if len(pid) not in (5, 6):
             raise Damaged("a storage in it has no proper description")
@@ -174,7 +177,9 @@ def read_zip(source: Source, budget: Budget) -> Any:
     """
     try:
         archive = zipfile.ZipFile(_Reader(source))
-    except (zipfile.BadZipFile, NotImplementedError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, OSError, struct.error) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # a fault of the disk, not of the file
         raise Damaged("its zip directory, which lies at its end, is missing or broken") from error
     entries = {entry.filename: entry for entry in archive.infolist()}
     if len(entries) != len(archive.infolist()):

@@ -101,7 +101,11 @@ def find_source(checkpoint: Checkpoint) -> ModelSource:
                 f"Maquette does not know; it knows {', '.join(known)}."
             )
         return ModelSource(
-            native, checkpoint.title, checkpoint.native_config, checkpoint.native_tensors
+            native,
+            checkpoint.title,
+            checkpoint.native_config,
+            checkpoint.native_tensors,
+            checkpoint.native_assumptions,
         )
     for family in known.values():
         if family.matches(checkpoint):
