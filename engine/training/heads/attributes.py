@@ -1,0 +1,367 @@
+"""A fixed function from 64 standard normals to a description of a person.
+
+Every attribute is a quantile transform of one coordinate (or a few), so drawing
+``z ~ N(0, I)`` draws people, and nearby latents are similar people except where a choice
+(gender, style of hair, glasses) flips.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from engine.training.heads import catalogue as cat
+
+LATENT_SIZE = 64
+Rgb = tuple[float, float, float]
+
+#: Coordinates of the latent. Shape details take 7 to 38 in the order of the catalogue.
+AXES: dict[str, int] = {
+    "gender": 0,
+    "age": 1,
+    "caucasian": 2,
+    "asian": 3,
+    "african": 4,
+    "muscle": 5,
+    "weight": 6,
+    **{name: 7 + i for i, (name, *_) in enumerate(cat.DETAILS)},
+    "skin_lightness": 39,
+    "skin_warmth": 40,
+    "hair_lightness": 41,
+    "hair_red": 42,
+    "hair_grey": 43,
+    "hair_style": 44,
+    "hair_side": 45,
+    "hair_parting": 46,
+    "eye_color": 47,
+    "smile": 48,
+    "mouth_open": 49,
+    "brow_raise": 50,
+    "eye_open": 51,
+    "beard": 52,
+    "beard_length": 53,
+    "glasses": 54,
+    "glasses_size": 55,
+    "frame_color": 56,
+    "lipstick": 57,
+    "lip_color": 58,
+    "garment": 59,
+    "cloth_value": 60,
+    "cloth_warmth": 61,
+    "cloth_green": 62,
+    "brow_model": 63,
+}
+
+
+@dataclass(frozen=True)
+class HeadAttributes:
+    """A person. Colours are linear RGB in [0, 1].
+
+    Attributes:
+        gender: ``"female"`` or ``"male"``. age: years, 18 to 80.
+        ethnicity: shares of the catalogue's three, sum 1.
+        muscle, weight: 0..1. details: 32 weights in -0.85..0.85 (catalogue order), without
+            the gender's bias.
+        lightness: of the skin, 0..1. skin_texture: file of the pack.
+        hair_mirrored: parted on the other side. hair_parting: -1..1, sideways.
+        smile, mouth_open, eye_open: 0..1. brow_raise: -1..1.
+        beard_length, glasses_size: 0..1.
+    """
+
+    gender: str
+    age: float
+    ethnicity: tuple[float, float, float]
+    muscle: float
+    weight: float
+    details: tuple[float, ...]
+    lightness: float
+    skin_tone: Rgb
+    skin_texture: str
+    hair_style: str
+    hair_color: Rgb
+    hair_word: str
+    hair_mirrored: bool
+    hair_parting: float
+    eye_color: str
+    smile: float
+    mouth_open: float
+    brow_raise: float
+    eye_open: float
+    brow_model: int
+    brow_color: Rgb
+    beard: str
+    beard_length: float
+    beard_color: Rgb
+    glasses: str
+    glasses_size: float
+    frame_word: str
+    frame_color: Rgb
+    lipstick: bool
+    lip_color: Rgb
+    garment: str
+    cloth_color: Rgb
+
+
+def quantile_bin(u: float, shares: Sequence[float]) -> int:
+    """The index of the share that holds ``u`` in [0, 1]; shares need not sum to 1."""
+    edges = np.cumsum(np.asarray(shares, dtype=float))
+    return int(min(np.searchsorted(edges / edges[-1], u, side="right"), len(shares) - 1))
+
+
+def _pick(u: float, shares: Mapping[str, float]) -> str:
+    return list(shares)[quantile_bin(u, list(shares.values()))]
+
+
+def _rgb(color: NDArray[np.float64]) -> Rgb:
+    r, g, b = (float(v) for v in color)
+    return (r, g, b)
+
+
+def _ramp(colors: Sequence[NDArray[np.float64]], position: float) -> NDArray[np.float64]:
+    """Geometric interpolation in a list of colours, ``position`` in [0, 1]."""
+    x = min(max(position, 0.0), 1.0) * (len(colors) - 1)
+    i = min(int(x), len(colors) - 2)
+    mixed: NDArray[np.float64] = np.exp(
+        np.log(colors[i]) * (1 - (x - i)) + np.log(colors[i + 1]) * (x - i)
+    )
+    return mixed
+
+
+def _skin(lightness: float, warmth: float) -> Rgb:
+    tone = _ramp([color for _, color in cat.SKIN_TONES], 1.0 - lightness) * 0.76
+    tone = tone * 0.93 + 0.07 * tone.mean()
+    return _rgb(tone * np.exp(0.035 * warmth * np.array([1.0, 0.0, -1.0])))
+
+
+def _skin_texture(male: bool, age: float, lightness: float) -> str:
+    """Women of every tone share the women's textures, which are re-toned when drawn."""
+    if not male:
+        return f"skin_{'middleage' if age > 45 else 'young'}_lightskinned_female2.jpg"
+    if lightness < 0.38:
+        kind = "old" if age > 62 else "middleage" if age > 45 else "young"
+        return f"skin_{kind}_darkskinned_male.jpg"
+    return f"skin_{'middleage' if age > 45 else 'young'}_lightskinned_male.jpg"
+
+
+def _hair_color(
+    lightness: float, red: float, grey: float, european: float
+) -> tuple[NDArray[np.float64], str]:
+    position = lightness * (0.22 + 0.74 * european)
+    color = _ramp([c for _, c in cat.HAIR_RAMP], position)
+    word = cat.HAIR_RAMP[round(position * (len(cat.HAIR_RAMP) - 1))][0]
+    redness = max(0.0, red - 0.78) / 0.22 * european
+    color = color * (1 - redness) + redness * cat.HAIR_RED
+    color = color * (1 - grey) + grey * cat.HAIR_GREY * (1.0 + 0.9 * max(0.0, grey - 0.6))
+    if grey > 0.85:
+        word = "white"
+    elif grey > 0.4:
+        word = "grey"
+    elif redness > 0.45:
+        word = "red"
+    color = color * 0.9
+    return color * min(1.0, 0.5 / float(color.max())), word
+
+
+def attributes_from_latent(z: NDArray[np.floating]) -> HeadAttributes:
+    """The person of a latent ``[64]``; deterministic.
+
+    Raises:
+        ValueError: ``z`` is not a finite vector of 64 numbers.
+    """
+    z = np.asarray(z, dtype=np.float64)
+    if z.shape != (LATENT_SIZE,) or not np.isfinite(z).all():
+        raise ValueError(f"a head latent is {LATENT_SIZE} finite numbers, not {z.shape}")
+    n = {name: float(z[i]) for name, i in AXES.items()}
+    u = {name: float(ndtr(value)) for name, value in n.items()}
+    male = n["gender"] > 0
+    gender = "male" if male else "female"
+    age = 18.0 + 62.0 * u["age"] ** 1.8
+    shares = np.exp(1.5 * np.array([n[e] for e in cat.ETHNICITIES]))
+    shares /= shares.sum()
+    lightness = float(
+        np.clip(shares @ np.array([0.88, 0.70, 0.20]) + 0.09 * n["skin_lightness"], 0, 1)
+    )
+    grey = float(np.clip((age - 50) / 24 + 0.25 * n["hair_grey"], 0, 1)) if age > 38 else 0.0
+    hair, hair_word = _hair_color(u["hair_lightness"], u["hair_red"], grey, float(shares[0]))
+    style = _pick(u["hair_style"], cat.HAIR_SHARES[gender])
+    # Brown eyes are the rule except where the face is mostly European.
+    eye_u = float(ndtr(n["eye_color"] + 1.6 * (shares[0] - 0.55)))
+    beard = cat.BEARDS[quantile_bin(u["beard"], cat.BEARD_SHARES)] if male else "none"
+    skin_tone = _skin(lightness, n["skin_warmth"])
+    light = 0.35 + 0.65 * lightness
+    lips = _ramp([cat.linear("c96f6c"), cat.linear("b4453f"), cat.linear("8e2a3c")], u["lip_color"])
+    frame_word, frame = cat.FRAME_COLORS[
+        quantile_bin(u["frame_color"], [0.4, 0.2, 0.1, 0.16, 0.14])
+    ]
+    value = 0.03 + 0.55 * u["cloth_value"] ** 1.6
+    cloth = value * np.exp(
+        0.38 * n["cloth_warmth"] * np.array([1.0, 0.1, -1.0])
+        + 0.22 * n["cloth_green"] * np.array([-0.6, 0.7, -0.3])
+    )
+    smile = float(np.clip((u["smile"] - 0.22) / 0.78, 0.0, 1.0))
+    models = cat.BROW_MODELS[gender]
+    return HeadAttributes(
+        gender=gender,
+        age=age,
+        ethnicity=(float(shares[0]), float(shares[1]), float(shares[2])),
+        muscle=float(np.clip(0.5 + 0.18 * n["muscle"], 0, 1)),
+        weight=float(np.clip(0.45 + 0.19 * n["weight"], 0, 1)),
+        details=tuple(
+            float(np.clip(sigma * n[name], -0.85, 0.85)) for name, _, _, sigma in cat.DETAILS
+        ),
+        lightness=lightness,
+        skin_tone=skin_tone,
+        skin_texture=_skin_texture(male, age, lightness),
+        hair_style=style,
+        hair_color=_rgb(hair),
+        hair_word=hair_word,
+        hair_mirrored=n["hair_side"] > 0,
+        hair_parting=float(np.tanh(n["hair_parting"])),
+        eye_color=cat.EYE_COLORS[quantile_bin(eye_u, cat.EYE_SHARES)],
+        smile=smile,
+        mouth_open=max(0.0, u["mouth_open"] - 0.72) / 0.28,
+        brow_raise=math.tanh(n["brow_raise"] * 0.7),
+        eye_open=u["eye_open"],
+        brow_model=models[quantile_bin(u["brow_model"], [1.0] * len(models))],
+        brow_color=_rgb(np.minimum(hair * 0.7, np.array(skin_tone) * 0.5)),
+        beard=beard,
+        beard_length=u["beard_length"],
+        beard_color=_rgb(np.minimum(hair * 0.75, 0.35)),
+        glasses=cat.GLASSES[quantile_bin(u["glasses"], cat.GLASSES_SHARES)],
+        glasses_size=u["glasses_size"],
+        frame_word=frame_word,
+        frame_color=frame,
+        lipstick=(not male) and n["lipstick"] > 0.25,
+        lip_color=_rgb(lips * light),
+        garment=cat.GARMENTS[quantile_bin(u["garment"], [1.0] * len(cat.GARMENTS))],
+        cloth_color=_rgb(np.clip(cloth, 0.01, 0.8)),
+    )
+
+
+#: Names of :func:`attribute_vector`'s components, in order; the length never changes.
+ATTRIBUTE_NAMES: tuple[str, ...] = (
+    "male",
+    "age",
+    *cat.ETHNICITIES,
+    "muscle",
+    "weight",
+    *(name for name, *_ in cat.DETAILS),
+    "skin_lightness",
+    "skin_red",
+    "skin_green",
+    "skin_blue",
+    "hair_red",
+    "hair_green",
+    "hair_blue",
+    *(f"hair_style={name}" for name in cat.HAIR_STYLES),
+    "hair_mirrored",
+    "hair_parting",
+    *(f"eye_color={name}" for name in cat.EYE_COLORS),
+    "smile",
+    "mouth_open",
+    "brow_raise",
+    "eye_open",
+    *(f"brow_model={i}" for models in cat.BROW_MODELS.values() for i in models),
+    *(f"beard={name}" for name in cat.BEARDS),
+    "beard_length",
+    *(f"glasses={name}" for name in cat.GLASSES),
+    "glasses_size",
+    "frame_red",
+    "frame_green",
+    "frame_blue",
+    "lipstick",
+    "lip_red",
+    "lip_green",
+    "lip_blue",
+    *(f"garment={name}" for name in cat.GARMENTS),
+    "cloth_red",
+    "cloth_green",
+    "cloth_blue",
+    *(f"skin_texture={kind}" for kind in ("young", "middleage", "old")),
+    "skin_texture=darkskinned",
+)
+
+
+def _one_hot(value: object, choices: Sequence[object]) -> list[float]:
+    return [float(value == choice) for choice in choices]
+
+
+def attribute_vector(person: HeadAttributes) -> NDArray[np.float32]:
+    """``[A]`` the attributes as numbers of about unit size, named by :data:`ATTRIBUTE_NAMES`.
+
+    What a picture does not show (the length of a beard that is not there, the frame of no
+    glasses, the colour of no lipstick) is 0.
+    """
+    p = person
+    worn = float(p.glasses != "none")
+    grown = float(p.beard not in ("none",))
+    color = [
+        *(np.log(np.array(p.skin_tone)) + 1.6),
+        *(0.8 * (np.log(np.array(p.hair_color) + 0.01) + 2.6)),
+    ]
+    values = [
+        1.0 if p.gender == "male" else -1.0,
+        (p.age - 36.0) / 17.0,
+        *(3.0 * (share - 1 / 3) for share in p.ethnicity),
+        (p.muscle - 0.5) / 0.18,
+        (p.weight - 0.45) / 0.19,
+        *(w / sigma for w, (_, _, _, sigma) in zip(p.details, cat.DETAILS, strict=True)),
+        4.0 * (p.lightness - 0.6),
+        *color,
+        *_one_hot(p.hair_style, cat.HAIR_STYLES),
+        float(p.hair_mirrored),
+        p.hair_parting,
+        *_one_hot(p.eye_color, cat.EYE_COLORS),
+        2.0 * p.smile - 1.0,
+        2.0 * p.mouth_open,
+        p.brow_raise,
+        2.0 * p.eye_open - 1.0,
+        *_one_hot(p.brow_model, [i for models in cat.BROW_MODELS.values() for i in models]),
+        *_one_hot(p.beard, cat.BEARDS),
+        grown * (2.0 * p.beard_length - 1.0),
+        *_one_hot(p.glasses, cat.GLASSES),
+        worn * (2.0 * p.glasses_size - 1.0),
+        *(worn * 3.0 * c for c in p.frame_color),
+        float(p.lipstick),
+        *(float(p.lipstick) * 3.0 * c for c in p.lip_color),
+        *_one_hot(p.garment, cat.GARMENTS),
+        *(3.0 * c - 1.0 for c in p.cloth_color),
+        *(float(kind in p.skin_texture) for kind in ("young", "middleage", "old")),
+        float("darkskinned" in p.skin_texture),
+    ]
+    return np.array(values, dtype=np.float32)
+
+
+def caption(person: HeadAttributes) -> str:
+    """One sentence about the person, without a full stop."""
+    p = person
+    noun = "woman" if p.gender == "female" else "man"
+    age = "young " if p.age < 30 else "middle-aged " if 44 < p.age <= 60 else ""
+    age = "elderly " if p.age > 60 else age
+    face = "laughing " if p.smile > 0.6 and p.mouth_open > 0.4 else ""
+    face = face or ("smiling " if p.smile > 0.45 else "")
+    index = round((1.0 - p.lightness) * (len(cat.SKIN_TONES) - 1))
+    parts = [
+        f"{cat.SKIN_TONES[index][0]} skin",
+        cat.HAIR_WORDS[p.hair_style].format(p.hair_word),
+        f"{cat.EYE_WORDS[p.eye_color]} eyes",
+    ]
+    if p.beard != "none":
+        parts.append(p.beard if p.beard == "stubble" else f"a {p.beard}")
+    if p.glasses != "none":
+        parts.append(f"{p.glasses} {p.frame_word} glasses")
+    if p.lipstick:
+        parts.append("lipstick")
+    if not face and p.mouth_open > 0.5:
+        parts.append("a slightly open mouth")
+    text = f"a {face}{age}{noun} with {', '.join(parts[:-1])} and {parts[-1]}"
+    words = text.split(" ")
+    for i in range(len(words) - 1):
+        if words[i] == "a" and words[i + 1][0] in "aeiou":
+            words[i] = "an"
+    return " ".join(words)

@@ -1,0 +1,374 @@
+"""From a person to meshes, with the data of a head pack.
+
+The **head frame** (dm) has its origin 0.18 below and 0.95 behind the point between the
+eyes of the person without an expression, and is scaled so that the heights of heads differ
+less than they do in life. :func:`engine.training.heads.world.to_world` takes it to the
+model's world.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache, cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import UserError
+from engine.training.heads.accessories import GlassesStyle, glasses
+from engine.training.heads.attributes import HeadAttributes
+from engine.training.heads.hair import CURTAINED, Curtain, shells
+from engine.training.heads.mesh import Head, Label, Material, Mesh, Occluder
+from engine.training.heads.pack import HeadPack, Surface, flat_uv
+from engine.training.heads.shape import expression_weights, shape_weights
+from engine.training.heads.world import UNIT_DM, to_world
+
+Floats = NDArray[np.float32]
+#: First vertex of the upper teeth in MakeHuman's base mesh.
+_UPPER_TEETH = 15060
+
+
+def _smoothstep(low: float, high: float, x: NDArray[np.floating]) -> NDArray[np.floating]:
+    t = np.clip((x - low) / (high - low), 0.0, 1.0)
+    return t * t * (3 - 2 * t)
+
+
+class HeadBuilder:
+    """Builds heads from a pack; keeps what all heads share.
+
+    Raises:
+        UserError: the pack lacks a file.
+    """
+
+    def __init__(self, pack: HeadPack) -> None:
+        self.pack = pack
+        body = pack.body
+        self._rest: Floats = (body.refine @ pack.base)[body.vertex].astype(np.float32)
+        self.texture_mean = cache(self._texture_mean)
+
+    @cached_property
+    def _skin_means(self) -> dict[str, tuple[float, float, float]]:
+        path = self.pack.folder / "skin_mean_linear.json"
+        try:
+            return {k: tuple(v) for k, v in json.loads(path.read_text()).items()}
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path} cannot be read ({error}).") from error
+
+    def _texture_mean(self, name: str) -> float:
+        """Mean linear luminance of a texture, over what is not transparent."""
+        pixels = self.pack.image(name).astype(np.float32) / 255.0
+        if pixels.ndim == 3 and pixels.shape[2] == 4:
+            return max(float((pixels[..., 0] ** 2.2)[pixels[..., 3] > 0.5].mean()), 0.02)
+        weights = np.array([0.3, 0.5, 0.2], np.float32)
+        return max(float(((pixels**2.2) @ weights).mean()), 0.02)
+
+    @cached_property
+    def _lips(self) -> Floats:
+        size = np.zeros(len(self.pack.base))
+        for name in ("mouth-upperlip-volume-incr", "mouth-lowerlip-volume-incr"):
+            size = np.maximum(size, np.linalg.norm(self.pack.target_offsets(name), axis=1))
+        fine = self.pack.body.refine @ size
+        fine = np.clip(fine / np.percentile(fine[fine > 0], 80), 0, 1)
+        return fine[self.pack.body.vertex].astype(np.float32)
+
+    @cached_property
+    def _scalp(self) -> Floats:
+        mask = self.pack.image("mask_scalp.png").astype(np.float32) / 255.0
+        height, width = mask.shape
+        uv = self.pack.body.uv
+        column = np.clip((uv[:, 0] * width).astype(int), 0, width - 1)
+        row = np.clip(((1 - uv[:, 1]) * height).astype(int), 0, height - 1)
+        return (mask[row, column] * (self._rest[:, 1] > 6.2)).astype(np.float32)
+
+    @cached_property
+    def _blush(self) -> Floats:
+        x, y, z = self._rest.T
+        distance = np.hypot((np.abs(x) - 0.45) / 0.28, (y - 6.98) / 0.22)
+        return (np.exp(-(distance**2)) * (z > 0.6)).astype(np.float32)
+
+    @cached_property
+    def _beards(self) -> dict[str, Floats]:
+        """Where each beard grows, ``[K]`` in 0..1, drawn on the unmorphed face."""
+        x, y, z = self._rest.T
+        side = np.abs(x)
+        top = np.interp(
+            side,
+            [0, 0.22, 0.32, 0.5, 0.60, 0.68, 0.9],
+            [6.60, 6.66, 6.74, 6.74, 6.88, 7.15, 7.25],
+        )
+        jaw = (
+            _smoothstep(0.10, -0.10, y - top)
+            * _smoothstep(6.08, 6.36, y + np.clip(0.9 - z, 0, 1) * 0.1)
+            * _smoothstep(0.28, 0.48, z)
+            * _smoothstep(0.80, 0.72, side)
+        )
+        lip = (
+            _smoothstep(0.45, 0.33, side)
+            * _smoothstep(6.96, 6.87, y + side * 0.25)
+            * _smoothstep(6.62, 6.72, y + side * 0.05)
+            * _smoothstep(0.95, 1.15, z)
+        )
+        bare = 1 - np.clip(self._lips * 1.6, 0, 1)
+        jaw, lip = jaw * bare, lip * bare
+        full = np.maximum(jaw, lip)
+        chin = full * _smoothstep(0.38, 0.27, side)
+        none = np.zeros_like(full)
+        named = {
+            "none": none,
+            "stubble": full,
+            "full beard": full,
+            "goatee": chin,
+            "moustache": lip,
+        }
+        return {name: values.astype(np.float32) for name, values in named.items()}
+
+    @cached_property
+    def _ear(self) -> int:
+        """The refined vertex where the left ear stands out most."""
+        p = (self.pack.body.refine @ self.pack.base).astype(np.float32)
+        near = (np.abs(p[:, 1] - 7.3) < 0.25) & (p[:, 2] < 0.9) & (p[:, 2] > 0.2)
+        return int(np.argmax(p[:, 0] * near * (np.abs(p[:, 0]) < 1.2)))
+
+    def build(self, person: HeadAttributes) -> Head:
+        """The person's meshes in world units."""
+        pack = self.pack
+        weights = shape_weights(person)
+        calm = pack.morph(weights)
+        base = pack.morph({**weights, **expression_weights(person)})
+        left, right = pack.joint(calm, "l-eye"), pack.joint(calm, "r-eye")
+        height = float(pack.joint(calm, "head-2")[1] - pack.joint(calm, "jaw")[1])
+        scale = (2.15 / height) ** 0.85
+        origin = (left + right) / 2 - np.array([0.0, 0.18, 0.95], np.float32)
+        base = ((base - origin) * scale).astype(np.float32)
+        eyes = ((left - origin) * scale, (right - origin) * scale)
+        fine = (pack.body.refine @ base).astype(np.float32)
+        normal = pack.body.normals(fine)[pack.body.vertex]
+        position = fine[pack.body.vertex]
+        meshes = [self._skin(person, base, position, normal)]
+        eye_mesh, centers = self._eyes(person, base)
+        meshes += [eye_mesh, *self._mouth(person, base), self._garment(person, base)]
+        meshes += self._hair(person, base, position, normal, eyes)
+        if person.beard in ("full beard", "goatee", "moustache"):
+            length = 0.016 + 0.028 * person.beard_length
+            meshes += shells(
+                pack.body,
+                position,
+                normal,
+                self._beards[person.beard],
+                length=length if person.beard == "full beard" else 0.8 * length,
+                layers=5,
+                density=1.05,
+                color=person.beard_color,
+                label=Label.BEARD,
+            )
+        meshes += self._cards(person, base)
+        if person.glasses != "none":
+            style = GlassesStyle(person.glasses == "round", person.glasses_size, person.frame_color)
+            meshes += glasses(style, eyes, fine[self._ear], fine)
+        ahead = np.array([0.0, 0.0, 1.0], np.float32)
+        return Head(meshes, (to_world(centers[0]), to_world(centers[1])), (ahead, ahead))
+
+    def _skin(self, p: HeadAttributes, base: Floats, position: Floats, normal: Floats) -> Mesh:
+        body = self.pack.body
+        beard = self._beards[p.beard]
+        mask = np.stack([self._lips, beard, self._scalp, self._blush], 1)
+        hidden = self.pack.covered(p.garment).astype(np.float32)
+        hidden_fine = (body.refine @ hidden)[body.vertex] > 0.999
+        triangles = body.triangles[~hidden_fine[body.triangles].all(1)]
+        stubble = {"none": 0.0, "stubble": 0.22 + 0.3 * p.beard_length}.get(p.beard, 0.7)
+        scalp = {"bald": 0.0, "buzz": 0.9}.get(p.hair_style, 0.85)
+        return Mesh(
+            Surface(to_world(position), normal, body.uv, triangles),
+            Material.SKIN,
+            Label.SKIN,
+            texture=p.skin_texture,
+            mask=mask.astype(np.float32),
+            occluder=Occluder(to_world(base), flat_uv(len(base)), body.coarse_triangles),
+            bias=0.02 / UNIT_DM,
+            softness=0.05 / UNIT_DM,
+            lift=0.02 / UNIT_DM,
+            cull=True,
+            uniforms={
+                "tone": p.skin_tone,
+                "texture_mean": self._skin_means[p.skin_texture],
+                "ink": p.hair_color,
+                "ink2": p.beard_color,
+                "knobs": (scalp, stubble, 1.0, 0.6 if p.gender == "female" else 0.3),
+                "knobs2": (*p.lip_color, 0.6 if p.lipstick else 0.0),
+            },
+        )
+
+    def _proxy(self, name: str, base: Floats) -> Surface:
+        proxy = self.pack.proxy(name)
+        return proxy.surface(proxy.fit(base))
+
+    def _eyes(self, p: HeadAttributes, base: Floats) -> tuple[Mesh, tuple[Floats, Floats]]:
+        """Eyeballs without their cornea shells; both look straight ahead."""
+        surface = self._proxy("eyes", base)
+        points, ball = surface.position, surface.uv[:, 0] < 0.87
+        centers = []
+        for sign in (1, -1):
+            own = points[(points[:, 0] * sign > 0) & ball]
+            center = (own.max(0) + own.min(0)) / 2
+            center[2] = own[:, 2].max() - (own[:, 0].max() - own[:, 0].min()) / 2
+            centers.append(center)
+        normal = np.where(points[:, :1] > 0, points - centers[0], points - centers[1])
+        normal /= np.linalg.norm(normal, axis=1, keepdims=True)
+        triangles = surface.triangles[ball[surface.triangles].all(1)]
+        # The pack's brown irises are dark and warm; the others a little too saturated.
+        tint = {"brown": (0.95, 0.85, 0.72), "brownlight": (1.0, 0.95, 0.88)}
+        mesh = Mesh(
+            Surface(to_world(points), normal.astype(np.float32), surface.uv, triangles),
+            Material.EYE,
+            Label.EYE,
+            texture=f"eye_{p.eye_color}.jpg",
+            bias=0.004 / UNIT_DM,
+            softness=0.05 / UNIT_DM,
+            uniforms={
+                "knobs": (0.86, 1.0, 0.0, 0.0),
+                "ink2": tint.get(p.eye_color, (0.98, 0.99, 1.0)),
+            },
+        )
+        return mesh, (centers[0].astype(np.float32), centers[1].astype(np.float32))
+
+    def _mouth(self, p: HeadAttributes, base: Floats) -> list[Mesh]:
+        """Teeth, moved behind the lips they would otherwise pierce, and the tongue."""
+        proxy = self.pack.proxy("teeth")
+        surface = self._proxy("teeth", base)
+        original = self.pack.data["orig_index"][proxy.base_index]
+        upper = (original >= _UPPER_TEETH).mean(1) > 0.5
+        points = surface.position.copy()
+        points[upper] += np.array([0.0, -0.075, 0.015], np.float32)
+        points[~upper, 1] -= 0.07
+        teeth = Surface(to_world(points), surface.normal, surface.uv, surface.triangles)
+        return [
+            Mesh(
+                teeth,
+                Material.MOUTH,
+                Label.MOUTH,
+                texture="teeth.jpg",
+                occluder=Occluder(teeth.position, teeth.uv, teeth.triangles),
+                bias=0.02 / UNIT_DM,
+                softness=0.1 / UNIT_DM,
+                uniforms={"tone": (1.0, 0.95, 0.88), "knobs": (1.7, 0.0, 0.0, 0.0)},
+            )
+        ]
+
+    def _cards(self, p: HeadAttributes, base: Floats) -> list[Mesh]:
+        """Eyebrows and eyelashes: thin cards with an alpha picture."""
+        brow_name = f"brow{p.brow_model:03d}"
+        brow, lash = self._proxy(brow_name, base), self._proxy("lashes02", base)
+        return [
+            Mesh(
+                Surface(
+                    to_world(brow.position + brow.normal * 0.006),
+                    brow.normal,
+                    brow.uv,
+                    brow.triangles,
+                ),
+                Material.CARD,
+                Label.BROW,
+                texture=f"{brow_name}.png",
+                bias=0.04 / UNIT_DM,
+                softness=0.06 / UNIT_DM,
+                uniforms={"ink": p.brow_color, "knobs": (0.95, 0.0, 0.0, 0.0)},
+            ),
+            Mesh(
+                Surface(to_world(lash.position), lash.normal, lash.uv, lash.triangles),
+                Material.CARD,
+                Label.BROW,
+                texture="lashes02.png",
+                bias=0.1 / UNIT_DM,
+                softness=0.1 / UNIT_DM,
+                uniforms={
+                    "ink": (0.012, 0.009, 0.008),
+                    "knobs": (0.7 if p.gender == "female" else 0.35, 0.0, 0.0, 0.0),
+                },
+            ),
+        ]
+
+    def _hair(
+        self,
+        p: HeadAttributes,
+        base: Floats,
+        position: Floats,
+        normal: Floats,
+        eyes: tuple[Floats, Floats],
+    ) -> list[Mesh]:
+        if p.hair_style == "bald":
+            return []
+        if p.hair_style == "buzz":
+            return shells(
+                self.pack.body,
+                position,
+                normal,
+                self._scalp,
+                length=0.03,
+                layers=4,
+                density=1.25,
+                color=p.hair_color,
+                label=Label.HAIR,
+            )
+        name = f"hair_{p.hair_style}"
+        proxy = self.pack.proxy(name)
+        coarse = proxy.fit(base)
+        flip = np.array([-1.0 if p.hair_mirrored else 1.0, 1.0, 1.0], np.float32)
+        coarse = coarse * flip
+        window = (0.0, 0.0, 0.0, 0.0)
+        side = 0.0
+        if p.hair_style in CURTAINED:
+            level = float(eyes[0][1])
+            curtain = Curtain(level + 0.55, level - 0.45, 0.2 * p.hair_parting, 0.74)
+            coarse = curtain(coarse)
+            window = (
+                (curtain.top - 0.09) / UNIT_DM,
+                (curtain.bottom - 0.09) / UNIT_DM,
+                curtain.opening,
+                (curtain.depth + 0.10) / UNIT_DM,
+            )
+            side = curtain.side
+        surface = proxy.surface(coarse)
+        texture = f"{name}.png"
+        return [
+            Mesh(
+                Surface(
+                    to_world(surface.position),
+                    surface.normal * flip[0],
+                    surface.uv,
+                    surface.triangles,
+                ),
+                Material.HAIR,
+                Label.HAIR,
+                texture=texture,
+                occluder=Occluder(
+                    to_world(coarse), proxy.coarse_uv, proxy.coarse_triangles, texture
+                ),
+                bias=0.05 / UNIT_DM,
+                softness=0.22 / UNIT_DM,
+                lift=0.03 / UNIT_DM,
+                uniforms={
+                    "ink": p.hair_color,
+                    "knobs": (self.texture_mean(texture), 60.0, 0.8, side),
+                    "knobs2": window,
+                },
+            )
+        ]
+
+    def _garment(self, p: HeadAttributes, base: Floats) -> Mesh:
+        surface = self._proxy(p.garment, base)
+        texture = f"{p.garment}.jpg"
+        points = to_world(surface.position + surface.normal * 0.01)
+        return Mesh(
+            Surface(points, surface.normal, surface.uv, surface.triangles),
+            Material.CLOTH,
+            Label.CLOTH,
+            texture=texture,
+            occluder=Occluder(points, flat_uv(len(points)), surface.triangles),
+            bias=0.03 / UNIT_DM,
+            softness=0.08 / UNIT_DM,
+            lift=0.02 / UNIT_DM,
+            uniforms={
+                "ink": p.cloth_color,
+                "knobs": (self.texture_mean(texture), 0.75, 0.0, 0.0),
+            },
+        )
