@@ -8,18 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated
 
 import tyro
 
 from app.cli.parsing import finite
-from engine.camera import OrbitPose
-from engine.recipe import ModelRef, Recipe
-
-if TYPE_CHECKING:
-    from engine.generators.base import Generator
-
-BUNDLED = "bundled"
+from engine.camera import MAX_PITCH, OrbitPose
+from engine.errors import UserError
+from engine.recipe import Recipe
 
 _FRONT = "(default: the model's front view)"
 _OWN = "(default: the model's own)"
@@ -30,8 +26,14 @@ def _number(unit: str, default: str) -> object:
 
 
 @dataclass(frozen=True)
-class ModelOptions:
+class SubjectOptions:
     """Which generator, and where it runs."""
+
+    source: Annotated[
+        Path | None,
+        tyro.conf.arg(name="from", metavar="PICTURE", help_behavior_hint="(default: none)"),
+    ] = None
+    """A picture made by Maquette: take its model, face and camera, unless given besides."""
 
     model: Annotated[
         str | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: the bundled one)")
@@ -80,13 +82,12 @@ class CameraOptions:
         """
         given = {"yaw": self.yaw, "pitch": self.pitch, "roll": self.roll, "radius": self.radius}
         finite(**given, fov=self.fov)
-        given["fov_y"] = self.fov
-        changed = replace(pose, **{k: v for k, v in given.items() if v is not None})
+        if self.pitch is not None and abs(self.pitch) > MAX_PITCH:
+            raise UserError(f"--pitch must be -89 to 89 degrees, not {self.pitch:g}.")
+        changes = {k: v for k, v in {**given, "fov_y": self.fov}.items() if v is not None}
+        changed = replace(pose, **changes)  # type: ignore[arg-type]
         changed.camera()
         return changed
-
-
-ViewName = Literal["picture", "raw", "depth", "normals", "opacity"]
 
 
 @dataclass(frozen=True)
@@ -103,50 +104,3 @@ class QualityOptions:
         finite(samples=self.samples)
         changes = {"neural_resolution": self.neural_resolution, "samples": self.samples}
         return replace(recipe, **{k: v for k, v in changes.items() if v is not None})  # type: ignore[arg-type]
-
-
-def model_file(path: str) -> Path:
-    """The file that holds a model's tensors: what a recipe's hash is of.
-
-    For a converted model that is the ``.safetensors`` beside its ``.json``.
-
-    Args:
-        path: ``"bundled"`` or a file.
-
-    Raises:
-        CheckpointError: there is no such file.
-    """
-    from engine.assets import bundled_generator
-    from engine.errors import CheckpointError
-
-    where = bundled_generator() if path == BUNDLED else Path(path).expanduser()
-    if where.suffix == ".json" and where.with_suffix(".safetensors").is_file():
-        where = where.with_suffix(".safetensors")
-    if where.is_dir():
-        raise CheckpointError(f"{where} is a folder; name the model file in it.")
-    if not where.is_file():
-        raise CheckpointError(f"There is no model at {where}; check the path.")
-    return where
-
-
-def open_generator(options: ModelOptions, fallback: str = BUNDLED) -> tuple[Generator, ModelRef]:
-    """Open the model that was asked for.
-
-    Args:
-        options: what was given.
-        fallback: the model to open if none was given.
-
-    Returns:
-        The generator, and the reference that recipes hold.
-
-    Raises:
-        CheckpointError: the file is missing, damaged or foreign.
-    """
-    path = options.model or fallback
-    where = model_file(path)
-    from engine.checkpoints import file_sha256
-    from engine.generators.registry import open_model
-
-    generator = open_model(path if path == BUNDLED else Path(path).expanduser(), options.device)
-    kept = path if path == BUNDLED else str(Path(path).expanduser().resolve())
-    return generator, ModelRef(kept, file_sha256(where), where.stem)

@@ -11,13 +11,16 @@ import io
 import math
 import re
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import tyro
 
 from engine.errors import UserError
 
 Options = TypeVar("Options")
+
+#: An option that is off unless it is named. (Options that are on show a pair, --x and --no-x.)
+Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 
 _FRAME = str.maketrans("", "", "╭╮╰╯│")
 _RULE = re.compile(r"^\s*[─-]{4,}\s*$")
@@ -45,7 +48,7 @@ def parse(kind: type[Options], words: Sequence[str], command: str) -> Options:
         raise UserError(f"{_sentence(complaint.getvalue())} See {command} --help.") from None
 
 
-_STYLE = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
+_STYLE = (tyro.conf.OmitArgPrefixes, tyro.conf.DisallowNone)
 
 
 def _sentence(box: str) -> str:
@@ -59,6 +62,7 @@ def _sentence(box: str) -> str:
             break
         lines.append(bare.strip())
     text = re.sub(r"\x1b\[[0-9;]*m", "", " ".join(filter(None, lines)))
+    text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "!", "?")) else text + "."
 
 
@@ -86,6 +90,18 @@ def parse_seeds(words: Sequence[str]) -> list[int]:
             )
         seeds.extend(range(first, last + 1))
     return seeds
+
+
+def one_seed(word: str) -> int:
+    """A single seed.
+
+    Raises:
+        UserError: not a seed, or several.
+    """
+    seeds = parse_seeds([word])
+    if len(seeds) != 1:
+        raise UserError(f"One seed is needed here, not {len(seeds)} of them.")
+    return seeds[0]
 
 
 def finite(**numbers: float | None) -> None:

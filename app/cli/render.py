@@ -4,35 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
-from app.cli.options import (
-    BUNDLED,
-    CameraOptions,
-    FaceOptions,
-    ModelOptions,
-    QualityOptions,
-    ViewName,
-    model_file,
-    open_generator,
-)
-from app.cli.parsing import parse, parse_seeds
+from app.cli.parsing import Flag, parse, parse_seeds
+from app.cli.subject import DrawingOptions, open_subject, read_subject
 from app.cli.terminal import progress, say, show_json
-from engine.errors import CheckpointError, UserError
+from engine.capabilities import ViewMode
+from engine.errors import UserError
 from engine.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class RenderOptions:
+class RenderOptions(DrawingOptions):
     """Draw pictures of generated heads. A picture holds its whole recipe, so that
     --from draws the identical pixels again, or changes only what is given besides."""
 
-    source: Annotated[Path | None, tyro.conf.arg(name="from", metavar="PICTURE")] = None
-    """A picture made by Maquette, whose recipe is drawn again."""
     seed: Annotated[
         tuple[str, ...],
         tyro.conf.arg(metavar="SEEDS", aliases=["--seeds"], help_behavior_hint="(default: 0)"),
@@ -43,21 +33,17 @@ class RenderOptions:
         tyro.conf.arg(metavar="PATH", help_behavior_hint="(default: seed0007.png and so on)"),
     ] = None
     """A picture (.png, .jpg, .webp), or a folder for several."""
-    view: Annotated[ViewName | None, tyro.conf.arg(help_behavior_hint="(default: picture)")] = None
+    view: Annotated[ViewMode | None, tyro.conf.arg(help_behavior_hint="(default: picture)")] = None
     """Which picture of the rendering."""
     size: Annotated[
         int | None,
         tyro.conf.arg(metavar="PIXELS", help_behavior_hint="(default: the model's own)"),
     ] = None
     """Side of the picture, 16 to 8192."""
-    transparent: bool = False
+    transparent: Flag = False
     """Cut the background away where the model knows its opacity."""
-    json: bool = False
+    json: Flag = False
     """Print what was written as JSON."""
-    model: ModelOptions = field(default_factory=ModelOptions)
-    face: FaceOptions = field(default_factory=FaceOptions)
-    camera: CameraOptions = field(default_factory=CameraOptions)
-    quality: QualityOptions = field(default_factory=QualityOptions)
 
 
 def run(words: Sequence[str]) -> int:
@@ -66,17 +52,9 @@ def run(words: Sequence[str]) -> int:
     base = _recipe(options)
     seeds = parse_seeds(options.seed) if options.seed else [base.seed]
     targets = _targets(options, seeds)
-    if options.source is not None and options.model.model is None:
-        _check_same_model(base, options.source)
-    _prepare(options, targets)
+    _prepare(options, base, targets)
 
-    generator, reference = open_generator(options.model, fallback=base.model.path)
-    if options.source is None:
-        pose = options.camera.apply(generator.capabilities.default_pose)
-    else:
-        pose = options.camera.apply(base.pose)
-    base = replace(base, model=reference, pose=pose)
-
+    generator, base = open_subject(options, base)
     from engine.draw import Painter
     from engine.export.picture import save_picture
 
@@ -107,19 +85,13 @@ def run(words: Sequence[str]) -> int:
 
 def _recipe(options: RenderOptions) -> Recipe:
     """The recipe with everything that needs no model, checked before one is opened."""
-    recipe = Recipe()
-    if options.source is not None:
-        from engine.export.picture import read_recipe
-
-        recipe = read_recipe(options.source)
-    recipe = options.quality.apply(options.face.apply(recipe))
+    recipe = read_subject(options)
     if options.view is not None:
         recipe = replace(recipe, view=options.view)
     if options.size is not None:
         recipe = replace(recipe, size=options.size)
     if options.transparent:
         recipe = replace(recipe, transparent=True)
-    options.camera.apply(recipe.pose)
     return recipe.checked()
 
 
@@ -135,18 +107,18 @@ def _targets(options: RenderOptions, seeds: list[int]) -> list[Path]:
         raise UserError(f"{len(seeds)} pictures need a folder, but {out} is a file name.")
     else:
         targets = [out / name for name in names]
-    source = options.source
+    source = options.subject.source
     if out is None and source is not None and source.resolve() in [t.resolve() for t in targets]:
         raise UserError(f"{source} would be overwritten; name the new picture with --out.")
     return targets
 
 
-def _prepare(options: RenderOptions, targets: list[Path]) -> None:
+def _prepare(options: RenderOptions, recipe: Recipe, targets: list[Path]) -> None:
     """Find out before the work whether it can be kept."""
     from engine.export.files import check_writable, explain
     from engine.export.picture import picture_suffix
 
-    if picture_suffix(targets[0]) in (".jpg", ".jpeg") and options.transparent:
+    if picture_suffix(targets[0]) in (".jpg", ".jpeg") and recipe.transparent:
         raise UserError(f"A JPEG cannot be transparent; save {targets[0].name} as .png or .webp.")
     folder = targets[0].parent
     if options.out is not None and targets[0] != options.out.expanduser():
@@ -155,23 +127,3 @@ def _prepare(options: RenderOptions, targets: list[Path]) -> None:
         except OSError as error:
             raise explain(error, folder) from error
     check_writable(targets[0])
-
-
-def _check_same_model(recipe: Recipe, picture: Path) -> None:
-    """The model that drew a picture must still be what it was."""
-    from engine.checkpoints import file_sha256
-
-    reference = recipe.model
-    try:
-        where = model_file(reference.path)
-    except CheckpointError:
-        if reference.path == BUNDLED:
-            raise
-        raise UserError(
-            f"The model that drew {picture} is no longer at {reference.path}; name it with --model."
-        ) from None
-    if reference.sha256 and file_sha256(where) != reference.sha256:
-        raise UserError(
-            f"The model at {where} has changed since {picture} was drawn, so the same pixels "
-            "cannot come out; name the model with --model to draw with it all the same."
-        )

@@ -1,0 +1,70 @@
+"""``maquette video``: the camera moves around a head."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from app.cli.parsing import Flag, finite, one_seed, parse
+from app.cli.subject import DrawingOptions, open_subject, read_subject
+from app.cli.terminal import progress, say, show_json
+from engine.export.options import VideoOptions
+
+
+@dataclass(frozen=True)
+class VideoCommand(DrawingOptions):
+    """Write a video of the camera moving around a generated head. The camera options give
+    the middle of its path."""
+
+    out: Annotated[Path, tyro.conf.arg(metavar="PATH")] = Path("turn.mp4")
+    """A file ending in .mp4 or .gif, or a new folder for one PNG a frame."""
+    seed: Annotated[
+        str | None, tyro.conf.arg(metavar="SEED", help_behavior_hint="(default: 0)")
+    ] = None
+    """Whose face."""
+    json: Flag = False
+    """Print what was written as JSON."""
+    video: VideoOptions = field(default_factory=VideoOptions)
+
+
+def run(words: Sequence[str]) -> int:
+    """The command. Returns the exit status."""
+    options = parse(VideoCommand, words, "maquette video")
+    finite(seconds=options.video.seconds, fps=options.video.fps)
+    chosen = options.video.checked()
+    recipe = read_subject(options)
+    if options.seed is not None:
+        recipe = replace(recipe, seed=one_seed(options.seed))
+    out = options.out.expanduser()
+
+    from engine.export.files import check_new_folder, check_writable
+
+    kind = chosen.format_for(out)
+    (check_new_folder if kind == "png" else check_writable)(out)
+    generator, recipe = open_subject(options, recipe)
+
+    from engine.draw import Painter
+    from engine.export.video import export_video
+
+    start = time.perf_counter()
+    with progress("Filming") as report:
+        written = export_video(Painter(generator), recipe, chosen, out, report)
+    spent = time.perf_counter() - start
+    if options.json:
+        facts = {
+            "path": str(out),
+            "format": kind,
+            "frames": chosen.frame_count,
+            "fps": float(chosen.rate),
+            "seconds_spent": round(spent, 3),
+            "recipe": recipe.to_json(),
+        }
+        show_json(facts)
+    else:
+        say(f"{out if written.exists() else written}")
+    return 0
