@@ -66,7 +66,9 @@ def check_writable(target: str | Path) -> Path:
         if path.exists():
             if not path.is_file():
                 raise ExportError(f"{path} is not an ordinary file; choose another name.")
-            if not os.access(path, os.W_OK):
+            # Who we act as counts, not who started us; Windows cannot tell the two apart.
+            effective = os.access in os.supports_effective_ids
+            if not os.access(path, os.W_OK, effective_ids=effective):
                 raise ExportError(f"{path} is write-protected; choose another name.")
         _new_file(path).unlink()
     except OSError as error:

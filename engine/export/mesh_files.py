@@ -72,6 +72,9 @@ def glb_bytes(
 ) -> bytes:
     """A binary glTF 2.0 file with one mesh.
 
+    It names no material: readers that follow materials first (trimesh among them) would
+    otherwise take the mesh for a textured one and put the vertex colours aside.
+
     Args:
         vertices: ``[V, 3]`` world units; glTF's axes (+Y up, front along +Z) are ours.
         faces: ``[F, 3]``.
@@ -114,7 +117,6 @@ def glb_bytes(
     primitive = {
         "attributes": {name: index + 1 for index, (name, _) in enumerate(attributes)},
         "indices": 0,
-        "material": 0,
         "mode": 4,
     }
     document = {
@@ -123,13 +125,6 @@ def glb_bytes(
         "scenes": [{"nodes": [0]}],
         "nodes": [{"mesh": 0, "name": "head"}],
         "meshes": [{"name": "head", "primitives": [primitive]}],
-        # glTF's default material is a full metal, which looks black without an environment.
-        "materials": [
-            {
-                "name": "skin",
-                "pbrMetallicRoughness": {"metallicFactor": 0.0, "roughnessFactor": 0.9},
-            }
-        ],
         "accessors": accessors,
         "bufferViews": views,
         "buffers": [{"byteLength": len(payload)}],

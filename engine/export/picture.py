@@ -107,8 +107,9 @@ def read_recipe(path: str | Path) -> Recipe:
     """
     where = Path(path).expanduser()
     with warnings.catch_warnings():
-        # A recipe is read without decoding pixels, so a large picture is no danger here.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        # Pillow warns of large pictures, which are no danger where no pixel is decoded, and of
+        # damaged metadata, which we tell ourselves.
+        warnings.simplefilter("ignore")
         text = _open_quietly(where, _recipe_text)
     if text is None:
         raise UserError(f"{where} holds no Maquette recipe; {_NO_RECIPE}.")
