@@ -55,6 +55,7 @@ TEST_PROGRAMS = (
     ("xauth", "xauth"),
     ("xdotool", "xdotool"),
     ("ffprobe", "ffmpeg"),
+    ("c++", "g++"),
     ("node", "nodejs"),
     ("npm", "npm"),
 )
