@@ -19,8 +19,9 @@ MIN_SAMPLES = 0.5
 #: Slower than this times the budget goes down; a climb must be predicted to stay below the
 #: second. What lies between is the dead band.
 _TOO_SLOW, _ROOM = 1.15, 0.9
-#: Timings that make a decision.
-_WINDOW = 3
+#: Timings whose median makes the decision to go down, and to climb: stuttering is worse than
+#: a soft picture, so going down is quick and climbing is careful.
+_DOWN_WINDOW, _UP_WINDOW = 3, 8
 #: A timing beyond this times the budget decides alone.
 _FAR_TOO_SLOW = 2.0
 #: Frames for which a rung that failed is left alone, doubled with every failure.
@@ -86,8 +87,9 @@ class AdaptiveQuality:
         self._primed = False
         self._frame = 0
         self._climbed_at = -_MAX_BLOCK
-        self._blocked: dict[int, int] = {}
-        self._penalty: dict[int, int] = {}
+        #: After a climb that failed: from which rung on, and until which frame, not to climb.
+        self._blocked = (len(self.rungs), 0)
+        self._penalty = _BLOCK
 
     @property
     def quality(self) -> Preview:
@@ -136,19 +138,23 @@ class AdaptiveQuality:
         if self._judge_upsampler(upsample):
             return
         self._times.append((seconds, min(fixed, seconds)))
-        del self._times[:-_WINDOW]
-        if len(self._times) < _WINDOW and seconds <= _FAR_TOO_SLOW * self.budget:
-            return
-        far = seconds > _FAR_TOO_SLOW * self.budget and len(self._times) < _WINDOW
-        typical = seconds if far else median(t for t, _ in self._times)
-        constant = fixed if far else median(f for _, f in self._times)
-        if typical > _TOO_SLOW * self.budget:
-            self._descend(typical, constant)
-        else:
-            level = self._affordable(self._level, typical, constant)
-            if level > self._level:
-                self._climbed_at = self._frame
-                self._move(level)
+        del self._times[:-_UP_WINDOW]
+        if seconds > _FAR_TOO_SLOW * self.budget and len(self._times) < _DOWN_WINDOW:
+            self._descend(seconds, fixed)
+        elif len(self._times) >= _DOWN_WINDOW:
+            typical, constant = self._typical(_DOWN_WINDOW)
+            if typical > _TOO_SLOW * self.budget:
+                self._descend(typical, constant)
+            elif len(self._times) == _UP_WINDOW:
+                level = self._affordable(self._level, *self._typical(_UP_WINDOW))
+                if level > self._level:
+                    self._climbed_at = self._frame
+                    self._move(level)
+
+    def _typical(self, count: int) -> tuple[float, float]:
+        """Medians of the last so many times and of their fixed parts."""
+        last = self._times[-count:]
+        return median(t for t, _ in last), median(f for _, f in last)
 
     def too_slow(self, quality: Preview, seconds: float) -> None:
         """A preview was given up after so many seconds: it would have taken longer still."""
@@ -161,18 +167,20 @@ class AdaptiveQuality:
         if self._level == 0:
             return
         if self._frame - self._climbed_at <= _BLOCK:
-            penalty = min(2 * self._penalty.get(self._level, _BLOCK // 2), _MAX_BLOCK)
-            self._penalty[self._level] = penalty
-            self._blocked[self._level] = self._frame + penalty
+            self._blocked = (self._level, self._frame + self._penalty)
+            self._penalty = min(2 * self._penalty, _MAX_BLOCK)
+        else:
+            self._penalty = _BLOCK
         self._move(min(self._affordable(self._level, seconds, fixed), self._level - 1))
 
     def _affordable(self, at: int, seconds: float, fixed: float) -> int:
-        """The highest rung predicted to fit, from a time measured at rung ``at``. Rungs that
-        failed a short while ago, and those above them, are out of bounds for a climb."""
+        """The highest rung predicted to fit, from a time measured at rung ``at``. A rung that
+        failed a short while ago, and those above it, are out of bounds for a climb."""
+        blocked, until = self._blocked
         variable = max(seconds - fixed, 0.0) / self.rungs[at].work
         best = 0
         for level, rung in enumerate(self.rungs):
-            if level > self._level and self._blocked.get(level, 0) > self._frame:
+            if level > self._level and level >= blocked and self._frame < until:
                 break
             if fixed + variable * rung.work <= _ROOM * self.budget or level == 0:
                 best = level

@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 
 from app.export_queue import ExportQueue, how_it_ended
-from app.frames import BUCKETS, FrameError, FrameRing, bucket_bytes
+from app.frames import BUCKETS, FrameError, FrameRing
 from app.jobs import Job, JobState
 from app.messages import (
     EngineDied,
@@ -43,7 +43,8 @@ from app.wire import (
 from engine.errors import UserError
 from engine.recipe import Recipe
 
-#: After so many deaths within so many seconds the engine is not started again by itself.
+#: After so many deaths within so many seconds, or without a picture between them, the engine
+#: is not started again by itself.
 MAX_DEATHS, DEATH_SECONDS = 3, 20.0
 #: Pause before the second restart in a row; the first one is immediate.
 _RESTART_PAUSE = 1.0
@@ -96,6 +97,7 @@ class EngineClient:
         self._opening: OpenModel | None = None
         self._restoring = False
         self._deaths: list[float] = []
+        self._fruitless = 0
         self._restart_at: float | None = None
         self._closed = False
 
@@ -169,6 +171,7 @@ class EngineClient:
             self._options = replace(self._options, device=device)
             self._exports.set_options(self._options)
         self._deaths.clear()
+        self._fruitless = 0
         self._end_process()
         self._respawn()
 
@@ -303,6 +306,7 @@ class EngineClient:
             if self._newest is not None:
                 self._give_back(self._newest)
             self._newest = message
+            self._fruitless = 0
             if message.full_quality:
                 self._finished = max(self._finished, message.generation)
         elif isinstance(message, Taken):
@@ -411,11 +415,11 @@ class EngineClient:
             self._events.append(ModelFailed(str(path), message))
             self._opening = None
         self._deaths = [t for t in self._deaths if now - t < DEATH_SECONDS] + [now]
-        if len(self._deaths) >= MAX_DEATHS:
+        self._fruitless += 1
+        if len(self._deaths) >= MAX_DEATHS or self._fruitless >= MAX_DEATHS:
             message = (
-                f"The engine stopped {len(self._deaths)} times within {DEATH_SECONDS:g} seconds "
-                f"({how}) and is not started again by itself; close other programs or choose "
-                "another model, then restart the engine."
+                f"The engine stopped {MAX_DEATHS} times in a row ({how}) and is not started "
+                "again by itself; close other programs, then restart the engine."
             )
             self._events.append(EngineDied(message, restarting=False))
             return

@@ -21,8 +21,8 @@ from app.wire import ProcessOptions, RunJob
 from engine.draw import Painter
 from engine.errors import Cancelled, ExportError, UserError
 from engine.export.files import check_new_folder, check_writable, explain
-from engine.export.options import MeshOptions, VideoOptions
 from engine.export.mesh import extract_mesh, mesh_suffix, write_mesh
+from engine.export.options import MeshOptions, VideoOptions
 from engine.export.picture import picture_suffix, save_picture
 from engine.export.video import export_video
 from engine.generators.base import CancelToken
