@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine.errors import UserError
 from engine.frame import Frame
 from engine.generators.base import NEVER, CancelToken, Generator, Quality, latent_from_seed
 from engine.recipe import Recipe
@@ -60,13 +61,23 @@ class Painter:
         Returns:
             ``[S, S, 3]`` or, with ``recipe.transparent``, ``[S, S, 4]`` (straight alpha)
             uint8 on the CPU, where S is ``recipe.size`` or the model's own.
+
+        Raises:
+            UserError: the recipe is out of range, or the model drew NaN.
+            Cancelled: ``cancel`` was set.
         """
         frame = self.frame(recipe, cancel)
         image = view_image(frame, recipe.view)
         if recipe.transparent:
             image = torch.cat([image, _resize(frame.alpha[..., None], image.shape[0])], dim=-1)
         side = recipe.size or self.generator.capabilities.resolution
-        image = _resize(image, side).clamp(0, 1)
+        image = _resize(image, side)
+        if not bool(torch.isfinite(image).all()):
+            raise UserError(
+                "The model drew a picture with NaN in it (values that are not numbers); try another "
+                "seed or pose, or check that the model's file is intact."
+            )
+        image = image.clamp(0, 1)
         return (image * 255.0 + 0.5).to(torch.uint8).cpu()
 
 

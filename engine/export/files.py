@@ -141,6 +141,9 @@ def atomic_folder(target: str | Path) -> Iterator[Path]:
         if path.is_dir():
             path.rmdir()
         temporary.rename(path)
+    except ExportError as error:
+        # A file inside names the temporary folder, which means nothing to anybody.
+        raise ExportError(str(error).replace(str(temporary), str(path))) from error
     except OSError as error:
         raise explain(error, path) from error
     finally:

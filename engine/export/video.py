@@ -170,10 +170,12 @@ def _write_gif(
 ) -> None:
     """Two passes with one palette for the whole video, so that colours do not flicker.
 
-    The drawn frames wait in an unnamed temporary file between the passes, not in memory.
+    The drawn frames wait in an unnamed temporary file between the passes, not in memory. It
+    lies in the target's folder, so that "the disk is full" is said of the right disk.
     """
     total = len(recipes)
-    with atomic_path(target) as temporary, tempfile.TemporaryFile() as spool:
+    folder = target.parent
+    with atomic_path(target) as temporary, tempfile.TemporaryFile(dir=folder) as spool:
         palette = PaletteBuilder(total)
         shape = (0, 0, 0)
         for index, pixels in enumerate(_draw(painter, recipes, cancel)):

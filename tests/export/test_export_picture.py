@@ -12,10 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from analytic import AnalyticGenerator
+import torch
+from analytic import AnalyticField, AnalyticGenerator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
+from torch import Tensor
 
 from engine.camera import OrbitPose
 from engine.draw import Painter
@@ -92,6 +94,17 @@ def test_drawing_again_gives_identical_pixels(tmp_path: Path) -> None:
         assert stored.shape == (40, 40, 4 if transparent else 3)
         assert len(np.unique(stored.reshape(-1, stored.shape[2]), axis=0)) > 4
         assert np.array_equal(stored, again)
+
+
+def test_nan_in_a_picture_is_told() -> None:
+    class Broken(AnalyticField):
+        def color(self, points: Tensor, directions: Tensor | None = None) -> Tensor:
+            return super().color(points, directions) * torch.nan
+
+    painter = Painter(AnalyticGenerator(Broken()))
+    recipe = Recipe().with_defaults_of(painter.generator.capabilities)
+    with pytest.raises(UserError, match="NaN"):
+        painter.picture(recipe)
 
 
 def test_files_are_reproducible(tmp_path: Path) -> None:

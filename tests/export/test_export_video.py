@@ -227,7 +227,7 @@ def test_stopping_leaves_nothing(
 def test_full_disk(
     tmp_path: Path, painter: Painter, recipe: Recipe, full_disk: None, name: str
 ) -> None:
-    with pytest.raises(ExportError, match="the disk is full"):
+    with pytest.raises(ExportError, match=f"/{name}.* could not be written: the disk is full"):
         export_video(painter, recipe, VideoOptions(frames=6, size=64), tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
