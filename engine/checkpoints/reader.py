@@ -8,7 +8,7 @@ from typing import Any
 from engine.checkpoints import native
 from engine.checkpoints.faults import Damaged, Refused, Unsupported
 from engine.checkpoints.pickle_vm import Budget
-from engine.checkpoints.plain import Checkpoint, LazyTensor
+from engine.checkpoints.plain import Checkpoint, LazyTensor, Node
 from engine.checkpoints.source import FileSource, Source
 from engine.checkpoints.tensors import Storage
 from engine.checkpoints.torch_files import read_pickle, read_zip
@@ -118,7 +118,7 @@ def _read(path: Path, source: Source) -> Checkpoint:
     # No honest file describes more tensors than it has bytes for, but for a few that are shared.
     budget = Budget(tensor_bytes=4 * size + (256 << 20))
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
-        return Checkpoint(path, "torch-zip", _no_storage(read_zip(source, budget)))
+        return Checkpoint(path, "torch-zip", _model_root(read_zip(source, budget)))
     if head.lstrip(b" \t\r\n\xef\xbb\xbf")[:1] == b"{":
         return native.read_json(path)
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < size:
@@ -130,7 +130,7 @@ def _read(path: Path, source: Source) -> Checkpoint:
         raise Unsupported("it is a tar archive; unpack it and open the model file inside")
     if head[0] == 0x80:
         container, root = read_pickle(source, 0, size, budget)
-        return Checkpoint(path, container, _no_storage(root))
+        return Checkpoint(path, container, _model_root(root))
     return _read_protocol_0(path, source, budget)
 
 
@@ -142,12 +142,14 @@ def _read_protocol_0(path: Path, source: Source, budget: Budget) -> Checkpoint:
         raise
     except (Damaged, ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise Unsupported(_WHAT_IT_READS) from error
-    if not isinstance(root, (dict, list, tuple)) and container == "pickle":
+    if not isinstance(root, (dict, list, tuple, Node)):
         raise Unsupported(_WHAT_IT_READS)
-    return Checkpoint(path, container, _no_storage(root))
+    return Checkpoint(path, container, _model_root(root))
 
 
-def _no_storage(root: Any) -> Any:
+def _model_root(root: Any) -> Any:
     if isinstance(root, (Storage, LazyTensor)):
         raise Unsupported("it holds a single tensor and no model; choose a model file")
+    if not isinstance(root, (dict, list, tuple, Node)):
+        raise Unsupported("it holds a single value and no model; choose a model file")
     return root

@@ -338,6 +338,10 @@ def _size(self: StandIns, sides: Any = ()) -> tuple[int, ...]:
     return tuple(whole(side, "a shape's side") for side in _sequence(sides, "a shape"))
 
 
+def _layout(self: StandIns, name: Any) -> str:
+    return str(name) if isinstance(name, str) else "torch.strided"
+
+
 def _device(self: StandIns, kind: Any, index: Any = None) -> str:
     if not isinstance(kind, str):
         raise Damaged("a device in it has no name")
@@ -481,6 +485,7 @@ CONSTRUCTORS: dict[str, Callable[..., Any]] = {
     "torch.storage._load_from_bytes": _nested_storage,
     "torch.Size": _size,
     "torch.device": _device,
+    "torch.serialization._get_layout": _layout,
     "numpy.dtype": _numpy_dtype,
     "numpy.core.multiarray.scalar": _numpy_scalar,
     "numpy.core.multiarray._reconstruct": _numpy_array,
