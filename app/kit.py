@@ -1,0 +1,193 @@
+"""The pieces that panels are built from: headings, rows, buttons, number fields.
+
+Panels hold the integer ids of their own items; nothing is found by a global name. The kit
+keeps two lists across panels: which widgets can be typed in (shortcuts rest meanwhile), and
+which widgets have a name for the tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import dearpygui.dearpygui as dpg
+
+from app.dialogs import Dialogs
+from app.studio import Studio
+from app.theme import Fonts, Themes
+
+#: Width of the labels in front of the controls, at a scale of 1, pixels.
+LABEL_WIDTH = 92
+
+
+class Panel(Protocol):
+    """A part of the window."""
+
+    def build(self) -> None:
+        """Create the items, once, inside the container that is open."""
+
+    def update(self, studio: Studio) -> None:
+        """Show the present state; called after each change."""
+
+
+@dataclass
+class Kit:
+    """What every panel is given."""
+
+    studio: Studio
+    dialogs: Dialogs
+    fonts: Fonts
+    themes: Themes
+    scale: float
+    named: dict[str, int] = field(default_factory=dict)
+    _typed: list[int] = field(default_factory=list)
+
+    def px(self, pixels: float) -> int:
+        """A length at the UI scale."""
+        return round(pixels * self.scale)
+
+    @property
+    def typing(self) -> bool:
+        """Whether some widget holds the keyboard."""
+        return any(dpg.is_item_active(item) for item in self._typed)
+
+    def typed(self, item: int) -> int:
+        """Register a widget that can be typed in."""
+        self._typed.append(item)
+        return item
+
+    def is_held(self, item: int) -> bool:
+        """Whether the person is changing this widget now, so that it must be left alone."""
+        return bool(dpg.get_item_state(item).get("active", False))
+
+    def name(self, name: str, item: int) -> int:
+        """Give a widget a name that tests find it by."""
+        self.named[name] = item
+        return item
+
+    # Text -------------------------------------------------------------------------------
+
+    def text(
+        self, text: str = "", theme: int | None = None, font: int | None = None, wrap: int = -1
+    ) -> int:
+        """A piece of text; ``wrap`` 0 breaks it at the panel's edge."""
+        item = int(dpg.add_text(text, wrap=wrap))
+        if theme is not None:
+            dpg.bind_item_theme(item, theme)
+        if font is not None:
+            dpg.bind_item_font(item, font)
+        return item
+
+    def heading(self, text: str, first: bool = False) -> None:
+        """The title of a section, with a line above it unless it is the first."""
+        if not first:
+            dpg.add_spacer(height=self.px(6))
+            dpg.add_separator()
+            dpg.add_spacer(height=self.px(4))
+        self.text(text, font=self.fonts.strong)
+
+    def label(self, text: str, tip: str = "", width: int = LABEL_WIDTH) -> int:
+        """A label that stands on the same line as the control after it."""
+        item = int(dpg.add_button(label=text, width=self.px(width)))
+        dpg.bind_item_theme(item, self.themes.label)
+        if tip:
+            self.tip(item, tip)
+        return item
+
+    def tip(self, item: int, text: str) -> int:
+        """A tooltip; returns the item of its text."""
+        with dpg.tooltip(item, delay=0.4):
+            return int(dpg.add_text(text, wrap=self.px(320)))
+
+    # Controls ---------------------------------------------------------------------------
+
+    @contextmanager
+    def row(self, label: str = "", tip: str = "") -> Iterator[None]:
+        """One line: a label and what is added inside."""
+        with dpg.group(horizontal=True, horizontal_spacing=self.px(6)):
+            if label:
+                self.label(label, tip)
+            yield
+
+    def button(
+        self,
+        label: str,
+        action: Callable[[], None],
+        name: str = "",
+        tip: str = "",
+        theme: int | None = None,
+        width: int = 0,
+    ) -> int:
+        """A button; ``width`` is in pixels as given (-1 fills the line)."""
+        item = int(dpg.add_button(label=label, width=width, callback=lambda: action()))
+        if theme is not None:
+            dpg.bind_item_theme(item, theme)
+        if tip:
+            self.tip(item, tip)
+        if name:
+            self.name(name, item)
+        return item
+
+    def number(
+        self,
+        change: Callable[[float], None],
+        name: str,
+        low: float,
+        high: float,
+        speed: float,
+        form: str,
+        width: int = -1,
+    ) -> int:
+        """A number that is dragged sideways, or typed after a double-click."""
+        item = int(
+            dpg.add_drag_float(
+                min_value=low, max_value=high, speed=speed, format=form, width=width,
+                clamped=True, callback=lambda _sender, value: change(value),
+            )
+        )  # fmt: skip
+        return self.gesture(self.typed(self.name(name, item)))
+
+    def box(
+        self,
+        name: str,
+        width: int = -1,
+        hint: str = "",
+        enter: Callable[[], None] | None = None,
+        **options: Any,
+    ) -> int:
+        """A box for text; ``enter`` is called by the Enter key."""
+        callback = None if enter is None else (lambda: enter())
+        item = int(
+            dpg.add_input_text(
+                width=width, hint=hint, on_enter=enter is not None, callback=callback, **options
+            )
+        )
+        return self.typed(self.name(name, item))
+
+    def gesture(self, item: int) -> int:
+        """All that one drag of this widget changes becomes one step of the history."""
+        self.on_release(item, self.studio.end_gesture)
+        return item
+
+    def on_release(self, item: int, action: Callable[[], None]) -> None:
+        """Call ``action`` when the person lets go of a widget."""
+        with dpg.item_handler_registry() as registry:
+            dpg.add_item_deactivated_handler(callback=lambda: action())
+        dpg.bind_item_handler_registry(item, registry)
+
+    def show_value(self, item: int, value: Any) -> None:
+        """Set a widget's value unless the person is changing it."""
+        if not self.is_held(item) and dpg.get_value(item) != value:
+            dpg.set_value(item, value)
+
+    def enable(self, item: int, enabled: bool) -> None:
+        """Switch a widget on or off, only if that is a change."""
+        if dpg.is_item_enabled(item) != enabled:
+            dpg.configure_item(item, enabled=enabled)
+
+    def show(self, item: int, shown: bool) -> None:
+        """Show or hide an item, only if that is a change."""
+        if dpg.is_item_shown(item) != shown:
+            dpg.configure_item(item, show=shown)

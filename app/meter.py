@@ -1,0 +1,56 @@
+"""Frames a second, and the pace of the window's own loop."""
+
+from __future__ import annotations
+
+from collections import deque
+
+
+class RateMeter:
+    """Counts events of the last second."""
+
+    def __init__(self, span: float = 1.0) -> None:
+        self._span = span
+        self._times: deque[float] = deque()
+
+    def add(self, now: float) -> None:
+        """Something happened at ``now`` (seconds on any steady clock)."""
+        self._times.append(now)
+        self._drop(now)
+
+    def rate(self, now: float) -> float:
+        """Events a second: intervals over the time they took; 0 when fewer than two are fresh."""
+        self._drop(now)
+        if len(self._times) < 2:
+            return 0.0
+        return (len(self._times) - 1) / max(self._times[-1] - self._times[0], 1e-6)
+
+    def _drop(self, now: float) -> None:
+        while self._times and now - self._times[0] > self._span:
+            self._times.popleft()
+
+
+class Pace:
+    """How long the loop may sleep: fast while somebody does something, slow when nothing moves.
+
+    Args:
+        busy: frames a second while things change.
+        idle: frames a second otherwise.
+        linger: seconds for which the fast pace is kept after the last change.
+    """
+
+    def __init__(self, busy: float = 60.0, idle: float = 10.0, linger: float = 0.6) -> None:
+        self._busy, self._idle, self._linger = busy, idle, linger
+        self._touched = float("-inf")
+
+    def touch(self, now: float) -> None:
+        """Something changed at ``now``."""
+        self._touched = now
+
+    def is_busy(self, now: float) -> bool:
+        """Whether the fast pace holds."""
+        return now - self._touched <= self._linger
+
+    def sleep(self, started: float, now: float) -> float:
+        """Seconds to sleep before the next frame, for a frame that began at ``started``."""
+        period = 1.0 / (self._busy if self.is_busy(now) else self._idle)
+        return max(0.0, started + period - now)

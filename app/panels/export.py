@@ -1,0 +1,199 @@
+"""Taking the head away: pictures, videos and meshes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import dearpygui.dearpygui as dpg
+
+from app.dialogs import Question
+from app.kit import Kit
+from app.panels import export_forms as forms
+from app.panels.confirm import Confirm
+from app.studio import Studio
+from engine.errors import UserError
+
+
+class ExportPanel:
+    """Three tabs, each with its options, a path, a start button and the progress."""
+
+    def __init__(self, kit: Kit, confirm: Confirm) -> None:
+        self._kit = kit
+        self._tabs: dict[int, ExportTab] = {}
+        self._confirm = confirm
+
+    def build(self) -> None:
+        """Create the items."""
+        self._kit.heading("Export")
+        with dpg.tab_bar() as bar:
+            for form in (
+                forms.PictureForm(self._kit),
+                forms.VideoForm(self._kit),
+                forms.MeshForm(self._kit),
+            ):
+                tab = ExportTab(self._kit, form, self._confirm)
+                self._tabs[tab.build()] = tab
+        self._bar = int(bar)
+
+    def update(self, studio: Studio) -> None:
+        """Show the present state."""
+        for tab in self._tabs.values():
+            tab.update(studio)
+
+    def start(self) -> None:
+        """Start the export of the tab that is open."""
+        chosen = dpg.get_value(self._bar)
+        tab = self._tabs.get(chosen) or next(iter(self._tabs.values()))
+        tab.start()
+
+
+class ExportTab:
+    """One kind of export."""
+
+    def __init__(self, kit: Kit, form: forms.Form, confirm: Confirm) -> None:
+        self._kit, self._form, self._confirm = kit, form, confirm
+        #: The path that was proposed last; a path that differs from it was typed.
+        self._proposed = ""
+
+    def build(self) -> int:
+        """Create the items; the id of the tab."""
+        kit, kind = self._kit, self._form.kind
+        with dpg.tab(label=self._form.title) as tab:
+            kit.name(f"tab_{kind}", int(tab))
+            dpg.add_spacer(height=kit.px(2))
+            self._form.build(self._form_changed)
+            kit.text("Save as", theme=kit.themes.muted, font=kit.fonts.small)
+            with dpg.group(horizontal=True, horizontal_spacing=kit.px(6)):
+                self._path = kit.box(
+                    f"{kind}_path", width=-kit.px(86), enter=self.start, elide_left=True
+                )
+                kit.button("Browse", self._browse, width=-1)
+            dpg.add_spacer(height=kit.px(2))
+            self._start = kit.button(
+                f"Export {kind}", self.start, f"{kind}_start",
+                "Ctrl + E", theme=kit.themes.primary, width=-1,
+            )  # fmt: skip
+            with dpg.group(show=False) as running:
+                self._bar = int(dpg.add_progress_bar(width=-1, height=kit.px(22)))
+                with dpg.group(horizontal=True, horizontal_spacing=kit.px(6)):
+                    self._left = kit.label("", width=178)
+                    self._cancel = kit.button("Cancel", self._stop, f"{kind}_cancel", width=-1)
+            self._running = int(running)
+            self._result = kit.text("", font=kit.fonts.small, wrap=0)
+        return int(tab)
+
+    def update(self, studio: Studio) -> None:
+        """Show the present state."""
+        kit, kind = self._kit, self._form.kind
+        self._form.update(studio)
+        self._propose(studio)
+        export = studio.exports.get(kind)
+        active = export is not None and not export.is_over
+        kit.show(self._running, active)
+        kit.show(self._start, not active)
+        kit.enable(self._start, studio.model is not None)
+        text, theme = "", kit.themes.muted
+        if export is not None and active:
+            share = export.done / export.total if export.total else 0.0
+            dpg.set_value(self._bar, share)
+            overlay = f"{share:.0%}" if export.total else "Starting ..."
+            dpg.configure_item(self._bar, overlay=overlay)
+            waiting = "Cancelling ..." if export.state == "cancelling" else ""
+            left = waiting or time_left(export.seconds_left)
+            dpg.configure_item(self._left, label=left)
+            kit.enable(self._cancel, export.state != "cancelling")
+        elif export is not None and export.state == "finished":
+            text, theme = f"Saved to {export.path}", kit.themes.good
+        elif export is not None and export.state == "failed":
+            text, theme = export.message, kit.themes.error
+        elif export is not None and export.state == "cancelled":
+            text = "Cancelled; no file was left."
+        kit.show_value(self._result, text)
+        dpg.bind_item_theme(self._result, theme)
+        kit.show(self._result, bool(text))
+
+    def start(self) -> None:
+        """Check the options and put the export into the queue; ask before replacing a file.
+
+        Raises:
+            UserError: an option or the path is not usable.
+        """
+        studio, text = self._kit.studio, dpg.get_value(self._path).strip()
+        if not text:
+            raise UserError(f"Type where to save the {self._form.kind} first.")
+        path = Path(text).expanduser().absolute()
+        if studio.model is None:
+            raise UserError("Open a model first; there is nothing to export yet.")
+        job = self._form.job(studio.document.recipe, path)
+        if path.is_file():
+            self._confirm.ask(
+                f"{path.name} exists already in {path.parent}.",
+                "Replace it",
+                lambda: studio.start_export(job),
+            )
+            return
+        studio.start_export(job)
+
+    def _stop(self) -> None:
+        self._kit.studio.cancel_export(self._form.kind)
+
+    def _form_changed(self) -> None:
+        """The format may have changed: the name must end accordingly."""
+        suffix = self._form.suffix
+        text = dpg.get_value(self._path)
+        if text == self._proposed:
+            self._propose(self._kit.studio)
+        elif text.strip():
+            dpg.set_value(self._path, str(Path(text).with_suffix(suffix)))
+
+    def _propose(self, studio: Studio) -> None:
+        shown = dpg.get_value(self._path)
+        if self._kit.is_held(self._path) or (shown and shown != self._proposed):
+            return
+        folder = Path(studio.settings.export_folder or export_home())
+        stem = f"head-{studio.document.recipe.seed:04d}"
+        self._proposed = str(free_name(folder, stem, self._form.suffix))
+        self._kit.show_value(self._path, self._proposed)
+
+    def _browse(self) -> None:
+        text = dpg.get_value(self._path).strip()
+        start = Path(text or self._proposed).expanduser()
+        if not start.parent.is_dir():
+            start = export_home() / start.name
+        question = Question(
+            f"Save the {self._form.kind}", save=True, start=start, patterns=self._form.patterns
+        )
+        self._kit.dialogs.ask(question, self._chosen)
+
+    def _chosen(self, path: Path) -> None:
+        if not path.suffix and self._form.suffix:
+            path = path.with_suffix(self._form.suffix)
+        dpg.set_value(self._path, str(path))
+
+
+def export_home() -> Path:
+    """Where exports go at first: the Pictures folder if there is one, else the home."""
+    pictures = Path.home() / "Pictures"
+    return pictures if pictures.is_dir() else Path.home()
+
+
+def free_name(
+    folder: Path, stem: str, suffix: str, exists: Callable[[Path], bool] = Path.exists
+) -> Path:
+    """A name in ``folder`` that is not taken: ``stem``, ``stem-2``, ``stem-3``, ..."""
+    path, number = folder / f"{stem}{suffix}", 2
+    while exists(path):
+        path, number = folder / f"{stem}-{number}{suffix}", number + 1
+    return path
+
+
+def time_left(seconds: float | None) -> str:
+    """``"12 s left"``, ``"3 min 5 s left"``; empty while there is no estimate."""
+    if seconds is None:
+        return ""
+    whole = max(1, round(seconds))
+    minutes, rest = divmod(whole, 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60} min left"
+    return f"{minutes} min {rest} s left" if minutes else f"{rest} s left"

@@ -1,0 +1,266 @@
+"""The options of each kind of export."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import dearpygui.dearpygui as dpg
+
+from app.jobs import ExportMesh, ExportPicture, ExportVideo, Job
+from app.kit import Kit
+from app.studio import Studio
+from engine.errors import UserError
+from engine.export.options import MeshOptions, VideoOptions
+from engine.recipe import Recipe
+from engine.trajectories import TRAJECTORIES
+
+OWN = "Model's own"
+VIDEO_FORMATS = {"MP4 (H.264)": ".mp4", "GIF": ".gif", "PNG sequence": ""}
+MESH_FORMATS = {"GLB": ".glb", "PLY": ".ply", "OBJ": ".obj", "STL": ".stl"}
+
+
+class Form(ABC):
+    """The controls of one kind of export.
+
+    Attributes:
+        kind: ``"picture"``, ``"video"`` or ``"mesh"``.
+        title: name of the tab.
+    """
+
+    kind: str
+    title: str
+
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+
+    @property
+    @abstractmethod
+    def suffix(self) -> str:
+        """How the file's name ends (empty for a folder)."""
+
+    @property
+    def patterns(self) -> tuple[tuple[str, str], ...]:
+        """Filters for the system's dialog."""
+        return ((self.title, f"*{self.suffix}"),) if self.suffix else ()
+
+    @abstractmethod
+    def build(self, changed: Callable[[], None]) -> None:
+        """Create the items; ``changed`` is called when the suffix may have changed."""
+
+    @abstractmethod
+    def update(self, studio: Studio) -> None:
+        """Show what depends on the model."""
+
+    @abstractmethod
+    def job(self, recipe: Recipe, path: Path) -> Job:
+        """The export as the controls say.
+
+        Raises:
+            UserError: naming the value that cannot be.
+        """
+
+    def combo(
+        self,
+        items: Sequence[str],
+        default: str,
+        name: str,
+        callback: Callable[[], None] | None = None,
+    ) -> int:
+        """A list to choose from that fills the line."""
+        call = None if callback is None else (lambda: callback())
+        item = dpg.add_combo(list(items), default_value=default, width=-1, callback=call)
+        return self._kit.name(name, int(item))
+
+
+def read_size(text: str) -> int | None:
+    """A side in pixels; the model's own (``None``) for an empty box or its hint.
+
+    Raises:
+        UserError: it is not a whole number.
+    """
+    return read_whole(text, "size in pixels")
+
+
+def read_whole(text: str, what: str) -> int | None:
+    """A whole number or, from an empty box, ``None``.
+
+    Raises:
+        UserError: it is not a whole number.
+    """
+    if not (bare := text.strip()):
+        return None
+    try:
+        return int(bare)
+    except ValueError:
+        raise UserError(f"The {what} must be a whole number, not {bare!r}.") from None
+
+
+def read_number(text: str, what: str) -> float | None:
+    """A number or, from an empty box, ``None``.
+
+    Raises:
+        UserError: it is not a number.
+    """
+    if not (bare := text.strip()):
+        return None
+    try:
+        return float(bare)
+    except ValueError:
+        raise UserError(f"The {what} must be a number, not {bare!r}.") from None
+
+
+class PictureForm(Form):
+    """Size and background of a picture."""
+
+    kind, title = "picture", "Picture"
+
+    @property
+    def suffix(self) -> str:
+        """Pictures are PNG, which carries the recipe."""
+        return ".png"
+
+    def build(self, changed: Callable[[], None]) -> None:
+        """Create the items."""
+        kit = self._kit
+        with kit.row("Size", "Side of the square picture in pixels, 16 to 8192"):
+            self._size = kit.box("picture_size", hint=OWN)
+        with kit.row("Background", "Cut away by the model's own opacity, softly at the edges"):
+            self._transparent = int(dpg.add_checkbox(label="Transparent"))
+            kit.name("picture_transparent", self._transparent)
+
+    def update(self, studio: Studio) -> None:
+        """Show the model's own size as the hint."""
+        if studio.capabilities:
+            hint = f"{studio.capabilities.resolution} px (the model's own)"
+            dpg.configure_item(self._size, hint=hint)
+
+    def job(self, recipe: Recipe, path: Path) -> Job:
+        """The picture of the present recipe, in the view that is shown."""
+        size = read_size(dpg.get_value(self._size))
+        if path.suffix.lower() != ".png":
+            raise UserError(f"The picture's name {path.name} must end in .png.")
+        chosen = replace(recipe, size=size, transparent=bool(dpg.get_value(self._transparent)))
+        return ExportPicture(chosen.checked(), str(path))
+
+
+class VideoForm(Form):
+    """Path of the camera, length, rate, size, format."""
+
+    kind, title = "video", "Video"
+
+    @property
+    def suffix(self) -> str:
+        """As the chosen format says; a PNG sequence is a folder."""
+        return VIDEO_FORMATS[dpg.get_value(self._format)]
+
+    def build(self, changed: Callable[[], None]) -> None:
+        """Create the items."""
+        kit = self._kit
+        with kit.row("Camera path"):
+            self._path = self.combo(
+                [t.capitalize() for t in TRAJECTORIES], "Orbit", "video_trajectory", self._explain
+            )
+        self._about = kit.text("", theme=kit.themes.faint, font=kit.fonts.small, wrap=0)
+        with kit.row("Swing", "How far the camera swings sideways and up, degrees"):
+            self._yaw = kit.box("video_yaw", width=kit.px(56), default_value="25")
+            self._pitch = kit.box("video_pitch", width=kit.px(56), default_value="12")
+            kit.label("degrees", width=70)
+        with kit.row("Length", "Seconds, and frames a second"):
+            self._seconds = kit.box("video_seconds", width=kit.px(48), default_value="4")
+            kit.label("s  at", width=34)
+            self._fps = kit.box("video_fps", width=kit.px(48), default_value="25")
+            kit.label("fps", width=30)
+        with kit.row("Size", "Side of the square picture in pixels, 16 to 8192"):
+            self._size = kit.box("video_size", hint=OWN)
+        with kit.row("Format"):
+            self._format = self.combo(list(VIDEO_FORMATS), "MP4 (H.264)", "video_format", changed)
+        self._explain()
+
+    def update(self, studio: Studio) -> None:
+        """Show the model's own size as the hint."""
+        if studio.capabilities:
+            hint = f"{studio.capabilities.resolution} px (the model's own)"
+            dpg.configure_item(self._size, hint=hint)
+
+    def _explain(self) -> None:
+        kind = dpg.get_value(self._path).lower()
+        text = TRAJECTORIES[kind]
+        dpg.set_value(self._about, text[0].upper() + text[1:])
+        self._kit.enable(self._yaw, kind != "orbit")
+        self._kit.enable(self._pitch, kind in ("circle", "figure-eight"))
+
+    def job(self, recipe: Recipe, path: Path) -> Job:
+        """The video of the present recipe."""
+        default = VideoOptions()
+        seconds = read_number(dpg.get_value(self._seconds), "length in seconds")
+        fps = read_number(dpg.get_value(self._fps), "frame rate")
+        yaw = read_number(dpg.get_value(self._yaw), "sideways swing")
+        pitch = read_number(dpg.get_value(self._pitch), "upward swing")
+        options = replace(
+            default,
+            trajectory=dpg.get_value(self._path).lower(),
+            seconds=default.seconds if seconds is None else seconds,
+            fps=default.fps if fps is None else fps,
+            size=read_size(dpg.get_value(self._size)),
+            format=self.suffix.lstrip(".") or "png",
+            yaw_amplitude=default.yaw_amplitude if yaw is None else yaw,
+            pitch_amplitude=default.pitch_amplitude if pitch is None else pitch,
+        ).checked()
+        options.format_for(path)
+        return ExportVideo(recipe, str(path), asdict(options))
+
+
+class MeshForm(Form):
+    """Grid, level, smoothing, number of faces, format."""
+
+    kind, title = "mesh", "Mesh"
+
+    @property
+    def suffix(self) -> str:
+        """As the chosen format says."""
+        return MESH_FORMATS[dpg.get_value(self._format)]
+
+    def build(self, changed: Callable[[], None]) -> None:
+        """Create the items."""
+        kit = self._kit
+        with kit.row("Resolution", "Samples along the longest side, 16 to 1024; more is finer"):
+            self._resolution = kit.box("mesh_resolution", default_value="256")
+        with kit.row(
+            "Level",
+            "Density (or distance) at which the surface lies. Empty takes the model's default; "
+            "a higher density cuts closer to the skin.",
+        ):
+            self._level = kit.box("mesh_level", hint="Model's default")
+        with kit.row("Smoothing", "Rounds of smoothing, 0 to 100; the volume stays"):
+            self._smooth = kit.box("mesh_smooth", default_value="0")
+        with kit.row("Faces", "Reduce the mesh to about so many triangles. Empty keeps all."):
+            self._faces = kit.box("mesh_faces", hint="All")
+        with kit.row("Format", "GLB, PLY and OBJ carry colours; STL is the shape alone"):
+            self._format = self.combo(list(MESH_FORMATS), "GLB", "mesh_format", changed)
+
+    def update(self, studio: Studio) -> None:
+        """Show the model's own level as the hint."""
+        if studio.capabilities:
+            hint = f"{studio.capabilities.mesh_level:g} (the model's default)"
+            dpg.configure_item(self._level, hint=hint)
+
+    def job(self, recipe: Recipe, path: Path) -> Job:
+        """The mesh of the present identity."""
+        default = MeshOptions()
+        resolution = read_whole(dpg.get_value(self._resolution), "mesh resolution")
+        smooth = read_whole(dpg.get_value(self._smooth), "number of smoothing rounds")
+        options = replace(
+            default,
+            resolution=default.resolution if resolution is None else resolution,
+            level=read_number(dpg.get_value(self._level), "mesh level"),
+            smooth_iterations=default.smooth_iterations if smooth is None else smooth,
+            target_faces=read_whole(dpg.get_value(self._faces), "number of faces"),
+        ).checked()
+        if path.suffix.lower() != self.suffix:
+            raise UserError(
+                f"The mesh's name {path.name} must end in {self.suffix}, or choose another format."
+            )
+        return ExportMesh(recipe, str(path), asdict(options))

@@ -1,0 +1,79 @@
+"""The list of shortcuts and of what the mouse does."""
+
+from __future__ import annotations
+
+import itertools
+
+import dearpygui.dearpygui as dpg
+
+from app.kit import Kit
+from app.shortcuts import MOUSE, SHORTCUTS, Shortcut
+
+
+class HelpWindow:
+    """Opened by F1 or ?; made from the one table of shortcuts."""
+
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+        self._window = 0
+
+    def build(self) -> None:
+        """Create the items."""
+        kit = self._kit
+        with dpg.window(
+            label="Shortcuts", show=False, no_resize=True, no_collapse=True, autosize=True,
+        ) as window:  # fmt: skip
+            groups = [
+                (name, list(members))
+                for name, members in itertools.groupby(SHORTCUTS, lambda s: s.group)
+            ]
+            with dpg.group(horizontal=True, horizontal_spacing=kit.px(36)):
+                with dpg.group():
+                    self._table(*groups[0])
+                with dpg.group():
+                    for name, members in groups[1:3]:
+                        self._table(name, members)
+                        dpg.add_spacer(height=kit.px(4))
+                    self._mouse()
+                with dpg.group():
+                    self._table(*groups[3])
+        self._window = int(window)
+
+    def _table(self, name: str, members: list[Shortcut]) -> None:
+        self._lines(name, [(s.keys, s.text) for s in members], 112)
+
+    def _mouse(self) -> None:
+        self._lines("Mouse", list(MOUSE), 150)
+
+    def _lines(self, name: str, lines: list[tuple[str, str]], width: int) -> None:
+        kit = self._kit
+        kit.text(name, font=kit.fonts.strong, theme=kit.themes.accent)
+        for keys, text in lines:
+            with dpg.group(horizontal=True, xoffset=kit.px(width)):
+                kit.text(keys)
+                kit.text(text, theme=kit.themes.muted)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is on the screen."""
+        return bool(dpg.is_item_shown(self._window))
+
+    def toggle(self) -> None:
+        """Open or close it."""
+        if self.is_open:
+            self.close()
+        else:
+            dpg.configure_item(self._window, show=True)
+            width, height = self._kit.px(960), self._kit.px(480)
+            dpg.set_item_pos(
+                self._window,
+                [
+                    max(0, (dpg.get_viewport_client_width() - width) // 2),
+                    max(0, (dpg.get_viewport_client_height() - height) // 2),
+                ],
+            )
+            dpg.focus_item(self._window)
+
+    def close(self) -> None:
+        """Close it."""
+        dpg.configure_item(self._window, show=False)

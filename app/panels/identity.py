@@ -1,0 +1,127 @@
+"""Who is shown: seed, truncation psi and cutoff."""
+
+from __future__ import annotations
+
+import dearpygui.dearpygui as dpg
+
+from app import document as edits
+from app.kit import Kit
+from app.studio import Studio
+from engine.errors import UserError
+
+DEFAULT_PSI = 0.7
+
+
+def read_seed(text: str) -> int:
+    """The seed that a person typed.
+
+    Raises:
+        UserError: it is no whole number from 0 to 4294967295.
+    """
+    try:
+        seed = int(text.strip())
+    except ValueError:
+        seed = -1
+    if not 0 <= seed <= edits.MAX_SEED:
+        raise UserError(
+            f"The seed must be a whole number from 0 to {edits.MAX_SEED}, not {text.strip()!r}."
+        )
+    return seed
+
+
+class IdentityPanel:
+    """Seed, truncation psi, cutoff."""
+
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+
+    def build(self) -> None:
+        """Create the items."""
+        kit, studio = self._kit, self._kit.studio
+        kit.heading("Identity")
+        with kit.row(
+            "Seed", "The number that the face is drawn from; the same seed is the same face"
+        ):
+            self._seed = kit.box("seed", width=-kit.px(66), auto_select_all=True)
+            self._arrow(dpg.mvDir_Left, self.previous, "seed_previous", "Previous seed ( [ )")
+            self._arrow(dpg.mvDir_Right, self.next, "seed_next", "Next seed ( ] )")
+        kit.on_release(self._seed, self._seed_typed)
+        with kit.row(" "):
+            kit.button("Random", self.random, "seed_random", "A face at random ( R )", width=-1)
+        with kit.row(
+            "Truncation ψ",
+            "How far from the average face: 0 is the average, 1 the sample as it is. "
+            "Lower is tidier, higher more varied.",
+        ):
+            self._psi = int(
+                dpg.add_slider_float(
+                    min_value=-1.0, max_value=2.0, format="%.2f", width=-kit.px(66), clamped=True,
+                    callback=lambda _s, v: studio.edit(
+                        "Truncation", lambda d: edits.set_psi(d, round(v, 3)), "psi"
+                    ),
+                )
+            )  # fmt: skip
+            kit.gesture(kit.typed(kit.name("psi", self._psi)))
+            kit.button("Reset", self._reset_psi, "psi_reset", f"Back to {DEFAULT_PSI}", width=-1)
+        with kit.row(
+            "Cutoff",
+            "Only so many of the first layers are pulled towards the average; "
+            "the later ones keep the colours of the sample.",
+        ):
+            self._cutoff = int(
+                dpg.add_slider_int(
+                    min_value=0, max_value=1, width=-1, clamped=True, callback=self._cutoff_moved
+                )
+            )
+            kit.gesture(kit.typed(kit.name("cutoff", self._cutoff)))
+        self._cutoff_why = kit.tip(self._cutoff, "Ctrl + click to type")
+
+    def _arrow(self, direction: int, action: object, name: str, tip: str) -> None:
+        item = int(dpg.add_button(arrow=True, direction=direction, callback=action))
+        self._kit.tip(self._kit.name(name, item), tip)
+
+    def update(self, studio: Studio) -> None:
+        """Show the present state."""
+        kit, recipe, capabilities = self._kit, studio.document.recipe, studio.capabilities
+        kit.show_value(self._seed, str(recipe.seed))
+        kit.show_value(self._psi, recipe.psi)
+        layers = capabilities.num_ws if capabilities else 14
+        why = capabilities.absent.get("cutoff", "") if capabilities else ""
+        every = recipe.cutoff is None or recipe.cutoff >= layers
+        dpg.configure_item(
+            self._cutoff, max_value=layers, format=f"all {layers}" if every else f"%d of {layers}"
+        )
+        kit.enable(self._cutoff, not why)
+        kit.show_value(self._cutoff_why, why or "Ctrl + click to type a number")
+        kit.show_value(self._cutoff, layers if every else recipe.cutoff)
+
+    def previous(self) -> None:
+        """The seed before this one."""
+        self._kit.studio.edit("Previous seed", edits.previous_seed)
+
+    def next(self) -> None:
+        """The seed after this one."""
+        self._kit.studio.edit("Next seed", edits.next_seed)
+
+    def random(self) -> None:
+        """A seed at random."""
+        self._kit.studio.edit("Random seed", edits.random_seed)
+
+    def _seed_typed(self) -> None:
+        studio, text = self._kit.studio, dpg.get_value(self._seed)
+        try:
+            seed = read_seed(text)
+        except UserError:
+            dpg.set_value(self._seed, str(studio.document.recipe.seed))
+            raise
+        studio.edit("Seed", lambda d: edits.set_seed(d, seed))
+
+    def _reset_psi(self) -> None:
+        self._kit.studio.edit("Truncation", lambda d: edits.set_psi(d, DEFAULT_PSI))
+
+    def _cutoff_moved(self, _sender: int, value: int) -> None:
+        capabilities = self._kit.studio.capabilities
+        if capabilities is None:
+            return
+        cutoff = None if value >= capabilities.num_ws else value
+        self._kit.studio.edit("Cutoff", lambda d: edits.set_cutoff(d, cutoff), "cutoff")

@@ -1,0 +1,131 @@
+"""Which generator is open, and opening another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dearpygui.dearpygui as dpg
+
+from app.dialogs import Question, file_patterns
+from app.kit import Kit
+from app.studio import BUNDLED, Studio
+from engine.capabilities import Capabilities
+
+CHECKPOINT_ENDINGS = (".pkl", ".pth", ".pt", ".tar", ".json", ".safetensors")
+FAMILY_TITLES = {
+    "eg3d": "EG3D",
+    "epigraf": "EpiGRAF",
+    "stylenerf": "StyleNeRF",
+    "stylesdf": "StyleSDF",
+    "cips3d": "CIPS-3D",
+    "pigan": "pi-GAN",
+}
+BUNDLED_TITLE = "Bundled generator"
+
+
+def facts(capabilities: Capabilities) -> str:
+    """What a model is, in one line: ``EG3D, 512 px, 14 layers``."""
+    family = FAMILY_TITLES.get(capabilities.family, capabilities.family)
+    return f"{family}  ·  {capabilities.resolution} px  ·  {capabilities.num_ws} layers"
+
+
+def short_name(path: str) -> str:
+    """A checkpoint's name in a list: its file name, with the folder where that says more."""
+    where = Path(path)
+    return where.parent.name or where.name if where.name == "model.json" else where.name
+
+
+class ModelPanel:
+    """Name and facts of the open model, path box, recent list."""
+
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+        self._listed: tuple[object, ...] | None = None
+
+    def build(self) -> None:
+        """Create the items."""
+        kit = self._kit
+        kit.heading("Model", first=True)
+        self._name = kit.text("", font=kit.fonts.strong, theme=kit.themes.accent, wrap=0)
+        self._facts = kit.text("", theme=kit.themes.muted, font=kit.fonts.small, wrap=0)
+        dpg.add_spacer(height=kit.px(2))
+        with dpg.group(horizontal=True, horizontal_spacing=kit.px(6)):
+            self._path = kit.box(
+                "model_path", width=-kit.px(86), hint="Path of a checkpoint", enter=self._open_typed
+            )
+            kit.button(
+                "Browse", self.browse, "model_browse", "Choose a checkpoint (Ctrl + O)", width=-1
+            )
+        kit.button("Open checkpoint", self._open_typed, "model_open", width=-1)
+        dpg.add_spacer(height=kit.px(2))
+        kit.text("Recent", theme=kit.themes.muted, font=kit.fonts.small)
+        self._list = int(dpg.add_group())
+
+    def update(self, studio: Studio) -> None:
+        """Show the present state."""
+        kit, model = self._kit, studio.model
+        opening = studio.opening
+        if opening is not None:
+            what = BUNDLED_TITLE if opening == BUNDLED else short_name(opening)
+            name, line = (model.ref.name if model else "Opening ..."), f"Opening {what} ..."
+        elif model is None:
+            name, line = "No model is open", "Open a checkpoint, or the bundled generator below."
+        else:
+            name, line = model.ref.name or short_name(model.ref.path), facts(model.capabilities)
+        kit.show_value(self._name, name)
+        kit.show_value(self._facts, line)
+        current = model.ref.path if model else ""
+        listed = (studio.settings.recent, current)
+        if listed != self._listed:
+            self._listed = listed
+            self._fill(studio.settings.recent, current)
+
+    def browse(self) -> None:
+        """Ask for a checkpoint with the system's dialog."""
+        recent = self._kit.studio.settings.recent
+        start = Path(recent[0]).parent if recent else Path.home()
+        question = Question(
+            "Open a checkpoint",
+            start=start if start.is_dir() else Path.home(),
+            patterns=file_patterns(CHECKPOINT_ENDINGS, "Checkpoints"),
+        )
+        self._kit.dialogs.ask(question, self._open)
+
+    def _open(self, path: Path) -> None:
+        dpg.set_value(self._path, str(path))
+        self._kit.studio.open_model(str(path))
+
+    def _open_typed(self) -> None:
+        self._kit.studio.open_model(dpg.get_value(self._path))
+
+    def _fill(self, recent: tuple[str, ...], current: str) -> None:
+        dpg.delete_item(self._list, children_only=True)
+        kit = self._kit
+        for path in (BUNDLED, *recent):
+            title = BUNDLED_TITLE if path == BUNDLED else short_name(path)
+            with dpg.group(horizontal=True, horizontal_spacing=kit.px(2), parent=self._list):
+                item = int(
+                    dpg.add_selectable(
+                        label=title, default_value=path == current, user_data=path,
+                        width=kit.px(226), callback=self._chosen,
+                    )
+                )  # fmt: skip
+                if path == BUNDLED:
+                    kit.name("recent_bundled", item)
+                    kit.tip(item, "The generator that comes with Maquette")
+                else:
+                    kit.tip(item, path)
+                    remove = int(
+                        dpg.add_button(label="×", small=True, user_data=path, callback=self._drop)
+                    )
+                    dpg.bind_item_theme(remove, kit.themes.quiet)
+                    kit.tip(remove, "Take it out of this list; the file stays")
+
+    def _chosen(self, sender: int, _value: bool, path: str) -> None:
+        model = self._kit.studio.model
+        dpg.set_value(sender, model is not None and model.ref.path == path)
+        if model is None or model.ref.path != path:
+            self._kit.studio.open_model(path)
+
+    def _drop(self, _sender: int, _value: object, path: str) -> None:
+        self._kit.studio.forget(path)

@@ -1,0 +1,97 @@
+"""What is remembered between runs: size of the letters, rate while moving, device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import dearpygui.dearpygui as dpg
+
+from app.kit import Kit
+from app.studio import Studio
+
+SCALES = (0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
+RATES: dict[str, float | None] = {
+    "Automatic": None, "5 fps": 5.0, "10 fps": 10.0, "15 fps": 15.0, "24 fps": 24.0,
+    "30 fps": 30.0, "60 fps": 60.0,
+}  # fmt: skip
+DEVICES = {"Automatic": "auto", "CPU": "cpu", "GPU (CUDA)": "cuda"}
+
+
+def next_scale(scale: float, step: int) -> float:
+    """The next larger (``step`` 1) or smaller (-1) of the offered scales."""
+    if step > 0:
+        return next((s for s in SCALES if s > scale + 1e-6), SCALES[-1])
+    return next((s for s in reversed(SCALES) if s < scale - 1e-6), SCALES[0])
+
+
+class SettingsWindow:
+    """A small window with the remembered choices; each takes effect at once."""
+
+    def __init__(self, kit: Kit, rescale: Callable[[float], None]) -> None:
+        self._kit, self._rescale = kit, rescale
+        self._window = 0
+
+    def build(self) -> None:
+        """Create the items."""
+        kit = self._kit
+        with dpg.window(
+            label="Settings", show=False, no_resize=True, no_collapse=True,
+            width=kit.px(380), height=kit.px(220), no_scrollbar=True,
+        ) as window:  # fmt: skip
+            with kit.row("Interface size"):
+                scales = [f"{s:.0%}" for s in SCALES]
+                self._scale = int(dpg.add_combo(scales, width=-1, callback=self._set_scale))
+                kit.name("ui_scale", self._scale)
+            with kit.row("While moving", "Pictures a second to hold by drawing more coarsely"):
+                self._rate = int(dpg.add_combo(list(RATES), width=-1, callback=self._set_rate))
+            with kit.row("Device", "Where the engine computes; it starts anew on a change"):
+                self._device = int(
+                    dpg.add_combo(list(DEVICES), width=-1, callback=self._set_device)
+                )
+            dpg.add_spacer(height=kit.px(4))
+            kit.button("Close", self.close, "settings_close", width=-1)
+        self._window = int(window)
+
+    def update(self, studio: Studio) -> None:
+        """Show the present state."""
+        kit, settings = self._kit, studio.settings
+        kit.show_value(self._scale, f"{settings.ui_scale:.0%}")
+        rates = {v: k for k, v in RATES.items()}
+        rate = rates.get(settings.target_fps) or f"{settings.target_fps:g} fps"
+        kit.show_value(self._rate, rate)
+        devices = {v: k for k, v in DEVICES.items()}
+        kit.show_value(self._device, devices.get(settings.device, settings.device))
+
+    def _set_scale(self, _sender: int, text: str) -> None:
+        self._rescale(float(text.rstrip("%")) / 100)
+
+    def _set_rate(self, _sender: int, text: str) -> None:
+        studio, rate = self._kit.studio, RATES[text]
+        studio.client.set_target_fps(rate)
+        studio.change_settings(replace(studio.settings, target_fps=rate))
+
+    def _set_device(self, _sender: int, text: str) -> None:
+        studio, device = self._kit.studio, DEVICES[text]
+        if device != studio.settings.device:
+            studio.client.restart(device)
+            studio.change_settings(replace(studio.settings, device=device))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is on the screen."""
+        return bool(dpg.is_item_shown(self._window))
+
+    def toggle(self) -> None:
+        """Open or close it."""
+        if self.is_open:
+            self.close()
+            return
+        left = (dpg.get_viewport_client_width() - self._kit.px(380)) // 2
+        dpg.configure_item(self._window, show=True)
+        dpg.set_item_pos(self._window, [max(left, 0), self._kit.px(140)])
+        dpg.focus_item(self._window)
+
+    def close(self) -> None:
+        """Close it."""
+        dpg.configure_item(self._window, show=False)

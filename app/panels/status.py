@@ -1,0 +1,62 @@
+"""The line at the foot of the window."""
+
+from __future__ import annotations
+
+import dearpygui.dearpygui as dpg
+
+from app.kit import Kit
+from app.studio import EngineState, Studio
+
+
+def device_title(device: str) -> str:
+    """``"cpu"`` -> ``"CPU"``, ``"cuda:0"`` -> ``"GPU 0"``."""
+    if device.startswith("cuda"):
+        _, _, number = device.partition(":")
+        return f"GPU {number or 0}"
+    return {"cpu": "CPU", "mps": "Apple GPU"}.get(device, device)
+
+
+def resolution_title(neural: int, side: int) -> str:
+    """``64 -> 512 px`` for an upsampled picture, ``128 px`` for a raw one."""
+    return f"{side} px" if neural == side else f"{neural} px, upsampled to {side} px"
+
+
+class StatusLine:
+    """Engine state, model, time, rate, resolution, device."""
+
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+
+    def build(self) -> None:
+        """Create the items."""
+        kit, small = self._kit, self._kit.fonts.small
+        with dpg.table(header_row=False, policy=dpg.mvTable_SizingFixedFit, no_pad_outerX=True):
+            dpg.add_table_column(init_width_or_weight=kit.px(190), width_fixed=True)
+            dpg.add_table_column(width_stretch=True)
+            for width in (80, 70, 200, 54):
+                dpg.add_table_column(init_width_or_weight=kit.px(width), width_fixed=True)
+            with dpg.table_row():
+                self._state = kit.text("", font=small)
+                self._model = kit.text("", theme=kit.themes.muted, font=small)
+                self._time = kit.text("", theme=kit.themes.muted, font=small)
+                self._rate = kit.text("", theme=kit.themes.muted, font=small)
+                self._size = kit.text("", theme=kit.themes.muted, font=small)
+                self._device = kit.text("", theme=kit.themes.muted, font=small)
+
+    def update(self, studio: Studio) -> None:
+        """Show the present state."""
+        kit, frame, model = self._kit, studio.frame, studio.model
+        state = studio.engine
+        themes = {
+            EngineState.READY: kit.themes.good,
+            EngineState.DEAD: kit.themes.error,
+            EngineState.RESTARTING: kit.themes.warning,
+        }
+        dpg.bind_item_theme(self._state, themes.get(state, kit.themes.muted))
+        kit.show_value(self._state, state.value)
+        kit.show_value(self._model, model.ref.name or model.ref.path if model else "")
+        kit.show_value(self._device, device_title(model.device) if model else "")
+        kit.show_value(self._time, f"{frame.milliseconds:.0f} ms" if frame else "")
+        kit.show_value(self._size, resolution_title(*frame.resolution) if frame else "")
+        rate = studio.frames_per_second
+        kit.show_value(self._rate, f"{rate:.0f} fps" if rate else "")

@@ -1,0 +1,102 @@
+"""The bar on top: the name, undo and redo, the view modes, settings and help."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import dearpygui.dearpygui as dpg
+
+from app import document as edits
+from app.kit import Kit
+from app.studio import Studio
+from engine.capabilities import VIEW_MODES, ViewMode
+
+_TIPS: dict[ViewMode, str] = {
+    "picture": "The finished picture ( P )",
+    "raw": "The volume rendering before the upsampler ( W )",
+    "depth": "Distance from the camera, near is bright ( D )",
+    "normals": "Direction of the surface ( N )",
+    "opacity": "How much of each pixel is covered ( O )",
+}
+SEGMENT_WIDTH = 86
+
+
+class Toolbar:
+    """Undo, redo, view modes, settings, shortcuts."""
+
+    def __init__(
+        self, kit: Kit, show_help: Callable[[], None], show_settings: Callable[[], None]
+    ) -> None:
+        self._kit, self._help, self._settings = kit, show_help, show_settings
+        self._modes: dict[ViewMode, int] = {}
+        self._tips: dict[ViewMode, int] = {}
+
+    def build(self) -> None:
+        """Create the items."""
+        kit, studio = self._kit, self._kit.studio
+        with dpg.group(horizontal=True, horizontal_spacing=kit.px(4)):
+            name = kit.label("Maquette", width=120)
+            dpg.bind_item_font(name, kit.fonts.title)
+            dpg.bind_item_theme(name, kit.themes.wordmark)
+        with dpg.group(horizontal=True, horizontal_spacing=kit.px(4)) as left:
+            self._undo = kit.button("Undo", studio.undo, "undo", theme=kit.themes.segment)
+            self._undo_tip = kit.tip(self._undo, "")
+            self._redo = kit.button("Redo", studio.redo, "redo", theme=kit.themes.segment)
+            self._redo_tip = kit.tip(self._redo, "")
+        with dpg.group(horizontal=True, horizontal_spacing=kit.px(2)) as middle:
+            for mode in VIEW_MODES:
+                item = kit.button(
+                    mode.capitalize(), self._chooser(mode), f"view_{mode}",
+                    width=kit.px(SEGMENT_WIDTH),
+                )  # fmt: skip
+                self._modes[mode] = item
+                self._tips[mode] = kit.tip(item, _TIPS[mode])
+        with dpg.group(horizontal=True, horizontal_spacing=kit.px(4)) as right:
+            kit.button("Settings", self._settings, "settings", theme=kit.themes.segment)
+            kit.button("Shortcuts", self._help, "help", "F1 or ?", theme=kit.themes.segment)
+        self._left, self._middle, self._right = int(left), int(middle), int(right)
+
+    def place(self, width: float, picture_left: float, picture_width: float) -> None:
+        """Put the view modes over the picture and the rest to the edges.
+
+        Args:
+            width: of the window, pixels.
+            picture_left, picture_width: where the viewport lies.
+        """
+        kit, top = self._kit, self._kit.px(9)
+        segments = len(VIEW_MODES) * kit.px(SEGMENT_WIDTH + 2)
+        dpg.set_item_pos(self._left, [kit.px(140), top])
+        middle = picture_left + (picture_width - segments) / 2
+        dpg.set_item_pos(self._middle, [int(max(middle, kit.px(270))), top])
+        wide = dpg.get_item_rect_size(self._right)[0] or kit.px(180)
+        dpg.set_item_pos(self._right, [int(width - wide - kit.px(16)), top])
+
+    def update(self, studio: Studio) -> None:
+        """Show the present state."""
+        kit, history = self._kit, studio.history
+        kit.enable(self._undo, history.can_undo)
+        kit.enable(self._redo, history.can_redo)
+        undo = f"Undo: {history.undo_name}" if history.undo_name else "Nothing to undo"
+        redo = f"Redo: {history.redo_name}" if history.redo_name else "Nothing to redo"
+        kit.show_value(self._undo_tip, f"{undo} (Ctrl + Z)")
+        kit.show_value(self._redo_tip, f"{redo} (Ctrl + Shift + Z)")
+        capabilities, view = studio.capabilities, studio.document.recipe.view
+        for mode, item in self._modes.items():
+            able = capabilities is None or mode in capabilities.view_modes
+            kit.enable(item, able)
+            missing = "This model has no such view."
+            why = "" if able or capabilities is None else capabilities.absent.get(mode, missing)
+            kit.show_value(self._tips[mode], why or _TIPS[mode])
+            dpg.bind_item_theme(item, kit.themes.chosen if mode == view else kit.themes.segment)
+
+    def choose(self, mode: ViewMode) -> None:
+        """Show one of the views; nothing happens where the model has no such view."""
+        studio = self._kit.studio
+        capabilities = studio.capabilities
+        if capabilities is not None and mode not in capabilities.view_modes:
+            studio.say(capabilities.absent.get(mode, "This model has no such view."), "info")
+            return
+        studio.edit(f"View {mode}", lambda d: edits.set_view(d, mode))
+
+    def _chooser(self, mode: ViewMode) -> Callable[[], None]:
+        return lambda: self.choose(mode)

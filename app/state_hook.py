@@ -1,0 +1,86 @@
+"""A hook for the tests of the real window.
+
+With ``MAQUETTE_TEST_STATE=/path/to/file.json`` in the environment the window writes what it
+shows as JSON to that file each time it changes: the document, the engine's process id and
+state, the last frame, exports, notices, and where every named widget lies. Nothing else
+depends on it, and without the variable it does nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import dearpygui.dearpygui as dpg
+
+from app.geometry import Rect
+from app.kit import Kit
+from app.studio import Studio
+
+VARIABLE = "MAQUETTE_TEST_STATE"
+
+
+class StateHook:
+    """Writes the window's state for a test to read."""
+
+    def __init__(self, path: str | None) -> None:
+        self._path = Path(path) if path else None
+        self._last: dict[str, Any] = {}
+
+    @classmethod
+    def from_environment(cls) -> StateHook:
+        """The hook that the environment asks for; it may do nothing."""
+        return cls(os.environ.get(VARIABLE))
+
+    def write(self, studio: Studio, kit: Kit, picture: Rect, help_open: bool) -> None:
+        """Write the state if it differs from the last one that was written."""
+        if self._path is None:
+            return
+        state = describe(studio)
+        state["help_open"] = help_open
+        state["ui_scale"] = kit.scale
+        state["window"] = [dpg.get_viewport_client_width(), dpg.get_viewport_client_height()]
+        state["picture"] = [picture.x, picture.y, picture.width, picture.height]
+        state["widgets"] = {
+            name: [*dpg.get_item_rect_min(item), *dpg.get_item_rect_size(item)]
+            for name, item in kit.named.items()
+            if dpg.does_item_exist(item) and "rect_min" in dpg.get_item_state(item)
+        }
+        if state == self._last:
+            return
+        self._last = state
+        temporary = self._path.with_suffix(".tmp")
+        temporary.write_text(json.dumps(state), encoding="utf-8")
+        temporary.replace(self._path)
+
+
+def describe(studio: Studio) -> dict[str, Any]:
+    """The studio as plain data."""
+    frame = studio.frame
+    return {
+        "recipe": studio.document.recipe.to_json(),
+        "home": studio.document.home.to_json(),
+        "can_undo": studio.history.can_undo,
+        "can_redo": studio.history.can_redo,
+        "steps": len(studio.history.past),
+        "model": studio.model.ref.name if studio.model else None,
+        "model_path": studio.model.ref.path if studio.model else None,
+        "opening": studio.opening,
+        "engine": studio.engine.name,
+        "engine_pid": studio.client.pid,
+        "frame": None
+        if frame is None
+        else {
+            "generation": frame.generation,
+            "full_quality": frame.full_quality,
+            "resolution": list(frame.resolution),
+            "recipe": frame.recipe.to_json(),
+        },
+        "notices": [[n.severity, n.text] for n in studio.notices.notices],
+        "exports": {
+            kind: {"state": e.state, "path": e.path, "message": e.message}
+            for kind, e in studio.exports.items()
+        },
+    }

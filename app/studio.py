@@ -1,0 +1,420 @@
+"""What the window shows and what can be done in it, without the window.
+
+The :class:`Studio` holds the document with its history, the model that is open, the last
+picture, the exports and the notices. Panels read it and call its methods; the main loop calls
+:meth:`Studio.poll`. It knows neither Dear PyGui nor torch, so it is tested without a screen.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+
+from app import document as edits
+from app.client import EngineClient
+from app.document import Document, History
+from app.jobs import ExportMesh, ExportPicture, ExportVideo, Job
+from app.messages import (
+    EngineDied,
+    EngineRestored,
+    Event,
+    FrameReady,
+    JobCancelled,
+    JobEvent,
+    JobFailed,
+    JobFinished,
+    JobProgress,
+    ModelFailed,
+    ModelLoaded,
+    RenderFailed,
+)
+from app.meter import RateMeter
+from app.notices import NoticeBoard, Severity
+from app.settings import Settings, save_settings
+from engine.capabilities import Capabilities
+from engine.errors import UserError
+
+log = logging.getLogger(__name__)
+
+BUNDLED = "bundled"
+#: Seconds after which turning the wheel or holding a key counts as finished.
+BRIEF_GESTURE = 0.35
+Kind = str  # "picture", "video" or "mesh"
+
+
+class EngineState(Enum):
+    """The state of the engine, in the words of the status line."""
+
+    STARTING = "Starting the engine"
+    OPENING = "Opening the model"
+    DRAWING = "Drawing"
+    READY = "Ready"
+    EMPTY = "No model"
+    RESTARTING = "Restarting the engine"
+    DEAD = "Engine stopped"
+
+
+@dataclass(frozen=True)
+class Export:
+    """The latest export of one kind.
+
+    Attributes:
+        job: number of the job.
+        title: what it makes, for people.
+        path: where to.
+        state: how far it got.
+        done, total: steps; ``total`` is 0 while unknown.
+        seconds_left: an estimate, or ``None``.
+        message: the sentence of a failure.
+    """
+
+    job: int
+    title: str
+    path: str
+    state: str  # "running", "cancelling", "finished", "failed" or "cancelled"
+    done: int = 0
+    total: int = 0
+    seconds_left: float | None = None
+    message: str = ""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.state in ("finished", "failed", "cancelled")
+
+
+class Studio:
+    """The state behind the window.
+
+    Args:
+        client: the engine.
+        settings: as they were loaded.
+        clock: a steady clock, seconds.
+
+    ``revision`` grows with every change that can be seen.
+    """
+
+    def __init__(
+        self,
+        client: EngineClient,
+        settings: Settings,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.client = client
+        self.settings = settings
+        self.clock = clock
+        self.history = History()
+        self.model: ModelLoaded | None = None
+        self.frame: FrameReady | None = None
+        self.notices = NoticeBoard()
+        self.exports: dict[Kind, Export] = {}
+        self.revision = 0
+        self._meter = RateMeter()
+        self._kinds: dict[int, Kind] = {}
+        self._gesture_ends: float | None = None
+        self._engine_up = True
+        self._engine_gave_up = False
+        self._was: tuple[object, ...] = ()
+
+    # What panels read -------------------------------------------------------------------
+
+    @property
+    def document(self) -> Document:
+        """The present document."""
+        return self.history.document
+
+    @property
+    def capabilities(self) -> Capabilities | None:
+        """What the open model can do; ``None`` while none is open."""
+        return None if self.model is None else self.model.capabilities
+
+    @property
+    def opening(self) -> str | None:
+        """Path of the model that is being opened."""
+        return self.client.opening
+
+    @property
+    def frames_per_second(self) -> float:
+        """Pictures that arrived in the last second."""
+        return self._meter.rate(self.clock())
+
+    @property
+    def engine(self) -> EngineState:
+        """What the engine is doing."""
+        if self._engine_gave_up:
+            return EngineState.DEAD
+        if not self._engine_up:
+            return EngineState.RESTARTING
+        if self.client.opening is not None:
+            return EngineState.STARTING if self.model is None else EngineState.OPENING
+        if self.model is None:
+            return EngineState.EMPTY
+        return EngineState.DRAWING if self.client.busy else EngineState.READY
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the picture shown waits for an engine that is away."""
+        return not self._engine_up
+
+    # Edits ------------------------------------------------------------------------------
+
+    def edit(
+        self,
+        name: str,
+        change: Callable[[Document], Document],
+        gesture: str | None = None,
+        lasting: float | None = None,
+    ) -> None:
+        """Change the document and ask for its picture.
+
+        Args:
+            name: what the step is called ("Undo orbit").
+            change: a pure function from the present document to the next.
+            gesture: key of a drag whose edits are one step; end it with
+                :meth:`end_gesture`.
+            lasting: the gesture ends by itself so many seconds after its last edit (the
+                wheel and held keys have no end of their own).
+
+        Raises:
+            UserError: the change is not possible; nothing has changed.
+        """
+        before = self.document
+        self.history = self.history.edit(name, change(before), gesture)
+        self._gesture_ends = None if lasting is None else self.clock() + lasting
+        if self.document != before:
+            self._request(moving=gesture is not None)
+        self._touch()
+
+    def end_gesture(self) -> None:
+        """The drag is over: draw at full quality, and the next edit is a step of its own."""
+        self._gesture_ends = None
+        if self.history.gesture is None:
+            return
+        self.history = self.history.end_gesture()
+        self._request(moving=False)
+        self._touch()
+
+    def undo(self) -> None:
+        """One step back."""
+        self._travel(self.history.undo())
+
+    def redo(self) -> None:
+        """One step forward again."""
+        self._travel(self.history.redo())
+
+    def _travel(self, history: History) -> None:
+        self.history = history
+        wanted = history.document.model.path
+        if self.model is not None and wanted != self.model.ref.path:
+            self.client.open_model(wanted)
+        else:
+            self._request(moving=False)
+        self._touch()
+
+    # Models -----------------------------------------------------------------------------
+
+    def open_model(self, path: str) -> None:
+        """Open a checkpoint, a converted model or ``"bundled"``.
+
+        Raises:
+            UserError: the path is empty or there is nothing there.
+        """
+        text = path.strip()
+        if not text:
+            raise UserError("Type the path of a checkpoint first, or choose one with Browse.")
+        if text != BUNDLED:
+            where = Path(text).expanduser()
+            if not where.exists():
+                raise UserError(f"There is no file at {where}; check the path.")
+            text = str(where.resolve())
+        self.notices.close_key("model")
+        self.client.open_model(text)
+        self._touch()
+
+    def forget(self, path: str) -> None:
+        """Take a path out of the recent list."""
+        self._remember(self.settings.without_recent(path))
+
+    def restart_engine(self) -> None:
+        """Start an engine that has died too often once more."""
+        self._engine_gave_up = False
+        self.client.restart()
+        self._touch()
+
+    # Exports ----------------------------------------------------------------------------
+
+    def start_export(self, job: Job) -> None:
+        """Put an export into the queue.
+
+        Raises:
+            UserError: no model is open, or one of this kind is under way.
+        """
+        kind = kind_of(job)
+        if self.model is None:
+            raise UserError("Open a model first; there is nothing to export yet.")
+        running = self.exports.get(kind)
+        if running is not None and not running.is_over:
+            raise UserError(f"A {kind} is being exported already; wait for it or cancel it.")
+        number = self.client.start_job(job)
+        self._kinds[number] = kind
+        self.exports[kind] = Export(number, job.title, job.path, "running")
+        self._remember(replace(self.settings, export_folder=str(Path(job.path).parent)))
+
+    def cancel_export(self, kind: Kind) -> None:
+        """Stop the export of this kind, if one is under way."""
+        export = self.exports.get(kind)
+        if export is not None and not export.is_over:
+            self.exports[kind] = replace(export, state="cancelling")
+            self.client.cancel_job(export.job)
+            self._touch()
+
+    # Notices and settings ---------------------------------------------------------------
+
+    def say(self, text: str, severity: Severity = "info", key: str = "") -> None:
+        """Show a notice."""
+        self.notices.post(text, severity, self.clock(), key)
+        self._touch()
+
+    def complain(self, text: str) -> None:
+        """Show a mistake."""
+        self.say(text, "error")
+
+    def close_notice(self, number: int) -> None:
+        """Take a notice down."""
+        self.notices.close(number)
+        self._touch()
+
+    def clear_notices(self) -> None:
+        """Take every notice down."""
+        self.notices.clear()
+        self._touch()
+
+    def change_settings(self, settings: Settings) -> None:
+        """Take over and keep other settings."""
+        self._remember(settings)
+
+    def _remember(self, settings: Settings) -> None:
+        changed = settings != self.settings
+        self.settings = settings
+        self._touch()
+        if not changed:
+            return
+        try:
+            save_settings(settings)
+        except UserError as error:
+            self.notices.post(str(error), "warning", self.clock(), "settings")
+
+    # Events -----------------------------------------------------------------------------
+
+    def poll(self) -> bool:
+        """Take in what the engine has sent; True when something changed."""
+        before = self.revision
+        for event in self.client.poll():
+            self._handle(event)
+            self._touch()
+        if self._gesture_ends is not None and self.clock() >= self._gesture_ends:
+            self.end_gesture()
+        if self.notices.expire(self.clock()):
+            self._touch()
+        # The client's own facts change without an event (a drawing that begins, for one).
+        facts = (self.engine, self.client.opening, self.client.pid, self.frames_per_second > 0)
+        if facts != self._was:
+            self._was = facts
+            self._touch()
+        return self.revision != before
+
+    def _handle(self, event: Event) -> None:
+        match event:
+            case FrameReady():
+                self.frame = event
+                self._meter.add(self.clock())
+                self.notices.close_key("render")
+            case ModelLoaded():
+                self._model_loaded(event)
+            case ModelFailed():
+                self._model_failed(event)
+            case RenderFailed():
+                self.notices.post(event.message, "error", self.clock(), "render")
+            case EngineDied():
+                self._engine_up = False
+                self._engine_gave_up = not event.restarting
+                severity: Severity = "warning" if event.restarting else "error"
+                self.notices.post(event.message, severity, self.clock(), "engine", sticky=True)
+            case EngineRestored():
+                self._engine_up, self._engine_gave_up = True, False
+                self.notices.post(
+                    "The engine is back; your work is as it was.", "good", self.clock(), "engine"
+                )
+            case JobProgress() | JobFinished() | JobFailed() | JobCancelled():
+                self._job(event)
+
+    def _model_loaded(self, event: ModelLoaded) -> None:
+        first = self.model is None
+        self.model = event
+        document = self.document
+        if not first and document.model.path == event.ref.path:
+            # The engine follows the document here: after undo, or in a new process.
+            recipe = replace(document.recipe, model=event.ref)
+            self.history = self.history.amend(replace(document, recipe=recipe))
+        else:
+            opened = edits.set_model(document, event.ref, event.capabilities)
+            if first:
+                # What the engine shows from the start is no step that could be undone.
+                self.history = self.history.amend(opened)
+            else:
+                self.history = self.history.edit("Open model", opened)
+        path = event.ref.path
+        last = "" if path == BUNDLED else path
+        self._remember(replace(self.settings.with_recent(path), last_model=last))
+        self._request(moving=False)
+
+    def _model_failed(self, event: ModelFailed) -> None:
+        self.notices.post(event.message, "error", self.clock(), "model")
+        if self.model is not None and self.document.model.path != self.model.ref.path:
+            # Undo went back to a model that cannot be opened any more.
+            kept = edits.set_model(self.document, self.model.ref, self.model.capabilities)
+            self.history = self.history.amend(kept)
+            self._request(moving=False)
+
+    def _job(self, event: JobEvent) -> None:
+        kind = self._kinds.get(event.job)
+        if kind is None or self.exports[kind].job != event.job:
+            return
+        export = self.exports[kind]
+        match event:
+            case JobProgress():
+                export = replace(
+                    export, done=event.done, total=event.total, seconds_left=event.seconds_left
+                )
+            case JobFinished():
+                export = replace(export, state="finished", path=event.path)
+                self.notices.post(f"Saved to {event.path}", "good", self.clock(), f"job-{kind}")
+            case JobFailed():
+                export = replace(export, state="failed", message=event.message)
+                self.notices.post(event.message, "error", self.clock(), f"job-{kind}")
+            case JobCancelled():
+                export = replace(export, state="cancelled")
+        self.exports[kind] = export
+
+    def _request(self, moving: bool) -> None:
+        if self.model is None or self.document.model.path != self.model.ref.path:
+            return
+        self.client.request(self.document.recipe, moving=moving)
+
+    def _touch(self) -> None:
+        self.revision += 1
+
+
+def kind_of(job: Job) -> Kind:
+    """``"picture"``, ``"video"`` or ``"mesh"``."""
+    match job:
+        case ExportPicture():
+            return "picture"
+        case ExportVideo():
+            return "video"
+        case ExportMesh():
+            return "mesh"

@@ -1,0 +1,257 @@
+"""The window's looks: colours, fonts, and the themes made of them.
+
+Dark and calm: near-black greys with a slight blue, one warm accent (the clay of a
+sculptor's maquette), and colour only where it means something.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import dearpygui.dearpygui as dpg
+import font_roboto
+
+Color = tuple[int, int, int, int]
+
+
+def _rgb(value: int, alpha: int = 255) -> Color:
+    return (value >> 16 & 255, value >> 8 & 255, value & 255, alpha)
+
+
+BACKGROUND = _rgb(0x121417)
+PANEL = _rgb(0x1A1D21)
+BAR = _rgb(0x16191C)
+POPUP = _rgb(0x23272D)
+FIELD = _rgb(0x282C33)
+FIELD_HOVER = _rgb(0x30353D)
+FIELD_ACTIVE = _rgb(0x383E48)
+BUTTON = _rgb(0x2E333B)
+BUTTON_HOVER = _rgb(0x3A404A)
+BUTTON_ACTIVE = _rgb(0x454C58)
+LINE = _rgb(0x2B2F36)
+TEXT = _rgb(0xE4E7EB)
+MUTED = _rgb(0x969EAA)
+FAINT = _rgb(0x646C78)
+ACCENT = _rgb(0xD9925F)
+ACCENT_HOVER = _rgb(0xE6A474)
+ACCENT_ACTIVE = _rgb(0xC47F4E)
+ON_ACCENT = _rgb(0x1B130D)
+GOOD = _rgb(0x7FB58A)
+WARNING = _rgb(0xE0B45C)
+ERROR = _rgb(0xE0736A)
+AXIS_X = _rgb(0xE2635C)
+AXIS_Y = _rgb(0x7DBB63)
+AXIS_Z = _rgb(0x5B93E6)
+BACKDROP_TOP = _rgb(0x23272D)
+BACKDROP_BOTTOM = _rgb(0x101214)
+
+
+def faded(color: Color, opacity: float) -> Color:
+    """A colour with its alpha multiplied by ``opacity`` in ``[0, 1]``."""
+    return (*color[:3], round(color[3] * min(max(opacity, 0.0), 1.0)))
+
+
+def mixed(first: Color, second: Color, share: float) -> Color:
+    """The colour that lies ``share`` of the way from ``first`` to ``second``."""
+    r, g, b, a = (round(x + (y - x) * share) for x, y in zip(first, second, strict=True))
+    return (r, g, b, a)
+
+
+@dataclass(frozen=True)
+class Fonts:
+    """Font items, loaded at size x scale so that they stay sharp."""
+
+    registry: int
+    body: int
+    strong: int
+    small: int
+    title: int
+    numerals: int
+
+
+def load_fonts(scale: float) -> Fonts:
+    """Load Roboto at a UI scale. Delete ``registry`` to free the fonts again."""
+    folder = Path(font_roboto.__file__).parent / "files"
+    registry = dpg.add_font_registry()
+
+    def font(name: str, size: float) -> int:
+        return int(dpg.add_font(str(folder / name), round(size * scale), parent=registry))
+
+    return Fonts(
+        registry=int(registry),
+        body=font("Roboto-Regular.ttf", 16),
+        strong=font("Roboto-Medium.ttf", 16),
+        small=font("Roboto-Regular.ttf", 14),
+        title=font("Roboto-Medium.ttf", 21),
+        numerals=font("Roboto-Medium.ttf", 13),
+    )
+
+
+@dataclass(frozen=True)
+class Themes:
+    """Theme items by what they are for."""
+
+    base: int
+    bar: int
+    status: int
+    canvas: int
+    primary: int
+    quiet: int
+    chosen: int
+    segment: int
+    label: int
+    wordmark: int
+    heading: int
+    muted: int
+    faint: int
+    accent: int
+    good: int
+    warning: int
+    error: int
+    toast: dict[str, int]
+
+    def delete(self) -> None:
+        """Remove all of them (before building them again at another scale)."""
+        items = [v for v in vars(self).values() if isinstance(v, int)]
+        for item in [*items, *self.toast.values()]:
+            dpg.delete_item(item)
+
+
+def make_themes(scale: float) -> Themes:
+    """Build every theme at a UI scale."""
+    return Themes(
+        base=_base(scale),
+        bar=_window(BAR, (16 * scale, 9 * scale)),
+        status=_window(BAR, (16 * scale, 5 * scale)),
+        canvas=_window(BACKGROUND, (0, 0)),
+        primary=_button(ACCENT, ACCENT_HOVER, ACCENT_ACTIVE, ON_ACCENT),
+        quiet=_button(_rgb(0, 0), BUTTON, BUTTON_HOVER, MUTED),
+        chosen=_button(FIELD_ACTIVE, FIELD_ACTIVE, FIELD_ACTIVE, ACCENT_HOVER),
+        segment=_button(_rgb(0, 0), BUTTON, BUTTON_HOVER, TEXT),
+        label=_label(MUTED, scale),
+        wordmark=_label(TEXT, scale),
+        heading=_text(MUTED),
+        muted=_text(MUTED),
+        faint=_text(FAINT),
+        accent=_text(ACCENT),
+        good=_text(GOOD),
+        warning=_text(WARNING),
+        error=_text(ERROR),
+        toast={
+            "info": _toast(FAINT, scale),
+            "good": _toast(GOOD, scale),
+            "warning": _toast(WARNING, scale),
+            "error": _toast(ERROR, scale),
+        },
+    )
+
+
+def _theme() -> tuple[int, int]:
+    theme = int(dpg.add_theme())
+    return theme, int(dpg.add_theme_component(dpg.mvAll, parent=theme))
+
+
+def _color(part: int, target: int, color: Color) -> None:
+    dpg.add_theme_color(target, color, category=dpg.mvThemeCat_Core, parent=part)
+
+
+def _style(part: int, target: int, x: float, y: float = -1.0) -> None:
+    dpg.add_theme_style(target, x, y, category=dpg.mvThemeCat_Core, parent=part)
+
+
+_BASE_COLORS: dict[str, Color] = {
+    "WindowBg": PANEL, "ChildBg": _rgb(0, 0), "PopupBg": POPUP, "MenuBarBg": BAR,
+    "Border": LINE, "BorderShadow": _rgb(0, 0),
+    "Text": TEXT, "TextDisabled": FAINT, "TextSelectedBg": faded(ACCENT, 0.4),
+    "FrameBg": FIELD, "FrameBgHovered": FIELD_HOVER, "FrameBgActive": FIELD_ACTIVE,
+    "TitleBg": POPUP, "TitleBgActive": POPUP, "TitleBgCollapsed": POPUP,
+    "ScrollbarBg": _rgb(0, 0), "ScrollbarGrab": BUTTON, "ScrollbarGrabHovered": BUTTON_HOVER,
+    "ScrollbarGrabActive": BUTTON_ACTIVE,
+    "CheckMark": ACCENT, "SliderGrab": ACCENT_ACTIVE, "SliderGrabActive": ACCENT_HOVER,
+    "Button": BUTTON, "ButtonHovered": BUTTON_HOVER, "ButtonActive": BUTTON_ACTIVE,
+    "Header": FIELD_ACTIVE, "HeaderHovered": FIELD_HOVER, "HeaderActive": FIELD_ACTIVE,
+    "Separator": LINE, "SeparatorHovered": LINE, "SeparatorActive": LINE,
+    "Tab": _rgb(0, 0), "TabHovered": FIELD_ACTIVE, "TabActive": FIELD_ACTIVE,
+    "TabSelectedOverline": ACCENT,
+    "TableRowBg": _rgb(0, 0), "TableRowBgAlt": _rgb(0xFFFFFF, 5),
+    "TableBorderLight": LINE, "TableBorderStrong": LINE, "TableHeaderBg": POPUP,
+    "PlotHistogram": ACCENT_ACTIVE, "PlotHistogramHovered": ACCENT,
+    "ModalWindowDimBg": _rgb(0, 140), "NavCursor": ACCENT, "InputTextCursor": ACCENT_HOVER,
+}  # fmt: skip
+
+_BASE_STYLES: dict[str, tuple[float, float]] = {
+    "WindowPadding": (16, 14), "FramePadding": (9, 6), "ItemSpacing": (8, 8),
+    "ItemInnerSpacing": (6, 6), "CellPadding": (6, 4), "ScrollbarSize": (11, -1),
+    "GrabMinSize": (11, -1),
+    "WindowRounding": (0, -1), "ChildRounding": (6, -1), "PopupRounding": (6, -1),
+    "FrameRounding": (5, -1), "GrabRounding": (4, -1), "ScrollbarRounding": (6, -1),
+    "TabRounding": (5, -1), "WindowBorderSize": (0, -1), "ChildBorderSize": (0, -1),
+    "PopupBorderSize": (1, -1), "FrameBorderSize": (0, -1), "TabBarBorderSize": (0, -1),
+    "DisabledAlpha": (0.45, -1),
+}  # fmt: skip
+
+
+def _base(scale: float) -> int:
+    theme, part = _theme()
+    for name, color in _BASE_COLORS.items():
+        _color(part, getattr(dpg, f"mvThemeCol_{name}"), color)
+    for name, (x, y) in _BASE_STYLES.items():
+        # Everything but the opacity is a length and grows with the scale.
+        factor = 1.0 if name == "DisabledAlpha" else scale
+        _style(part, getattr(dpg, f"mvStyleVar_{name}"), x * factor, y * factor if y >= 0 else -1)
+    # Disabled widgets are drawn by their own component, which inherits nothing.
+    for kind in (dpg.mvButton, dpg.mvInputText, dpg.mvInputInt, dpg.mvSliderInt, dpg.mvCombo):
+        off = int(dpg.add_theme_component(kind, enabled_state=False, parent=theme))
+        _color(off, dpg.mvThemeCol_Text, FAINT)
+        _color(off, dpg.mvThemeCol_Button, FIELD)
+        _color(off, dpg.mvThemeCol_ButtonHovered, FIELD)
+        _color(off, dpg.mvThemeCol_ButtonActive, FIELD)
+    return theme
+
+
+def _window(background: Color, padding: tuple[float, float]) -> int:
+    theme, part = _theme()
+    _color(part, dpg.mvThemeCol_WindowBg, background)
+    _style(part, dpg.mvStyleVar_WindowPadding, *padding)
+    return theme
+
+
+def _button(rest: Color, hover: Color, active: Color, text: Color) -> int:
+    theme, part = _theme()
+    _color(part, dpg.mvThemeCol_Button, rest)
+    _color(part, dpg.mvThemeCol_ButtonHovered, hover)
+    _color(part, dpg.mvThemeCol_ButtonActive, active)
+    _color(part, dpg.mvThemeCol_Text, text)
+    off = int(dpg.add_theme_component(dpg.mvButton, enabled_state=False, parent=theme))
+    for target in ("Button", "ButtonHovered", "ButtonActive"):
+        _color(off, getattr(dpg, f"mvThemeCol_{target}"), faded(rest, 0.3))
+    _color(off, dpg.mvThemeCol_Text, FAINT)
+    return theme
+
+
+def _label(color: Color, scale: float) -> int:
+    # A button without a body: unlike plain text it stands on the line of the controls.
+    theme, part = _theme()
+    for target in ("Button", "ButtonHovered", "ButtonActive"):
+        _color(part, getattr(dpg, f"mvThemeCol_{target}"), _rgb(0, 0))
+    _color(part, dpg.mvThemeCol_Text, color)
+    _style(part, dpg.mvStyleVar_ButtonTextAlign, 0.0, 0.5)
+    _style(part, dpg.mvStyleVar_FramePadding, 0, 6 * scale)
+    return theme
+
+
+def _text(color: Color) -> int:
+    theme, part = _theme()
+    _color(part, dpg.mvThemeCol_Text, color)
+    return theme
+
+
+def _toast(edge: Color, scale: float) -> int:
+    theme, part = _theme()
+    _color(part, dpg.mvThemeCol_WindowBg, faded(POPUP, 0.97))
+    _color(part, dpg.mvThemeCol_Border, faded(edge, 0.8))
+    _style(part, dpg.mvStyleVar_WindowBorderSize, 1)
+    _style(part, dpg.mvStyleVar_WindowRounding, 7 * scale)
+    _style(part, dpg.mvStyleVar_WindowPadding, 14 * scale, 11 * scale)
+    return theme

@@ -1,0 +1,208 @@
+"""The picture in the middle of the window, and the mouse on it."""
+
+from __future__ import annotations
+
+import dearpygui.dearpygui as dpg
+
+from app import document as edits
+from app import interaction, theme
+from app.geometry import Rect, fit_picture
+from app.gizmo import AxisEnd, Gizmo, end_at
+from app.kit import Kit
+from app.live_texture import LiveTexture
+from app.studio import BRIEF_GESTURE, EngineState, Studio
+
+LEFT, RIGHT, MIDDLE = 0, 1, 2
+MARGIN = 20
+
+
+class Viewport:
+    """Shows the newest frame, centred and scaled; turns mouse moves into edits.
+
+    The main window calls ``press``, ``move``, ``release``, ``wheel`` and ``double_click`` with
+    positions in window pixels.
+    """
+
+    def __init__(self, kit: Kit, texture: LiveTexture) -> None:
+        self._kit, self._texture = kit, texture
+        self._area = Rect(0, 0, 1, 1)
+        self.picture = Rect(0, 0, 1, 1)
+        self._drag: str | None = None
+        self._hover: AxisEnd | None = None
+        self._last = (0.0, 0.0)
+        self._shown: object = None
+        self._drawn: object = None
+
+    def build(self) -> None:
+        """Create the items inside the window that is open."""
+        kit = self._kit
+        with dpg.drawlist(10, 10) as canvas:
+            with dpg.draw_layer() as backdrop:
+                pass
+            with dpg.draw_layer() as frame:
+                self._image = int(dpg.draw_image(self._texture.item, (0, 0), (1, 1)))
+            with dpg.draw_layer() as words:
+                pass
+            with dpg.draw_layer() as corner:
+                pass
+        self._canvas, self._backdrop = int(canvas), int(backdrop)
+        self._frame, self._words = int(frame), int(words)
+        self.gizmo = Gizmo(int(corner), kit.fonts.numerals, kit.scale)
+
+    # Drawing ----------------------------------------------------------------------------
+
+    def place(self, area: Rect) -> None:
+        """Take another place in the window."""
+        if area == self._area:
+            return
+        self._area = area
+        width, height = max(int(area.width), 1), max(int(area.height), 1)
+        dpg.configure_item(self._canvas, width=width, height=height)
+        dpg.delete_item(self._backdrop, children_only=True)
+        top, foot = theme.BACKDROP_TOP, theme.BACKDROP_BOTTOM
+        dpg.draw_rectangle(
+            (0, 0), (width, height), parent=self._backdrop, multicolor=True, thickness=0,
+            color=(0, 0, 0, 0), fill=top, corner_colors=[top, top, foot, foot],
+        )  # fmt: skip
+        reach = self.gizmo.reach + self._kit.px(8)
+        self.gizmo.center = (width - reach, reach)
+        self._drawn = None
+
+    def update(self, studio: Studio) -> None:
+        """Show the newest frame and the present state."""
+        frame = studio.frame
+        if frame is not None and frame is not self._shown:
+            self._shown = frame
+            self._texture.show(frame.image)
+        aspect = 1.0
+        if frame is not None:
+            aspect = frame.image.shape[1] / frame.image.shape[0]
+        margin = self._kit.px(MARGIN)
+        self.picture = fit_picture(self._area.width, self._area.height, aspect, margin)
+        message = self._message(studio)
+        state = (
+            self._texture.item, self._texture.uv_max, self.picture, studio.is_stale,
+            frame is None, message, studio.document.pose, self._hover, self.gizmo.hot,
+        )  # fmt: skip
+        if state != self._drawn:
+            self._drawn = state
+            self._draw(studio, message)
+
+    def _draw(self, studio: Studio, message: str) -> None:
+        box = self.picture
+        dim = studio.is_stale or (studio.model is None and studio.frame is not None)
+        dpg.configure_item(
+            self._image, texture_tag=self._texture.item, pmin=(box.x, box.y),
+            pmax=(box.right, box.bottom), uv_max=self._texture.uv_max,
+            color=(255, 255, 255, 90 if dim else 255), show=studio.frame is not None,
+        )  # fmt: skip
+        dpg.delete_item(self._words, children_only=True)
+        if studio.frame is None:
+            dpg.draw_rectangle(
+                (box.x, box.y), (box.right, box.bottom), parent=self._words,
+                color=theme.LINE, fill=(0, 0, 0, 40), rounding=self._kit.px(6),
+            )  # fmt: skip
+        if message:
+            self._write(message, box)
+        self.gizmo.draw(studio.document.pose, self._hover)
+
+    def _write(self, message: str, box: Rect) -> None:
+        size = self._kit.px(17)
+        measured = dpg.get_text_size(message, font=self._kit.fonts.body)
+        width = (measured[0] if measured else 8 * len(message)) * 17 / 16
+        x, y = box.center
+        pad = self._kit.px(14)
+        dpg.draw_rectangle(
+            (x - width / 2 - pad, y - size / 2 - pad * 0.7),
+            (x + width / 2 + pad, y + size / 2 + pad * 0.8), parent=self._words,
+            color=theme.LINE, fill=theme.faded(theme.POPUP, 0.92), rounding=self._kit.px(6),
+        )  # fmt: skip
+        dpg.draw_text(
+            (x - width / 2, y - size / 2), message, parent=self._words, size=size, color=theme.TEXT
+        )
+
+    def _message(self, studio: Studio) -> str:
+        state = studio.engine
+        if state is EngineState.RESTARTING:
+            return "The engine stopped; starting it again ..."
+        if state is EngineState.DEAD:
+            return "The engine has stopped."
+        if studio.opening is not None:
+            return "Opening the model ..."
+        if state is EngineState.EMPTY:
+            return "No model is open. Open a checkpoint on the left."
+        return "Drawing the first picture ..." if studio.frame is None else ""
+
+    # The mouse --------------------------------------------------------------------------
+
+    @property
+    def dragging(self) -> bool:
+        """Whether a drag that began here is under way."""
+        return self._drag is not None
+
+    def press(self, button: int, x: float, y: float) -> None:
+        """A button went down on the picture's area."""
+        if not self._is_mine():
+            return
+        local = self._local(x, y)
+        studio = self._kit.studio
+        if button == LEFT and self.gizmo.contains(*local):
+            end = self._end_under(*local)
+            if end is not None:
+                studio.edit(
+                    f"Look from {end.direction}", lambda d: edits.look_from(d, end.direction)
+                )
+            return
+        if self._drag is None and studio.model is not None:
+            self._drag = "orbit" if button == LEFT else "pan"
+            self._last = (x, y)
+
+    def move(self, x: float, y: float) -> None:
+        """The mouse moved, anywhere."""
+        local = self._local(x, y)
+        self.gizmo.hot = self._drag is None and self._is_mine() and self.gizmo.contains(*local)
+        self._hover = self._end_under(*local) if self.gizmo.hot else None
+        if self._drag is None:
+            return
+        dx, dy = x - self._last[0], y - self._last[1]
+        if not (dx or dy):
+            return
+        self._last = (x, y)
+        side = self.picture.height
+        if self._drag == "orbit":
+            change = interaction.drag_orbit
+            name = "Orbit"
+        else:
+            change = interaction.drag_pan
+            name = "Pan"
+        self._kit.studio.edit(name, lambda d: change(d, dx, dy, side), gesture=name)
+
+    def release(self, button: int) -> None:
+        """A button went up, anywhere."""
+        if self._drag == ("orbit" if button == LEFT else "pan"):
+            self._drag = None
+            self._kit.studio.end_gesture()
+
+    def wheel(self, notches: float) -> None:
+        """The wheel turned while the mouse is on the picture's area."""
+        studio = self._kit.studio
+        if self._is_mine() and studio.model is not None:
+            studio.edit("Zoom", lambda d: interaction.wheel_zoom(d, notches), "Zoom", BRIEF_GESTURE)
+
+    def double_click(self, x: float, y: float) -> None:
+        """The left button was pressed twice on the picture."""
+        local = self._local(x, y)
+        if self._is_mine() and not self.gizmo.contains(*local):
+            self._drag = None
+            self._kit.studio.edit("Reset camera", edits.reset_view)
+
+    def _end_under(self, x: float, y: float) -> AxisEnd | None:
+        cx, cy = self.gizmo.center
+        return end_at(self._kit.studio.document.pose, x - cx, y - cy, self._kit.scale)
+
+    def _local(self, x: float, y: float) -> tuple[float, float]:
+        return x - self._area.x, y - self._area.y
+
+    def _is_mine(self) -> bool:
+        """Whether the mouse is on the picture's area with no other window above it."""
+        return bool(dpg.is_item_hovered(self._canvas))

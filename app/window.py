@@ -1,0 +1,363 @@
+"""The window: puts the parts together and runs the loop.
+
+Only this loop touches Dear PyGui. It takes in what the engine sent, shows what changed, draws
+one frame, runs the callbacks, and sleeps; when nothing happens it sleeps longer.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+from functools import partial
+
+import dearpygui.dearpygui as dpg
+
+from app import interaction, theme
+from app.client import EngineClient
+from app.dialogs import Dialogs
+from app.display import require_display
+from app.document import Direction
+from app.geometry import MIN_HEIGHT, MIN_WIDTH, Layout, Rect, arrange
+from app.kit import Kit
+from app.live_texture import LiveTexture
+from app.meter import Pace
+from app.panels.camera import CameraPanel
+from app.panels.confirm import Confirm
+from app.panels.export import ExportPanel
+from app.panels.help import HelpWindow
+from app.panels.identity import IdentityPanel
+from app.panels.model import ModelPanel
+from app.panels.settings import SettingsWindow, next_scale
+from app.panels.status import StatusLine
+from app.panels.toasts import Toasts
+from app.panels.toolbar import Toolbar
+from app.runner import CallbackRunner
+from app.settings import load_settings
+from app.shortcuts import SHORTCUTS, Action, Chord, find
+from app.state_hook import StateHook
+from app.studio import BRIEF_GESTURE, BUNDLED, Studio
+from app.viewport import Viewport
+from engine.capabilities import ViewMode
+from engine.errors import UserError
+
+log = logging.getLogger(__name__)
+
+TITLE = "Maquette"
+
+
+def run(path: str | None = None, device: str = "auto", *, opener: str = "") -> int:
+    """Open the window and stay until it is closed.
+
+    Args:
+        path: a checkpoint to open; ``None`` opens the bundled generator.
+        device: ``"auto"`` (the remembered choice), ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
+        opener: see :class:`~app.client.EngineClient`; for tests only.
+
+    Returns:
+        Exit status 0.
+
+    Raises:
+        UserError: there is no display to open a window on.
+    """
+    require_display()
+    loaded = load_settings()
+    settings = loaded.settings
+    chosen = device if device != "auto" else settings.device
+    client = EngineClient(chosen, target_fps=settings.target_fps, opener=opener)
+    # The engine loads torch while the window is being built.
+    client.start()
+    studio = Studio(client, settings)
+    try:
+        if loaded.notice:
+            studio.say(loaded.notice, "warning")
+        _open_first(studio, path)
+        Window(studio).run()
+    finally:
+        client.close()
+    return 0
+
+
+def _open_first(studio: Studio, path: str | None) -> None:
+    """Open what the command line named; what is wrong with it becomes a notice."""
+    try:
+        studio.open_model(path or BUNDLED)
+    except UserError as error:
+        studio.complain(str(error))
+        studio.open_model(BUNDLED)
+
+
+class Window:
+    """The parts of the window and its loop."""
+
+    def __init__(self, studio: Studio) -> None:
+        self._studio = studio
+        self._dialogs = Dialogs()
+        self._runner = CallbackRunner(studio.complain)
+        self._pace = Pace()
+        self._hook = StateHook.from_environment()
+        self._keys = _key_codes()
+        self._placed: tuple[int, int] = (0, 0)
+        self._rescale_to: float | None = None
+
+    def run(self) -> None:
+        """Show the window until it is closed."""
+        dpg.create_context()
+        try:
+            self._open()
+            while dpg.is_dearpygui_running():
+                self._step()
+            self._remember_size()
+        finally:
+            self._dialogs.close()
+            dpg.destroy_context()
+
+    # Building ---------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        settings = self._studio.settings
+        dpg.configure_app(manual_callback_management=True, keyboard_navigation=False, init_file="")
+        position = settings.window_position
+        place = {} if position is None else {"x_pos": position[0], "y_pos": position[1]}
+        width, height = settings.window_size
+        dpg.create_viewport(
+            title=TITLE, width=max(width, MIN_WIDTH), height=max(height, MIN_HEIGHT),
+            min_width=MIN_WIDTH, min_height=MIN_HEIGHT, clear_color=theme.BACKGROUND, vsync=True,
+            **place,
+        )  # fmt: skip
+        self._texture = LiveTexture()
+        with dpg.handler_registry():
+            for button in (0, 1, 2):
+                dpg.add_mouse_click_handler(button, callback=partial(self._mouse_down, button))
+                dpg.add_mouse_release_handler(button, callback=partial(self._mouse_up, button))
+            dpg.add_mouse_double_click_handler(0, callback=self._mouse_double)
+            dpg.add_mouse_move_handler(callback=self._mouse_moved)
+            dpg.add_mouse_wheel_handler(callback=self._mouse_wheel)
+            dpg.add_key_press_handler(callback=self._key)
+        self._build(settings.ui_scale)
+        dpg.setup_dearpygui()
+        dpg.show_viewport()
+
+    def _build(self, scale: float) -> None:
+        """Create fonts, themes and every part at a UI scale."""
+        fonts, themes = theme.load_fonts(scale), theme.make_themes(scale)
+        dpg.bind_font(fonts.body)
+        dpg.bind_theme(themes.base)
+        kit = self._kit = Kit(self._studio, self._dialogs, fonts, themes, scale)
+        confirm = Confirm(kit)
+        self._help = HelpWindow(kit)
+        self._settings = SettingsWindow(kit, self._ask_rescale)
+        self._toolbar = Toolbar(kit, self._help.toggle, self._settings.toggle)
+        self._model, self._identity = ModelPanel(kit), IdentityPanel(kit)
+        self._camera, self._export = CameraPanel(kit), ExportPanel(kit, confirm)
+        self._viewport, self._status = Viewport(kit, self._texture), StatusLine(kit)
+        self._toasts = Toasts(kit)
+        self._confirm = confirm
+        self._windows = {
+            "toolbar": self._fixed(themes.bar, self._toolbar),
+            "left": self._fixed(None, self._model, self._identity, scrolls=True),
+            "right": self._fixed(None, self._camera, self._export, scrolls=True),
+            "viewport": self._fixed(themes.canvas, self._viewport),
+            "status": self._fixed(themes.status, self._status),
+        }
+        self._help.build()
+        self._settings.build()
+        self._placed = (0, 0)
+        self._seen = -1
+
+    def _fixed(self, theme_item: int | None, *parts: object, scrolls: bool = False) -> int:
+        """A part of the window that never moves, with its panels inside."""
+        with dpg.window(
+            no_title_bar=True, no_resize=True, no_move=True, no_collapse=True, no_close=True,
+            no_scrollbar=not scrolls, no_scroll_with_mouse=not scrolls, no_saved_settings=True,
+            no_bring_to_front_on_focus=True, min_size=(1, 1),
+        ) as window:  # fmt: skip
+            for part in parts:
+                part.build()  # type: ignore[attr-defined]
+        if theme_item is not None:
+            dpg.bind_item_theme(window, theme_item)
+        return int(window)
+
+    def _ask_rescale(self, scale: float) -> None:
+        # Built anew between two frames, not inside the callback of a widget that would go.
+        self._rescale_to = scale
+
+    def _rescale(self, scale: float) -> None:
+        kit = self._kit
+        for window in dpg.get_windows():
+            dpg.delete_item(window)
+        dpg.bind_theme(0)
+        kit.themes.delete()
+        self._build(scale)
+        dpg.delete_item(kit.fonts.registry)
+        self._studio.change_settings(replace(self._studio.settings, ui_scale=scale))
+
+    # The loop ---------------------------------------------------------------------------
+
+    def _step(self) -> None:
+        started = time.monotonic()
+        if self._rescale_to is not None:
+            scale, self._rescale_to = self._rescale_to, None
+            self._rescale(scale)
+        changed = self._studio.poll()
+        self._runner.call(self._poll_dialogs)
+        if changed or self._studio.revision != self._seen:
+            self._update()
+            self._pace.touch(started)
+        self._place()
+        self._viewport.update(self._studio)
+        dpg.render_dearpygui_frame()
+        self._texture.after_frame()
+        if self._runner.run(dpg.get_callback_queue()):
+            self._pace.touch(started)
+        self._hook.write(self._studio, self._kit, self._picture_in_window(), self._help.is_open)
+        if pause := self._pace.sleep(started, time.monotonic()):
+            time.sleep(pause)
+
+    def _poll_dialogs(self) -> None:
+        self._dialogs.poll()
+
+    def _update(self) -> None:
+        studio = self._studio
+        self._seen = studio.revision
+        for part in (
+            self._toolbar, self._model, self._identity, self._camera, self._export,
+            self._status, self._settings, self._toasts,
+        ):  # fmt: skip
+            part.update(studio)
+        name = studio.model.ref.name if studio.model else ""
+        title = f"{name} - {TITLE}" if name else TITLE
+        if dpg.get_viewport_title() != title:
+            dpg.set_viewport_title(title)
+
+    def _place(self) -> None:
+        """Follow the size of the window."""
+        size = dpg.get_viewport_client_width(), dpg.get_viewport_client_height()
+        layout = arrange(*size, self._kit.scale)
+        self._toasts.place(layout.viewport)
+        if size == self._placed:
+            return
+        self._placed = size
+        for name, window in self._windows.items():
+            rect: Rect = getattr(layout, name)
+            dpg.configure_item(
+                window, pos=(int(rect.x), int(rect.y)), width=int(rect.width),
+                height=int(rect.height),
+            )  # fmt: skip
+        self._viewport.place(layout.viewport)
+        self._toolbar.place(layout.toolbar.width, layout.viewport.x, layout.viewport.width)
+        self._layout: Layout = layout
+        self._pace.touch(time.monotonic())
+
+    def _picture_in_window(self) -> Rect:
+        area, box = self._layout.viewport, self._viewport.picture
+        return Rect(area.x + box.x, area.y + box.y, box.width, box.height)
+
+    def _remember_size(self) -> None:
+        x, y = (int(v) for v in dpg.get_viewport_pos())
+        size = dpg.get_viewport_width(), dpg.get_viewport_height()
+        settings = replace(
+            self._studio.settings, window_size=size, window_position=(max(x, 0), max(y, 0))
+        )
+        self._studio.change_settings(settings)
+
+    # Mouse and keys ---------------------------------------------------------------------
+
+    def _mouse_down(self, button: int) -> None:
+        self._viewport.press(button, *_mouse())
+
+    def _mouse_up(self, button: int) -> None:
+        self._viewport.release(button)
+
+    def _mouse_double(self) -> None:
+        self._viewport.double_click(*_mouse())
+
+    def _mouse_moved(self) -> None:
+        self._viewport.move(*_mouse())
+
+    def _mouse_wheel(self, _sender: int, notches: float) -> None:
+        self._viewport.wheel(notches)
+
+    def _key(self, _sender: int, code: int) -> None:
+        name = self._keys.get(code)
+        if name is None:
+            return
+        ctrl = dpg.is_key_down(dpg.mvKey_LControl) or dpg.is_key_down(dpg.mvKey_RControl)
+        shift = dpg.is_key_down(dpg.mvKey_LShift) or dpg.is_key_down(dpg.mvKey_RShift)
+        shortcut = find(Chord(name, ctrl, shift), self._kit.typing)
+        if shortcut is None:
+            return
+        if shortcut.repeats or dpg.is_key_pressed(code):
+            self._act(shortcut.action)
+
+    def _act(self, action: Action) -> None:
+        match action:
+            case Action.OPEN:
+                self._model.browse()
+            case Action.EXPORT:
+                self._export.start()
+            case Action.UNDO:
+                self._studio.undo()
+            case Action.REDO:
+                self._studio.redo()
+            case Action.HELP:
+                self._help.toggle()
+            case Action.CLOSE_POPUP:
+                self._close_popups()
+            case Action.SEED_RANDOM:
+                self._identity.random()
+            case Action.SEED_PREVIOUS:
+                self._identity.previous()
+            case Action.SEED_NEXT:
+                self._identity.next()
+            case Action.RESET_CAMERA:
+                self._camera.reset()
+            case Action.LARGER_UI:
+                self._ask_rescale(next_scale(self._kit.scale, 1))
+            case Action.SMALLER_UI:
+                self._ask_rescale(next_scale(self._kit.scale, -1))
+            case Action.ZOOM_IN | Action.ZOOM_OUT:
+                notches = 1 if action is Action.ZOOM_IN else -1
+                self._studio.edit(
+                    "Zoom", lambda d: interaction.wheel_zoom(d, notches), "Zoom", BRIEF_GESTURE
+                )
+            case _ if action in _DIRECTIONS:
+                self._camera.look_from(_DIRECTIONS[action])
+            case _ if action in _NUDGES:
+                right, up = _NUDGES[action]
+                self._studio.edit(
+                    "Nudge", lambda d: interaction.nudge(d, right, up), "Nudge", BRIEF_GESTURE
+                )
+            case _:
+                self._toolbar.choose(_VIEWS[action])
+
+    def _close_popups(self) -> None:
+        self._help.close()
+        self._settings.close()
+        self._confirm.close()
+        self._studio.clear_notices()
+
+
+_DIRECTIONS: dict[Action, Direction] = {
+    Action.FRONT: "front", Action.BACK: "back", Action.SIDE: "left",
+    Action.OTHER_SIDE: "right", Action.TOP: "top", Action.BOTTOM: "bottom",
+}  # fmt: skip
+_NUDGES: dict[Action, tuple[int, int]] = {
+    Action.NUDGE_LEFT: (-1, 0), Action.NUDGE_RIGHT: (1, 0),
+    Action.NUDGE_UP: (0, 1), Action.NUDGE_DOWN: (0, -1),
+}  # fmt: skip
+_VIEWS: dict[Action, ViewMode] = {
+    Action.VIEW_PICTURE: "picture", Action.VIEW_RAW: "raw", Action.VIEW_DEPTH: "depth",
+    Action.VIEW_NORMALS: "normals", Action.VIEW_OPACITY: "opacity",
+}  # fmt: skip
+
+
+def _mouse() -> tuple[float, float]:
+    x, y = dpg.get_mouse_pos(local=False)
+    return float(x), float(y)
+
+
+def _key_codes() -> dict[int, str]:
+    """The toolkit's code of every key in the table -> its name there."""
+    names = {chord.key for shortcut in SHORTCUTS for chord in shortcut.chords}
+    return {int(getattr(dpg, f"mvKey_{name}")): name for name in names}
