@@ -34,18 +34,29 @@ def normalize_second_moment(x: Tensor, eps: float = 1e-8) -> Tensor:
 
 
 def activate(
-    x: Tensor, bias: Tensor | None, activation: Activation, clamp: float | None = None
+    x: Tensor,
+    bias: Tensor | None,
+    activation: Activation,
+    clamp: float | None = None,
+    inplace: bool = False,
 ) -> Tensor:
     """Add a bias per channel (dimension 1), then activate.
 
     ``"lrelu"`` is a leaky ReLU of slope 0.2 times sqrt(2), which keeps unit variance.
     ``clamp`` limits the magnitude of the result (the authors' guard for half precision).
+    ``inplace`` overwrites ``x``, which must not be needed for gradients.
     """
-    if bias is not None:
-        x = x + bias.reshape([1, -1] + [1] * (x.ndim - 2))
+    if not inplace:
+        x = x.clone() if bias is None else x + bias.reshape([1, -1] + [1] * (x.ndim - 2))
+    elif bias is not None:
+        x += bias.reshape([1, -1] + [1] * (x.ndim - 2))
     if activation == "lrelu":
-        x = F.leaky_relu(x, _LRELU_SLOPE) * math.sqrt(2.0)
-    return x if clamp is None else x.clamp(-clamp, clamp)
+        # The sum above is ours to overwrite; a leaky ReLU's gradient can be had from its result.
+        x = F.leaky_relu(x, _LRELU_SLOPE, inplace=True)
+        x = x.mul_(math.sqrt(2.0)) if inplace else x * math.sqrt(2.0)
+    if clamp is None:
+        return x
+    return x.clamp_(-clamp, clamp) if inplace else x.clamp(-clamp, clamp)
 
 
 def fir_filter(taps: Sequence[float] = DEFAULT_FILTER) -> Tensor:
@@ -83,9 +94,14 @@ def upfirdn2d(
         spread = x.new_zeros(n, c, h, up, w, up)
         spread[:, :, :, 0, :, 0] = x
         x = spread.reshape(n, c, h * up, w * up)
-    x = F.pad(x, list(padding))
+    left, right, top, bottom = padding
+    inner = (0, 0)
+    if left == right >= 0 and top == bottom >= 0:
+        inner = (top, left)
+    else:
+        x = F.pad(x, [left, right, top, bottom])
     weight = (kernel * gain).flip([0, 1]).to(x.dtype)[None, None].expand(c, 1, -1, -1)
-    return F.conv2d(x, weight, stride=down, groups=c)
+    return F.conv2d(x, weight, stride=down, padding=inner, groups=c)
 
 
 def upsample2d(x: Tensor, kernel: Tensor) -> Tensor:
@@ -154,9 +170,14 @@ def modulated_conv2d(
         x = upfirdn2d(x, kernel, padding=(1, 1, 1, 1), gain=4.0)
     else:
         raise ValueError(f"up must be 1 or 2, not {up}")
+    if torch.is_grad_enabled():
+        x = x if demodulation is None else x * demodulation
+        return x if noise is None else x + noise
     if demodulation is not None:
-        x = x * demodulation
-    return x if noise is None else x + noise
+        x *= demodulation
+    if noise is not None:
+        x += noise
+    return x
 
 
 class FullyConnected(nn.Module):
@@ -340,7 +361,8 @@ class SynthesisLayer(nn.Module):
             padding=self.padding,
             noise=noise,
         )
-        return activate(x, self.bias, self.activation, self.conv_clamp)
+        inplace = not torch.is_grad_enabled()
+        return activate(x, self.bias, self.activation, self.conv_clamp, inplace)
 
 
 class ToRGB(nn.Module):
@@ -364,7 +386,7 @@ class ToRGB(nn.Module):
         """``[N, I, H, W]``, ``[N, w_dim]`` -> ``[N, O, H, W]``."""
         styles = self.affine(w) * self.weight_gain
         x = modulated_conv2d(x, self.weight, styles, demodulate=False)
-        return activate(x, self.bias, "linear", self.conv_clamp)
+        return activate(x, self.bias, "linear", self.conv_clamp, not torch.is_grad_enabled())
 
 
 class SynthesisBlock(nn.Module):

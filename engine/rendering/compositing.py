@@ -6,25 +6,9 @@ over neighbouring samples, and each interval between two samples is one slab.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-
-class Composite(NamedTuple):
-    """What one march gives.
-
-    Attributes:
-        features: ``[N, R, C]``, ``sum(w * colour)`` in the decoder's range (no background).
-        depth: ``[N, R]`` mean distance; infinite where the ray has no weight at all.
-        weight_sum: ``[N, R]`` opacity.
-    """
-
-    features: Tensor
-    depth: Tensor
-    weight_sum: Tensor
 
 
 def march_weights(depths: Tensor, densities: Tensor) -> Tensor:
@@ -47,21 +31,40 @@ def march_weights(depths: Tensor, densities: Tensor) -> Tensor:
     return alpha * torch.cumprod(clear, dim=-1)
 
 
-def composite(depths: Tensor, features: Tensor, weights: Tensor) -> Composite:
-    """Sum up a march.
+def sample_weights(weights: Tensor) -> Tensor:
+    """Weights of the samples from the weights of the intervals between them.
+
+    ``sum_i w_i (c_i + c_(i+1)) / 2`` with the halves moved onto the samples: the same sum as
+    over midpoint colours, without a second tensor of all of those.
+
+    Args:
+        weights: ``[N, R, S - 1]`` from :func:`march_weights`.
+
+    Returns:
+        ``[N, R, S]``.
+    """
+    return 0.5 * (F.pad(weights, (0, 1)) + F.pad(weights, (1, 0)))
+
+
+def blend(weights: Tensor, features: Tensor) -> Tensor:
+    """``sum(w * c)`` along rays: ``[N, R, S]`` and ``[N, R, S, C]`` -> ``[N, R, C]``."""
+    return torch.matmul(weights[..., None, :], features)[..., 0, :]
+
+
+def mean_depth(depths: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean distance and opacity of rays.
 
     Args:
         depths: ``[N, R, S]`` ascending.
-        features: ``[N, R, S, C]`` colours at the samples.
         weights: ``[N, R, S - 1]`` from :func:`march_weights`.
+
+    Returns:
+        ``[N, R]`` distance of the interval middles in the weighted mean, infinite where the
+        ray has no weight at all, and ``[N, R]`` sum of the weights.
     """
-    # sum_i w_i (c_i + c_{i+1}) / 2 with the halves moved onto the weights: the same sum
-    # without a second tensor of all the midpoint colours.
-    half = F.pad(weights, (0, 1)) + F.pad(weights, (1, 0))
-    colour = 0.5 * torch.matmul(half[..., None, :], features)[..., 0, :]
     total = weights.sum(dim=-1)
     middles = 0.5 * (depths[..., :-1] + depths[..., 1:])
     # Dividing by a stand-in keeps the gradient finite on rays that see nothing.
     seen = total > 0
     depth = (weights * middles).sum(dim=-1) / torch.where(seen, total, 1.0)
-    return Composite(colour, torch.where(seen, depth, torch.inf), total)
+    return torch.where(seen, depth, torch.inf), total

@@ -11,14 +11,15 @@ from torch import Tensor
 
 from engine.errors import UserError
 from engine.generators.triplane import EG3D_AXES, Axes, sample_planes
-from engine.rendering.compositing import composite, march_weights
+from engine.rendering.compositing import blend, march_weights, mean_depth, sample_weights
 from engine.rendering.rays import box_limits
 from engine.rendering.sampling import guided_depths, importance_depths, stratified_depths
 
 #: Fewest coarse samples that importance sampling can work from.
 MIN_SAMPLES = 4
-#: Samples that are held at once when a picture is drawn in chunks.
-CHUNK_SAMPLES = 1 << 18
+#: Samples that are held at once when a picture is drawn in chunks, by kind of device: on a
+#: CPU as many as stay in its cache, elsewhere as many as keep it busy.
+CHUNK_SAMPLES: dict[str, int] = {"cpu": 1 << 15, "cuda": 1 << 21}
 
 
 class Decoder(Protocol):
@@ -161,18 +162,6 @@ def _decode(
     return density.reshape(n, r, s), colour.reshape(n, r, s, -1)
 
 
-def _merge(
-    first: tuple[Tensor, Tensor, Tensor], second: tuple[Tensor, Tensor, Tensor]
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Two sets of (depths, densities, colours) as one, in ascending depth."""
-    depths = torch.cat([first[0], second[0]], dim=-1)
-    depths, order = depths.sort(dim=-1)
-    densities = torch.cat([first[1], second[1]], dim=-1).gather(-1, order)
-    colours = torch.cat([first[2], second[2]], dim=-2)
-    wide = order[..., None].expand(-1, -1, -1, colours.shape[-1])
-    return depths, densities, colours.gather(-2, wide)
-
-
 def _march(
     planes: Tensor,
     decoder: Decoder,
@@ -186,25 +175,32 @@ def _march(
     """One chunk of rays; the depth is not clamped yet."""
     axes = torch.tensor(settings.plane_axes, dtype=rays_o.dtype, device=rays_o.device)
 
-    def look(depths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def look(depths: Tensor) -> tuple[Tensor, Tensor]:
         points = rays_o[:, :, None, :] + depths[..., None] * rays_d[:, :, None, :]
-        return (depths, *_decode(planes, decoder, points, settings, axes))
+        return _decode(planes, decoder, points, settings, axes)
 
-    fine = settings.depth_resolution_importance
-    depths = stratified_depths(
-        *limits, settings.depth_resolution, settings.disparity_space_sampling, jitter
-    )
-    if depth_guide is not None and fine:
-        around = guided_depths(depth_guide, *limits, fine, settings.guide_width, jitter)
-        depths = torch.cat([depths, around], dim=-1).sort(dim=-1).values
-        samples = look(depths)
+    coarse, fine = settings.depth_resolution, settings.depth_resolution_importance
+    depths = stratified_depths(*limits, coarse, settings.disparity_space_sampling, jitter)
+    if depth_guide is None and fine:
+        densities, colours = look(depths)
+        weights = march_weights(depths, densities)
+        more = importance_depths(depths, weights, fine, jitter)
+        more_densities, more_colours = look(more)
+        depths, order = torch.cat([depths, more], dim=-1).sort(dim=-1)
+        densities = torch.cat([densities, more_densities], dim=-1).gather(-1, order)
+        weights = march_weights(depths, densities)
+        # The weights go back to the order of the colours, which are many times larger.
+        each = sample_weights(weights)
+        each = torch.zeros_like(each).scatter(-1, order, each)
+        features = blend(each[..., :coarse], colours) + blend(each[..., coarse:], more_colours)
     else:
-        samples = look(depths)
-        if fine:
-            weights = march_weights(samples[0], samples[1])
-            samples = _merge(samples, look(importance_depths(depths, weights, fine, jitter)))
-    depths, densities, colours = samples
-    features, depth, total = composite(depths, colours, march_weights(depths, densities))
+        if depth_guide is not None and fine:
+            around = guided_depths(depth_guide, *limits, fine, settings.guide_width, jitter)
+            depths = torch.cat([depths, around], dim=-1).sort(dim=-1).values
+        densities, colours = look(depths)
+        weights = march_weights(depths, densities)
+        features = blend(sample_weights(weights), colours)
+    depth, total = mean_depth(depths, weights)
     if settings.white_back:
         features = features + (1.0 - total)[..., None]
     extent = torch.stack([depths.amin(dim=(1, 2)), depths.amax(dim=(1, 2))], dim=-1)
@@ -251,7 +247,7 @@ def render_rays_in_chunks(
     rays_d: Tensor,
     settings: RenderSettings,
     check: Callable[[], None] | None = None,
-    chunk_samples: int = CHUNK_SAMPLES,
+    chunk_samples: int | None = None,
 ) -> RayResult:
     """The deterministic :func:`render_rays` of whole pictures in little memory.
 
@@ -260,11 +256,12 @@ def render_rays_in_chunks(
 
     Args:
         check: called before every chunk; raises to stop (``CancelToken.check``).
-        chunk_samples: field evaluations per chunk, about.
+        chunk_samples: field evaluations per chunk, about; by default what suits the device.
     """
     start, end = ray_limits(rays_o, rays_d, settings)
     per_ray = settings.depth_resolution + settings.depth_resolution_importance
-    size = max(1, chunk_samples // (per_ray * planes.shape[0]))
+    wanted = chunk_samples or CHUNK_SAMPLES.get(planes.device.type, 1 << 18)
+    size = max(1, wanted // (per_ray * planes.shape[0]))
     parts: list[RayResult] = []
     for first in range(0, rays_o.shape[1], size):
         if check is not None:
