@@ -90,7 +90,7 @@ def glasses(
     front = max(float(near[:, 2].max()) + 0.035, float(eyes[0][2]) + 0.30)
 
     def bow(x: NDArray[np.floating]) -> NDArray[np.floating]:
-        return front - 0.10 * (np.abs(x) / span) ** 2
+        return np.asarray(front - 0.10 * (np.abs(x) / span) ** 2)
 
     turn = np.linspace(0, 2 * np.pi, _RIM_POINTS, endpoint=False)
     cos, sin = np.cos(turn), np.sin(turn)

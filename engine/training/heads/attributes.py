@@ -110,7 +110,7 @@ class HeadAttributes:
 def quantile_bin(u: float, shares: Sequence[float]) -> int:
     """The index of the share that holds ``u`` in [0, 1]; shares need not sum to 1."""
     edges = np.cumsum(np.asarray(shares, dtype=float))
-    return int(min(np.searchsorted(edges / edges[-1], u, side="right"), len(shares) - 1))
+    return min(int(np.searchsorted(edges / edges[-1], u, side="right")), len(shares) - 1)
 
 
 def _pick(u: float, shares: Mapping[str, float]) -> str:
@@ -134,7 +134,7 @@ def _ramp(colors: Sequence[NDArray[np.float64]], position: float) -> NDArray[np.
 
 def _skin(lightness: float, warmth: float) -> Rgb:
     tone = _ramp([color for _, color in cat.SKIN_TONES], 1.0 - lightness) * 0.76
-    tone = tone * 0.93 + 0.07 * tone.mean()
+    tone = tone * 0.89 + 0.11 * tone.mean()
     return _rgb(tone * np.exp(0.035 * warmth * np.array([1.0, 0.0, -1.0])))
 
 
@@ -156,10 +156,12 @@ def _hair_color(
     word = cat.HAIR_RAMP[round(position * (len(cat.HAIR_RAMP) - 1))][0]
     redness = max(0.0, red - 0.78) / 0.22 * european
     color = color * (1 - redness) + redness * cat.HAIR_RED
-    color = color * (1 - grey) + grey * cat.HAIR_GREY * (1.0 + 0.9 * max(0.0, grey - 0.6))
-    if grey > 0.85:
+    # Geometric, so that the first grey strands leave dark hair dark.
+    silver = cat.HAIR_GREY * (1.0 + 0.9 * max(0.0, grey - 0.6))
+    color = np.exp(np.log(color) * (1 - grey) + np.log(silver) * grey)
+    if grey > 0.9:
         word = "white"
-    elif grey > 0.4:
+    elif grey > 0.5:
         word = "grey"
     elif redness > 0.45:
         word = "red"
@@ -180,7 +182,7 @@ def attributes_from_latent(z: NDArray[np.floating]) -> HeadAttributes:
     u = {name: float(ndtr(value)) for name, value in n.items()}
     male = n["gender"] > 0
     gender = "male" if male else "female"
-    age = 18.0 + 62.0 * u["age"] ** 1.8
+    age = 18.0 + 62.0 * u["age"] ** 2.1
     shares = np.exp(1.5 * np.array([n[e] for e in cat.ETHNICITIES]))
     shares /= shares.sum()
     lightness = float(
@@ -203,14 +205,14 @@ def attributes_from_latent(z: NDArray[np.floating]) -> HeadAttributes:
         0.38 * n["cloth_warmth"] * np.array([1.0, 0.1, -1.0])
         + 0.22 * n["cloth_green"] * np.array([-0.6, 0.7, -0.3])
     )
-    smile = float(np.clip((u["smile"] - 0.22) / 0.78, 0.0, 1.0))
+    smile = float(np.clip((u["smile"] - 0.14) / 0.86, 0.0, 1.0))
     models = cat.BROW_MODELS[gender]
     return HeadAttributes(
         gender=gender,
         age=age,
         ethnicity=(float(shares[0]), float(shares[1]), float(shares[2])),
         muscle=float(np.clip(0.5 + 0.18 * n["muscle"], 0, 1)),
-        weight=float(np.clip(0.45 + 0.19 * n["weight"], 0, 1)),
+        weight=float(np.clip(0.42 + 0.15 * n["weight"], 0, 1)),
         details=tuple(
             float(np.clip(sigma * n[name], -0.85, 0.85)) for name, _, _, sigma in cat.DETAILS
         ),
@@ -309,7 +311,7 @@ def attribute_vector(person: HeadAttributes) -> NDArray[np.float32]:
         (p.age - 36.0) / 17.0,
         *(3.0 * (share - 1 / 3) for share in p.ethnicity),
         (p.muscle - 0.5) / 0.18,
-        (p.weight - 0.45) / 0.19,
+        (p.weight - 0.42) / 0.15,
         *(w / sigma for w, (_, _, _, sigma) in zip(p.details, cat.DETAILS, strict=True)),
         4.0 * (p.lightness - 0.6),
         *color,

@@ -1,6 +1,6 @@
 """From a person to meshes, with the data of a head pack.
 
-The **head frame** (dm) has its origin 0.18 below and 0.95 behind the point between the
+The **head frame** (dm) has its origin 0.13 below and 0.82 behind the point between the
 eyes of the person without an expression, and is scaled so that the heights of heads differ
 less than they do in life. :func:`engine.training.heads.world.to_world` takes it to the
 model's world.
@@ -13,11 +13,12 @@ from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from engine.errors import UserError
 from engine.training.heads.accessories import GlassesStyle, glasses
 from engine.training.heads.attributes import HeadAttributes
-from engine.training.heads.hair import CURTAINED, Curtain, shells
+from engine.training.heads.hair import SWEPT, Sweep, shells
 from engine.training.heads.mesh import Head, Label, Material, Mesh, Occluder
 from engine.training.heads.pack import HeadPack, Surface, flat_uv
 from engine.training.heads.shape import expression_weights, shape_weights
@@ -30,7 +31,7 @@ _UPPER_TEETH = 15060
 
 def _smoothstep(low: float, high: float, x: NDArray[np.floating]) -> NDArray[np.floating]:
     t = np.clip((x - low) / (high - low), 0.0, 1.0)
-    return t * t * (3 - 2 * t)
+    return np.asarray(t * t * (3 - 2 * t))
 
 
 class HeadBuilder:
@@ -69,7 +70,8 @@ class HeadBuilder:
             size = np.maximum(size, np.linalg.norm(self.pack.target_offsets(name), axis=1))
         fine = self.pack.body.refine @ size
         fine = np.clip(fine / np.percentile(fine[fine > 0], 80), 0, 1)
-        return fine[self.pack.body.vertex].astype(np.float32)
+        lips: Floats = fine[self.pack.body.vertex].astype(np.float32)
+        return lips
 
     @cached_property
     def _scalp(self) -> Floats:
@@ -78,13 +80,18 @@ class HeadBuilder:
         uv = self.pack.body.uv
         column = np.clip((uv[:, 0] * width).astype(int), 0, width - 1)
         row = np.clip(((1 - uv[:, 1]) * height).astype(int), 0, height - 1)
-        return (mask[row, column] * (self._rest[:, 1] > 6.2)).astype(np.float32)
+        grows = mask[row, column] * (self._rest[:, 1] > 6.2)
+        # The picture's hairline is not the same on both sides; take the fuller one.
+        mirrored = cKDTree(self._rest).query(self._rest * np.array([-1.0, 1.0, 1.0]))[1]
+        both: Floats = np.maximum(grows, grows[mirrored]).astype(np.float32)
+        return both
 
     @cached_property
     def _blush(self) -> Floats:
         x, y, z = self._rest.T
         distance = np.hypot((np.abs(x) - 0.45) / 0.28, (y - 6.98) / 0.22)
-        return (np.exp(-(distance**2)) * (z > 0.6)).astype(np.float32)
+        blush: Floats = (np.exp(-(distance**2)) * (z > 0.6)).astype(np.float32)
+        return blush
 
     @cached_property
     def _beards(self) -> dict[str, Floats]:
@@ -137,8 +144,8 @@ class HeadBuilder:
         base = pack.morph({**weights, **expression_weights(person)})
         left, right = pack.joint(calm, "l-eye"), pack.joint(calm, "r-eye")
         height = float(pack.joint(calm, "head-2")[1] - pack.joint(calm, "jaw")[1])
-        scale = (2.15 / height) ** 0.85
-        origin = (left + right) / 2 - np.array([0.0, 0.18, 0.95], np.float32)
+        scale = (2.04 / height) ** 0.95
+        origin = (left + right) / 2 - np.array([0.0, 0.13, 0.82], np.float32)
         base = ((base - origin) * scale).astype(np.float32)
         eyes = ((left - origin) * scale, (right - origin) * scale)
         fine = (pack.body.refine @ base).astype(np.float32)
@@ -216,7 +223,7 @@ class HeadBuilder:
         normal /= np.linalg.norm(normal, axis=1, keepdims=True)
         triangles = surface.triangles[ball[surface.triangles].all(1)]
         # The pack's brown irises are dark and warm; the others a little too saturated.
-        tint = {"brown": (0.95, 0.85, 0.72), "brownlight": (1.0, 0.95, 0.88)}
+        tint = {"brown": (0.72, 0.84, 0.66), "brownlight": (0.9, 0.92, 0.86)}
         mesh = Mesh(
             Surface(to_world(points), normal.astype(np.float32), surface.uv, triangles),
             Material.EYE,
@@ -225,7 +232,7 @@ class HeadBuilder:
             bias=0.004 / UNIT_DM,
             softness=0.05 / UNIT_DM,
             uniforms={
-                "knobs": (0.86, 1.0, 0.0, 0.0),
+                "knobs": (0.76, 0.8, 0.0, 0.0),
                 "ink2": tint.get(p.eye_color, (0.98, 0.99, 1.0)),
             },
         )
@@ -239,7 +246,7 @@ class HeadBuilder:
         upper = (original >= _UPPER_TEETH).mean(1) > 0.5
         points = surface.position.copy()
         points[upper] += np.array([0.0, -0.075, 0.015], np.float32)
-        points[~upper, 1] -= 0.07
+        points[~upper, 1] -= 0.12
         teeth = Surface(to_world(points), surface.normal, surface.uv, surface.triangles)
         return [
             Mesh(
@@ -313,20 +320,11 @@ class HeadBuilder:
         proxy = self.pack.proxy(name)
         coarse = proxy.fit(base)
         flip = np.array([-1.0 if p.hair_mirrored else 1.0, 1.0, 1.0], np.float32)
-        coarse = coarse * flip
-        window = (0.0, 0.0, 0.0, 0.0)
-        side = 0.0
-        if p.hair_style in CURTAINED:
+        if p.hair_style in SWEPT:
             level = float(eyes[0][1])
-            curtain = Curtain(level + 0.55, level - 0.45, 0.2 * p.hair_parting, 0.74)
-            coarse = curtain(coarse)
-            window = (
-                (curtain.top - 0.09) / UNIT_DM,
-                (curtain.bottom - 0.09) / UNIT_DM,
-                curtain.opening,
-                (curtain.depth + 0.10) / UNIT_DM,
-            )
-            side = curtain.side
+            sweep = Sweep(level + 0.75, level - 0.25, SWEPT[p.hair_style] + 0.12 * p.hair_parting)
+            coarse = sweep(coarse)
+        coarse = coarse * flip
         surface = proxy.surface(coarse)
         texture = f"{name}.png"
         return [
@@ -348,8 +346,7 @@ class HeadBuilder:
                 lift=0.03 / UNIT_DM,
                 uniforms={
                     "ink": p.hair_color,
-                    "knobs": (self.texture_mean(texture), 60.0, 0.8, side),
-                    "knobs2": window,
+                    "knobs": (self.texture_mean(texture), 60.0, 0.8, 0.0),
                 },
             )
         ]

@@ -1,8 +1,7 @@
-"""Hair: the curtain that frees the eyes, and the shells of beards and cropped heads."""
+"""Hair: the sweep that frees the eyes, and the shells of beards and cropped heads."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,48 +13,49 @@ from engine.training.heads.world import UNIT_DM, to_world
 
 Floats = NDArray[np.float32]
 
-#: Styles whose own fringe hangs over the face; they are parted like a curtain.
-CURTAINED = frozenset({"bob02", "braid01"})
+#: Styles whose own fringe hangs over one eye, and the turn (radians) that sweeps it aside.
+SWEPT = {"bob02": 0.62, "braid01": 0.36}
 
 
 @dataclass(frozen=True)
-class Curtain:
-    """Draws hair apart over the face by turning it about the head's vertical axis.
+class Sweep:
+    """Sweeps a fringe aside by turning it about the head's vertical axis.
+
+    The turn grows smoothly from the parting and from the top, so that the hair is stretched
+    and never torn. Hair on the other side of the parting stays.
 
     Attributes (dm, head frame; angles in radians about +Y from +Z towards +X):
-        top, bottom: heights between which the gap opens.
-        side: angle of the parting at the top. opening: half the gap's angle at the bottom.
+        top, bottom: heights between which the turn grows.
+        turn: the largest turn, towards -X. parting: angle where the fringe begins.
+        depth: z of the axis.
     """
 
     top: float
     bottom: float
-    side: float
-    opening: float
-    depth: float = 0.05
-
-    def half_gap(self, height: NDArray[np.floating]) -> NDArray[np.floating]:
-        """Half the gap's angle at these heights."""
-        t = np.clip((self.top - height) / (self.top - self.bottom), 0.0, 1.0)
-        return self.opening * np.sqrt(t) ** 1.2
+    turn: float
+    parting: float = 0.55
+    depth: float = -0.05
 
     def __call__(self, points: Floats) -> Floats:
-        """Points ``[N, 3]`` moved out of the gap, on an ellipse around the head."""
+        """Points ``[N, 3]`` moved on an ellipse around the head."""
         x, y, z = points[:, 0], points[:, 1], points[:, 2] - self.depth
         angle, radius = np.arctan2(x, z), np.hypot(x, z)
-        t = np.clip((self.top - y) / (self.top - self.bottom), 0.0, 1.0)
-        away = (angle - self.side * (1 - t) + math.pi) % (2 * math.pi) - math.pi
-        turn = np.where(away >= 0, 1.0, -1.0) * self.half_gap(y) * (1 - np.abs(away) / math.pi)
+        fall = np.clip((self.top - y) / (self.top - self.bottom), 0.0, 1.0)
+        fall = fall * fall * (3 - 2 * fall)
+        near = np.clip((self.parting - angle) / 0.5, 0.0, 1.0)
+        near = near * near * (3 - 2 * near)
+        # Behind the ear nothing moves; in between the strands close up.
+        behind = np.clip((angle + 1.9) / 1.2, 0.0, 1.0)
+        turned = angle - self.turn * fall * near * behind
 
         def ellipse(a: NDArray[np.floating]) -> NDArray[np.floating]:
-            return 1.0 / np.sqrt((np.sin(a) / 0.80) ** 2 + (np.cos(a) / 1.12) ** 2)
+            return np.asarray(1.0 / np.hypot(np.sin(a) / 0.80, np.cos(a) / 1.12))
 
         # Following the head's ellipse keeps the hair near the cheeks instead of off them.
-        follow = np.clip(ellipse(angle + turn) / ellipse(angle) * (1 - 0.03 * t), 0.6, 1.1)
-        front = np.clip((np.cos(angle) + 0.3) / 0.6, 0.0, 1.0)
-        radius = radius * (1 + (follow - 1) * front)
+        radius = radius * np.clip(ellipse(turned) / ellipse(angle), 0.7, 1.1)
         bent = points.copy()
-        bent[:, 0] = np.sin(angle + turn) * radius
-        bent[:, 2] = self.depth + np.cos(angle + turn) * radius
+        bent[:, 0] = np.sin(turned) * radius
+        bent[:, 2] = self.depth + np.cos(turned) * radius
         return bent.astype(np.float32)
 
 

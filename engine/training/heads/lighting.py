@@ -114,7 +114,7 @@ def response(material: Material) -> tuple[tuple[float, ...], tuple[float, ...], 
     """``(wrap, gain, extra)`` of a material; ``extra`` is a share of the sky added everywhere."""
     wrap: tuple[float, float, float]
     if material in (Material.HAIR, Material.SHELL):
-        return (1.0, 1.0, 1.0), (0.5, 0.5, 0.5), 0.10
+        return (1.0, 1.0, 1.0), (0.5, 0.5, 0.5), 0.05
     if material == Material.SKIN:
         wrap = (0.28, 0.12, 0.07)
         return wrap, tuple(1 / (1 + w) ** 1.5 for w in wrap), 0.0

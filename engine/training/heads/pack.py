@@ -184,7 +184,8 @@ class HeadPack:
 
     def target_offsets(self, name: str) -> Floats:
         """``[B, 3]`` displacement of one target at weight 1."""
-        return self._targets[:, self._target[name]].toarray().reshape(-1, 3)
+        offsets: Floats = self._targets[:, self._target[name]].toarray().reshape(-1, 3)
+        return offsets
 
     def joint(self, base: Floats, name: str) -> Floats:
         """``[3]`` the mean of a joint's vertices."""

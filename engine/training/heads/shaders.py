@@ -41,18 +41,8 @@ float calm2(vec2 p) {
 }
 """
 
-# Cuts the window that the curtain of hair leaves open: knobs2 = (top, bottom, half angle at
-# the bottom, depth of the axis), knobs.w = angle of the parting. Then the texture's alpha.
 _HAIR_ALPHA = """
-float hair_alpha() {
-  if (knobs2.z > 0.0) {
-    float angle = atan(P.x, P.z - knobs2.w);
-    float t = clamp((knobs2.x - P.y) / (knobs2.x - knobs2.y), 0.0, 1.0);
-    float edge = abs(angle - knobs.w * (1.0 - t)) - (knobs2.z * pow(t, 0.6) * 0.97 - 0.03);
-    if (edge < 0.0) return 0.0;
-  }
-  return smoothstep(0.12, 0.72, texture(picture, T).a);
-}
+float hair_alpha() { return smoothstep(0.12, 0.72, texture(picture, T).a); }
 float shell_alpha() {
   float s = calm2(T * knobs.w) * 0.6 + calm2(T * knobs.w * 2.03 + 7.0) * 0.4;
   float threshold = mix(0.22, 0.72, knobs.x) + (1.0 - smoothstep(0.0, 1.0, M.y)) * 0.95;
@@ -131,7 +121,7 @@ vec3 shade_skin(vec3 n, vec3 v) {
 // Kajiya and Kay's two lobes along the strand direction that the texture stores.
 vec3 shade_hair(vec3 n, vec3 v) {
   vec4 h = texture(picture, T);
-  float level = min(pow(h.r, 2.2) / knobs.x, 3.0);
+  float level = min(pow(h.r, 2.2) / knobs.x, 2.0);
   vec2 tx = dFdx(T), ty = dFdy(T);
   vec3 px = dFdx(P), py = dFdy(P);
   float hand = tx.x * ty.y - tx.y * ty.x < 0.0 ? -1.0 : 1.0;
@@ -142,7 +132,7 @@ vec3 shade_hair(vec3 n, vec3 v) {
   if (!gl_FrontFacing) n = -n;
   if (dot(n, v) < 0.0) n = normalize(n + v * 0.5);
   strand = normalize(strand - n * dot(strand, n) + 1e-6);
-  vec3 base = ink * mix(1.0, level, 0.7) * mix(0.86, 1.14, calm2(T * vec2(60.0, 9.0)));
+  vec3 base = ink * mix(1.0, level, 0.5) * mix(0.86, 1.14, calm2(T * vec2(60.0, 9.0)));
   vec3 shine = vec3(0.0);
   for (int i = 0; i < 3; i++) {
     vec3 half_way = normalize(lamp[i] + v);
@@ -152,7 +142,7 @@ vec3 shade_hair(vec3 n, vec3 v) {
     float s1 = pow(max(1.0 - d1 * d1, 0.0), knobs.y * 0.5);
     float s2 = pow(max(1.0 - d2 * d2, 0.0), knobs.y * 0.18);
     shine += lamp_color[i] * S[i] * smoothstep(-0.25, 0.6, dot(n, lamp[i]))
-           * (s1 * 0.04 + s2 * 0.26 * base) * mix(0.4, 1.0, clamp(level, 0.0, 1.5));
+           * (s1 * 0.04 + s2 * 0.26 * base) * mix(0.7, 1.0, clamp(level, 0.0, 1.5));
   }
   return base * I + shine * knobs.z;
 }
@@ -233,7 +223,7 @@ AUX_FRAGMENT = (
     """#version 330
 in vec3 P; in vec2 T; in vec4 M;
 uniform vec3 eye; uniform int material; uniform sampler2D picture;
-uniform vec4 knobs; uniform vec4 knobs2; uniform vec4 labels;
+uniform vec4 knobs; uniform vec4 labels;
 layout(location = 0) out vec2 distance_label;
 """
     + _CLIP

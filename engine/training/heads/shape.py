@@ -77,14 +77,14 @@ def expression_weights(person: HeadAttributes) -> dict[str, float]:
     p = person
     smile, opened = p.smile, p.mouth_open
     units = {
-        "mouth-corner-puller": 0.06 + 0.76 * smile,
+        "mouth-corner-puller": 0.12 + 0.72 * smile,
         "mouth-upward-retraction": 0.22 * smile * opened,
-        "mouth-open": (0.26 - 0.06 * smile) * opened,
+        "mouth-open": (0.04 + 0.20 * smile) * opened,
         "eye-*-slit": 0.28 * smile**2 + 0.14 * max(0.0, 0.5 - p.eye_open),
         "eye-*-opened-up": 0.30 * max(0.0, p.eye_open - 0.5) * (1 - 0.6 * smile),
         "eyebrows-*-up": 0.35 * max(0.0, p.brow_raise),
-        "eyebrows-*-down": 0.18 * max(0.0, -p.brow_raise) * (1 - 0.5 * smile),
-        "eyebrows-*-inner-up": 0.15 * max(0.0, p.brow_raise),
+        "eyebrows-*-down": 0.08 * max(0.0, -p.brow_raise),
+        "eyebrows-*-inner-up": 0.12 + 0.10 * p.brow_raise,
     }
     return {
         f"expr/{ethnicity}/{name}": value * share

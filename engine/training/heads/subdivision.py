@@ -20,7 +20,8 @@ def triangulate(quads: Ints) -> NDArray[np.int32]:
     """Quads ``[M, 4]`` as triangles ``[T, 3]``; a repeated index marks a triangle."""
     both = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
     a, b, c = both.T
-    return both[(a != b) & (b != c) & (a != c)].astype(np.int32)
+    proper: NDArray[np.int32] = both[(a != b) & (b != c) & (a != c)].astype(np.int32)
+    return proper
 
 
 def subdivide(quads: Ints, count: int, *, smooth: bool = True) -> tuple[Any, Ints]:
