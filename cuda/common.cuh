@@ -1,0 +1,153 @@
+// What every kernel of Maquette shares: compile-time sizes, group operations, fast math.
+//
+// Plain CUDA C++ that NVRTC compiles: no host headers. The sizes below are macros because
+// each model's sizes are known when its kernels are compiled:
+//
+//   MQ_CHANNELS    channels of one plane, 4 to 64, a multiple of 8
+//   MQ_HIDDEN      hidden units of the decoder, a multiple of 4
+//   MQ_FEATURES    colour features of the decoder, a multiple of 4
+//   MQ_PLANE_HALF  1: planes are IEEE half, 0: float
+//   MQ_PRECISE     1: exact exp and log in the decoder, 0: the hardware's approximations
+//   MQ_MIN_BLOCKS  blocks of 128 threads that a multiprocessor must be able to hold: more of
+//                  them leave fewer registers to each thread
+//   MQ_LANES       lanes that work on one ray: a power of two that divides the warp
+//
+// A build for the host (MQ_HOST, the tests' emulation) defines the few names of CUDA that
+// are used here before it includes this file.
+#pragma once
+
+#ifndef MQ_CHANNELS
+#define MQ_CHANNELS 32
+#endif
+#ifndef MQ_HIDDEN
+#define MQ_HIDDEN 64
+#endif
+#ifndef MQ_FEATURES
+#define MQ_FEATURES 32
+#endif
+#ifndef MQ_PLANE_HALF
+#define MQ_PLANE_HALF 0
+#endif
+#ifndef MQ_PRECISE
+#define MQ_PRECISE 0
+#endif
+#ifndef MQ_MIN_BLOCKS
+#define MQ_MIN_BLOCKS 3
+#endif
+#ifndef MQ_LANES
+#define MQ_LANES 16
+#endif
+
+static_assert(MQ_CHANNELS % 8 == 0 && MQ_CHANNELS <= 64, "MQ_CHANNELS: a multiple of 8, at most 64");
+static_assert(MQ_HIDDEN % 4 == 0, "MQ_HIDDEN: a multiple of 4");
+static_assert(MQ_FEATURES % 4 == 0, "MQ_FEATURES: a multiple of 4");
+static_assert(MQ_LANES == 1 || MQ_LANES == 2 || MQ_LANES == 4 || MQ_LANES == 8 || MQ_LANES == 16 ||
+                  MQ_LANES == 32,
+              "MQ_LANES: a power of two, at most 32");
+
+#ifndef MQ_HOST
+#define MQ_DEVICE __device__ __forceinline__
+#define MQ_KERNEL extern "C" __global__
+#define MQ_SHARED(name) extern __shared__ __align__(16) float name[]
+#define MQ_BLOCK_SYNC() __syncthreads()
+#endif
+
+namespace mq {
+
+// ---------------------------------------------------------------- lanes of one ray
+//
+// A group is MQ_LANES neighbouring lanes of one warp. All of them call these together;
+// other groups of the warp may be elsewhere.
+
+MQ_DEVICE int lane() { return static_cast<int>(threadIdx.x) & (MQ_LANES - 1); }
+
+#ifndef MQ_HOST
+MQ_DEVICE unsigned int group_mask() {
+    if (MQ_LANES == 32) return 0xffffffffu;
+    const unsigned int ones = (1u << (MQ_LANES & 31)) - 1u;
+    return ones << (threadIdx.x & 31u & ~static_cast<unsigned int>(MQ_LANES - 1));
+}
+
+// Makes what the group's lanes wrote to shared memory visible to all of them.
+MQ_DEVICE void group_sync() { __syncwarp(group_mask()); }
+
+MQ_DEVICE float shuffle_xor(float value, int offset) {
+    return __shfl_xor_sync(group_mask(), value, offset, MQ_LANES);
+}
+MQ_DEVICE float shuffle_up(float value, int offset) {
+    return __shfl_up_sync(group_mask(), value, offset, MQ_LANES);
+}
+MQ_DEVICE float shuffle_from(float value, int source) {
+    return __shfl_sync(group_mask(), value, source, MQ_LANES);
+}
+#endif
+
+// Sum over the group, the same in every lane and on every run.
+MQ_DEVICE float group_sum(float value) {
+#pragma unroll
+    for (int offset = MQ_LANES / 2; offset > 0; offset >>= 1) value += shuffle_xor(value, offset);
+    return value;
+}
+
+// Product of this lane's value and those of all lanes before it.
+MQ_DEVICE float group_scan_product(float value) {
+#pragma unroll
+    for (int offset = 1; offset < MQ_LANES; offset <<= 1) {
+        const float before = shuffle_up(value, offset);
+        if (lane() >= offset) value *= before;
+    }
+    return value;
+}
+
+// Sum of this lane's value and those of all lanes before it.
+MQ_DEVICE float group_scan_sum(float value) {
+#pragma unroll
+    for (int offset = 1; offset < MQ_LANES; offset <<= 1) {
+        const float before = shuffle_up(value, offset);
+        if (lane() >= offset) value += before;
+    }
+    return value;
+}
+
+// Largest of this lane's value and those of all lanes before it.
+MQ_DEVICE float group_scan_max(float value) {
+#pragma unroll
+    for (int offset = 1; offset < MQ_LANES; offset <<= 1) {
+        const float before = shuffle_up(value, offset);
+        if (lane() >= offset) value = fmaxf(value, before);
+    }
+    return value;
+}
+
+// ---------------------------------------------------------------- functions
+
+// log(1 + exp(x)) as torch's softplus gives it: x itself above 20.
+MQ_DEVICE float softplus(float x) { return x > 20.0f ? x : log1pf(expf(x)); }
+
+// The same within 8e-7: max(x, 0) + log(1 + exp(-|x|)), by the hardware's exp and log.
+// Rounding 1 + exp(-|x|) costs 6e-8, the logarithm near 1 at most 4e-7.
+MQ_DEVICE float softplus_hidden(float x) {
+#if MQ_PRECISE || defined(MQ_HOST)
+    return softplus(x);
+#else
+    return fmaxf(x, 0.0f) + __logf(1.0f + __expf(-fabsf(x)));
+#endif
+}
+
+MQ_DEVICE float sigmoid(float x) {
+#if MQ_PRECISE || defined(MQ_HOST)
+    return 1.0f / (1.0f + expf(-x));
+#else
+    return __fdividef(1.0f, 1.0f + __expf(-x));
+#endif
+}
+
+// Element `index` of linspace(0, 1, count), from the nearer end as torch computes it.
+MQ_DEVICE float linspace01(int index, int count) {
+    if (count < 2) return 0.0f;
+    const float step = 1.0f / static_cast<float>(count - 1);
+    return index < count / 2 ? step * static_cast<float>(index)
+                             : 1.0f - step * static_cast<float>(count - 1 - index);
+}
+
+}  // namespace mq
