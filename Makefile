@@ -1,6 +1,8 @@
 # Every task sets itself up first; see packaging/bootstrap.py.
 PYTHON3 := $(shell command -v python3 || command -v python3.13 || command -v python3.12 || command -v python3.11)
 ARGS ?=
+# make run PYTHON=... names the Python that .venv is made with.
+export PYTHON
 
 .PHONY: run test check fast setup wheel clean
 .DEFAULT_GOAL := run

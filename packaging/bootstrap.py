@@ -157,8 +157,9 @@ def python_facts(candidate: str) -> dict[str, object] | None:
     return facts if tuple(facts["version"]) >= OLDEST else None
 
 
-def find_python() -> str:
-    """An interpreter that can run Maquette and make an environment."""
+def find_python() -> dict[str, object]:
+    """Facts of an interpreter that can run Maquette; one that can make environments by itself
+    comes first."""
     wanted = os.environ.get("PYTHON")
     found = [f for f in map(python_facts, [wanted] if wanted else CANDIDATES) if f]
     if not found:
@@ -166,16 +167,12 @@ def find_python() -> str:
             "Python 3.11 or newer was not found; install it (Debian 12 and Ubuntu 24.04 carry "
             "it as python3), or name one: make run PYTHON=/path/to/python3.12"
         )
-    able = [f for f in found if f["venv"]]
-    if not able:
-        name = "python3-venv"
-        if found[0]["path"] != "/usr/bin/python3":
-            name = "python{}.{}-venv".format(*found[0]["version"])  # type: ignore[misc]
-        install_packages([name])
-        able = [f for f in [python_facts(str(found[0]["path"]))] if f and f["venv"]]
-        if not able:
-            raise Stop(f"this Python cannot make virtual environments; install {name}.")
-    return str(able[0]["path"])
+    return next((f for f in found if f["venv"]), found[0])
+
+
+def venv_package(facts: dict[str, object]) -> str:
+    """Debian's package that lets an interpreter make environments."""
+    return "python{}.{}-venv".format(*facts["version"])  # type: ignore[misc]
 
 
 def fingerprint() -> str:
@@ -196,19 +193,29 @@ def is_ready(testing: bool) -> bool:
     return same and (stamp.get("testing") or not testing)
 
 
+def environment_works() -> bool:
+    """Whether there is a ``.venv`` whose Python still runs and has pip."""
+    return (VENV / "bin" / "pip").exists() and python_facts(str(PYTHON)) is not None
+
+
 def make_environment(testing: bool) -> None:
     """Create or refresh ``.venv``."""
-    facts = python_facts(str(PYTHON)) if PYTHON.exists() else None
-    if facts is None or not (VENV / "bin" / "pip").exists():
+    if not environment_works():
         python = find_python()
-        say("creating .venv with " + python)
+        if not python["venv"]:
+            raise Stop(
+                "this Python cannot make virtual environments; install " + venv_package(python)
+            )
+        say("creating .venv with {}".format(python["path"]))
         shutil.rmtree(VENV, ignore_errors=True)
-        run([python, "-m", "venv", str(VENV)])
+        run([str(python["path"]), "-m", "venv", str(VENV)])
     STAMP.unlink(missing_ok=True)
     pip = [
-        str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "-q",
+        str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check",
         "-c", str(ROOT / "constraints.txt"),
     ]  # fmt: skip
+    if not sys.stdout.isatty():
+        pip.append("-q")
     say("installing Python packages (the first time this takes some minutes)")
     run([*pip, "setuptools", "wheel"])
     extras = "[dev,train]" if testing else ""
@@ -231,7 +238,12 @@ def set_up(testing: bool) -> None:
     """Everything that a first start needs; nothing if it was done before."""
     if is_ready(testing):
         return
-    install_packages(missing_packages(testing))
+    missing = missing_packages(testing)
+    if not environment_works():
+        python = find_python()
+        if not python["venv"]:
+            missing.insert(0, venv_package(python))
+    install_packages(missing)
     make_environment(testing)
     if testing:
         install_node_packages()

@@ -1,0 +1,130 @@
+"""The program around the commands: help, version, speed, interruption."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from app.cli.main import COMMANDS
+from app.cli.parsing import parse_seeds
+from engine.errors import UserError
+from tests.cli.conftest import GOLDEN, Run
+
+ROOT = Path(__file__).resolve().parents[2]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+PROGRAM = [sys.executable, "-m", "app"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(run: Run, command: str) -> None:
+    result = run(command, "--help")
+    assert result.status == 0 and f"usage: maquette {command}" in result.out
+    assert result.err == ""
+
+
+def test_the_overview_names_every_command(run: Run) -> None:
+    result = run("--help")
+    assert result.status == 0
+    assert all(f"maquette {command} " in result.out for command in COMMANDS)
+
+
+def test_the_version(run: Run) -> None:
+    result = run("--version")
+    assert result.status == 0 and result.out.startswith("maquette ")
+
+
+def test_help_answers_within_a_second() -> None:
+    # Twice: the first run may compile byte code.
+    spent = []
+    for _ in range(2):
+        start = time.perf_counter()
+        subprocess.run([*PROGRAM, "--help"], env=ENVIRONMENT, check=True, capture_output=True)
+        spent.append(time.perf_counter() - start)
+    assert min(spent) < 1.0
+
+
+def test_a_file_may_be_opened_beside_the_commands(
+    run: Run, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from app import window
+
+    asked: list[tuple[object, object]] = []
+    monkeypatch.setattr(window, "run", lambda path, device: asked.append((path, device)) or 0)
+    assert run(checkpoint, "--device", "cpu").status == 0
+    assert run().status == 0
+    assert [(str(path) if path else None, device) for path, device in asked] == [
+        (str(checkpoint), "cpu"),
+        (None, "auto"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "seeds"),
+    [
+        (["7"], [7]),
+        (["0-3"], [0, 1, 2, 3]),
+        (["1,5,8-9", "2"], [1, 5, 8, 9, 2]),
+        (["4294967295"], [4294967295]),
+    ],
+)
+def test_seeds(words: list[str], seeds: list[int]) -> None:
+    assert parse_seeds(words) == seeds
+
+
+@pytest.mark.parametrize("word", ["", "1,", "a", "1-", "-3", "3-1", "1.5", "0-10000"])
+def test_no_seeds(word: str) -> None:
+    with pytest.raises(UserError):
+        parse_seeds([word])
+
+
+@pytest.mark.parametrize(
+    ("stop", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "terminate"]
+)
+@pytest.mark.parametrize("out", ["long.mp4", "long.gif", "frames"])
+def test_a_stop_leaves_no_half_file(
+    tmp_path: Path, out: str, stop: signal.Signals, status: int
+) -> None:
+    words = ["video", "--model", str(GOLDEN / "checkpoint.pkl"), "--frames", "5000", "--out", out]
+    process = subprocess.Popen(
+        [*PROGRAM, *words], cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not _has_begun(tmp_path) and time.monotonic() < deadline:
+            assert process.poll() is None, process.stderr and process.stderr.read()
+            time.sleep(0.05)
+        process.send_signal(stop)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == status
+    assert err == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def _has_begun(folder: Path) -> bool:
+    """Something is being written (the check before the start leaves nothing behind)."""
+    for path in folder.iterdir():
+        if path.is_dir() and len(list(path.iterdir())) > 1:
+            return True
+        if path.is_file() and path.suffix == ".tmp":
+            time.sleep(0.3)
+            return path.exists()
+    return False
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    process = subprocess.Popen(
+        [*PROGRAM, "inspect", str(GOLDEN / "checkpoint.pkl"), "--tensors"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    assert "Traceback" not in process.stderr.read()
+    assert process.wait(60) == 0
