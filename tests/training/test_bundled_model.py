@@ -15,8 +15,10 @@ from engine.generators.registry import open_model
 from engine.rendering.volume import RenderSettings
 from engine.training.bundled.evaluate import score
 from engine.training.bundled.model import HeadGenerator, bundled_config
+from engine.training.bundled.pairs import latent_attribute_pairs
 from engine.training.bundled.pool import HeadPool
 from engine.training.bundled.train import Trainer, TrainingOptions
+from engine.training.heads.attributes import attribute_vector, attributes_from_latent
 
 
 def toy_config() -> EG3DConfig:
@@ -115,7 +117,7 @@ def heads(tmp_path):
     np.savez(
         folder / "a.npz",
         z=random.standard_normal((1, 4)).astype(np.float32),
-        a=np.ones((1, 3), np.float32),
+        a=np.zeros((1, 3), np.float32),
         cam2world=np.stack(yaws)[None].astype(np.float32),
         rgba=rgba,
         depth=np.where(inside, 2.45, 0).astype(np.float16)[None, None].repeat(views, 1),
@@ -156,3 +158,31 @@ def test_a_run_ends_with_its_time_and_leaves_a_state(heads, tmp_path):
     assert not trainer.resume()
     trainer.run()
     assert trainer.step > 0 and (tmp_path / "state.pt").exists()
+
+
+def test_pairs_are_the_heads_attributes_and_teach_the_mapping(heads, tmp_path):
+    z, a = latent_attribute_pairs(3, seed=5)
+    assert z.shape == (3, 64)
+    expected = attribute_vector(attributes_from_latent(z[1].numpy()))
+    np.testing.assert_array_equal(a[1].numpy(), expected)
+    heads.wait_for(1)
+    torch.manual_seed(2)
+    model = HeadGenerator(toy_config(), torch.zeros(2, 3))
+    latents = torch.randn(300, 4)
+    truth = torch.stack([latents[:, 0].sign(), latents[:, 1], latents[:, 2] * 2], dim=1) * 0.05
+    options = TrainingOptions(
+        heads=1,
+        views=1,
+        side=16,
+        adversarial=0,
+        warmup=5,
+        attributes=10.0,
+        learning_rate=2e-2,
+        mapping_rate=10.0,
+    )
+    trainer = Trainer(model, heads, options, tmp_path, (latents, truth))
+    before = model.attribute_error(model.network.mapping(latents)[:, 0], truth).item()
+    for _ in range(80):
+        trainer.train_step(0.0)
+    after = model.attribute_error(model.network.mapping(latents)[:, 0], truth).item()
+    assert after < 0.5 * before

@@ -19,6 +19,7 @@ from engine.errors import UserError
 from engine.generators.registry import pick_device
 from engine.training.bundled.evaluate import samples, score, sheet
 from engine.training.bundled.model import HeadGenerator, bundled_config
+from engine.training.bundled.pairs import latent_attribute_pairs
 from engine.training.bundled.pool import HeadPool
 from engine.training.bundled.train import Trainer, TrainingOptions
 from engine.training.heads.mesh import Label
@@ -50,6 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
             command.add_argument("--batch-heads", type=int, default=TrainingOptions.heads)
             command.add_argument("--side", type=int, default=TrainingOptions.side)
             command.add_argument("--adversarial", type=float, default=TrainingOptions.adversarial)
+            command.add_argument("--pairs", type=int, default=0, help="latents for the mapping")
             command.add_argument("--wait-for", type=int, default=1, help="heads to wait for")
         if name == "score":
             command.add_argument("--count", type=int, default=200)
@@ -74,6 +76,7 @@ def _train(options: argparse.Namespace) -> int:
         torch.backends.cudnn.benchmark = True
     options.out.mkdir(parents=True, exist_ok=True)
     pool = HeadPool(options.heads, options.capacity, device)
+    pairs = latent_attribute_pairs(options.pairs) if options.pairs else None
     pool.wait_for(options.wait_for)
     torch.manual_seed(0)
     model = HeadGenerator(bundled_config(), pool.attributes).to(device)
@@ -84,7 +87,7 @@ def _train(options: argparse.Namespace) -> int:
         adversarial=options.adversarial,
         fine_labels=FINE_LABELS,
     )
-    trainer = Trainer(model, pool, training, options.out)
+    trainer = Trainer(model, pool, training, options.out, pairs)
     resumed = trainer.resume()
     print(
         f"{'Going on' if resumed else 'Starting'} with {pool.count} heads on {device}.", flush=True

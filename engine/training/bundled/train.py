@@ -63,7 +63,7 @@ class TrainingOptions:
     side: int = 128
     learning_rate: float = 2.5e-3
     warmup: int = 200
-    mapping_rate: float = 20.0
+    mapping_rate: float = 100.0
     mask: float = 0.5
     depth: float = 2.0
     edges: float = 1.0
@@ -106,11 +106,18 @@ class Trainer:
         pool: rendered heads.
         options: see :class:`TrainingOptions`.
         folder: where the state and the log are written.
+        pairs: latents ``[N, z_dim]`` and attributes ``[N, A]`` beyond the rendered heads.
     """
 
     def __init__(
-        self, model: HeadGenerator, pool: HeadPool, options: TrainingOptions, folder: Path
+        self,
+        model: HeadGenerator,
+        pool: HeadPool,
+        options: TrainingOptions,
+        folder: Path,
+        pairs: tuple[Tensor, Tensor] | None = None,
     ) -> None:
+        self.pairs = pairs and (pairs[0].to(pool.device), pairs[1].to(pool.device))
         self.model, self.pool, self.options, self.folder = model, pool, options, folder
         self.device = pool.device
         self.average = copy.deepcopy(model).requires_grad_(False)
@@ -159,6 +166,11 @@ class Trainer:
             "depth": options.depth * ((drawn.depth - truth_depth).abs() * solid).mean(),
             "attributes": options.attributes * attributes,
         }
+        if self.pairs is not None:
+            z, truth = self.pairs
+            rows = torch.randint(len(z), (512,), generator=self.jitter, device=self.device)
+            w = self.model.network.mapping(z[rows])[:, 0]
+            parts["pairs"] = options.attributes * self.model.attribute_error(w, truth[rows])
         return parts, drawn.picture, drawn.raw
 
     def train_step(self, progress: float) -> None:
