@@ -50,6 +50,6 @@ def run(words: Sequence[str]) -> int:
         raise UserError(
             f"There is no file {path} to open, and no command of that name; see maquette --help."
         )
-    from app import window
+    from app.window import run as open_window
 
-    return window.run(str(path) if path is not None else None, options.device)
+    return open_window(str(path) if path is not None else None, options.device)
