@@ -95,8 +95,8 @@ class StandIns:
             full = canonical_name(module, name)
             if full is None:
                 raise Refused(
-                    f"it asks for {shown(f'{module}.{name}')!r}, which no model file needs and "
-                    "which could run code on this computer"
+                    f"it asks for {shown(f'{module}.{name}')!r}, which is no part of "
+                    "a model and could run code on this computer"
                 )
             known = self._known[module, name] = ClassRef(full)
         return known

@@ -29,6 +29,7 @@ def binbytes(data: bytes) -> bytes:
 def calls(command: str) -> dict[str, bytes]:
     """``os.system(command)`` by every way that a pickle has to call or find something."""
     arg = long_text(command)
+    code = long_text(f"__import__('os').system({command!r})")
     system = b"cos\nsystem\n"
     stack_system = text("os") + text("system") + b"\x93"
     getattr_system = (
@@ -45,8 +46,8 @@ def calls(command: str) -> dict[str, bytes]:
         "newobj": b"\x80\x02" + system + arg + b"\x85\x81.",
         "newobj_ex": b"\x80\x04" + stack_system + arg + b"\x85}\x92.",
         "subprocess newobj": b"\x80\x02csubprocess\nPopen\n" + arg + b"\x85\x81.",
-        "eval": b"\x80\x02cbuiltins\neval\n" + arg + b"\x85R.",
-        "exec of python 2": b"\x80\x02c__builtin__\nexec\n" + arg + b"\x85R.",
+        "eval": b"\x80\x02cbuiltins\neval\n" + code + b"\x85R.",
+        "exec of python 2": b"\x80\x02c__builtin__\nexec\n" + code + b"\x85R.",
         "import": b"\x80\x02c__builtin__\n__import__\n" + text("os") + b"\x85R.",
         "getattr chain": b"\x80\x04" + getattr_system + b".",
         "dotted name": b"\x80\x04" + text("torch.serialization") + text("os.system") + b"\x93"
@@ -66,7 +67,7 @@ def calls(command: str) -> dict[str, bytes]:
         "build with setstate": b"\x80\x02" + system + b"}" + text("__setstate__") + system + b"sb.",
         "build on a node, then call it": b"\x80\x02ctraining.networks\nX\n)\x81}"
         + text("__call__") + system + b"sb" + arg + b"\x85R.",
-        "build of a class": b"\x80\x02ctraining.networks\nX\n}" + text("f") + b"Ksb.",
+        "build of a class": b"\x80\x02ctraining.networks\nX\n}" + text("f") + b"K\x01sb.",
         "reconstructor": b"\x80\x02ccopyreg\n_reconstructor\n(" + system + b"cbuiltins\nobject\n"
         + b"NtR.",
         "newobj helper": b"\x80\x02ccopyreg\n__newobj__\n(" + system + arg + b"tR.",
@@ -103,9 +104,7 @@ def persistent_with_source(source: str) -> bytes:
             text("state"), b"}", text("x"), b"K\x01s", b"u",
         )
     )  # fmt: skip
-    return (
-        b"\x80\x04ctorch_utils.persistence\n_reconstruct_persistent_obj\n" + meta + b"\x85R."
-    )
+    return b"\x80\x04ctorch_utils.persistence\n_reconstruct_persistent_obj\n" + meta + b"\x85R."
 
 
 def legacy(payload: bytes) -> bytes:

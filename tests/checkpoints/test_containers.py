@@ -89,7 +89,9 @@ def test_values_read_by_hand(tmp_path: Path) -> None:
 @pytest.mark.parametrize("container", SAVES)
 def test_shared_storages(tmp_path: Path, container: str) -> None:
     base = torch.arange(10.0)
-    torch.save({"all": base, "tail": base[4:], "odd": base[1::2]}, tmp_path / "x", **SAVES[container])
+    torch.save(
+        {"all": base, "tail": base[4:], "odd": base[1::2]}, tmp_path / "x", **SAVES[container]
+    )
     root = read_checkpoint(tmp_path / "x").root
     assert root["tail"].load().tolist() == [4, 5, 6, 7, 8, 9]
     assert root["odd"].load().tolist() == [1, 3, 5, 7, 9]
