@@ -7,6 +7,7 @@ names are the authors'.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple, Self
@@ -32,6 +33,8 @@ from engine.rendering.volume import (
     render_rays_in_chunks,
 )
 
+#: Largest whole number that an option may state (a guard against nonsense in files).
+MAX_OPTION = 1 << 20
 #: Focal length, in picture sides, that the face and cat models were trained with.
 FACE_FOCAL = 4.2647
 
@@ -142,6 +145,10 @@ class EG3DConfig:
             object.__setattr__(self, name, tuple(getattr(self, name)))
 
     def _check(self, factor: int, blocks: int) -> None:
+        for item in fields(self):
+            fault = _fault(str(item.type), getattr(self, item.name))
+            if fault:
+                raise UserError(f"The option {item.name} must be {fault}.")
         if self.plane_channels % 3:
             raise UserError(
                 f"The channels of three planes must divide by 3, not be {self.plane_channels}."
@@ -208,6 +215,33 @@ class EG3DConfig:
             return cls(**values)
         except (TypeError, ValueError, AttributeError) as error:
             raise UserError(f"The options of the EG3D model cannot be read ({error}).") from error
+
+
+def _fault(kind: str, value: Any) -> str:
+    """What an option's value should have been, judged by its annotation; empty if it is."""
+
+    def number(x: Any) -> bool:
+        return isinstance(x, (int, float)) and not isinstance(x, bool) and math.isfinite(x)
+
+    def whole(x: Any) -> bool:
+        return isinstance(x, int) and not isinstance(x, bool) and 0 <= x <= MAX_OPTION
+
+    if value is None and kind.endswith("| None"):
+        return ""
+    numbers = value if isinstance(value, (tuple, list)) else ()
+    tests: dict[str, tuple[bool, str]] = {
+        "int": (whole(value), f"a whole number up to {MAX_OPTION}"),
+        "float": (number(value), "a number"),
+        "bool": (isinstance(value, bool), "true or false"),
+        "str": (isinstance(value, str), "a word"),
+        "tuple[int": (bool(numbers) and all(map(whole, numbers)), "whole numbers"),
+        "tuple[float": (bool(numbers) and all(map(number, numbers)), "numbers"),
+    }
+    passed, wanted = tests.get(re.split(r"[,|]", kind)[0].strip(), (True, ""))
+    if passed and kind.startswith("tuple") and "..." not in kind:
+        sides = kind.removesuffix(" | None").count(",") + 1
+        passed, wanted = len(numbers) == sides, f"{sides} numbers"
+    return "" if passed else f"{wanted}, not {value!r}"
 
 
 class Volume(NamedTuple):
@@ -361,12 +395,29 @@ class EG3DNetwork(nn.Module):
 
     def field_at(self, planes: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
         """``[N, M, 3]`` world points -> raw density ``[N, M]`` and features ``[N, M, F]``."""
+        quick = self._evaluated(planes, points, features=True)
+        if quick is not None and quick[1] is not None:
+            return quick[0], quick[1]
         density, features = self.decoder(self._read(planes, points))
         return density, features
 
     def density_at(self, planes: Tensor, points: Tensor) -> Tensor:
         """``[N, M, 3]`` world points -> raw density ``[N, M]``."""
-        return self.decoder.density(self._read(planes, points))
+        quick = self._evaluated(planes, points, features=False)
+        return self.decoder.density(self._read(planes, points)) if quick is None else quick[0]
+
+    def _evaluated(
+        self, planes: Tensor, points: Tensor, features: bool
+    ) -> tuple[Tensor, Tensor | None] | None:
+        """Density and features by the GPU's kernel, or ``None`` where it cannot run."""
+        if not planes.is_cuda:
+            return None
+        from engine.kernels.triplane import try_evaluate
+
+        settings = self.config.rendering
+        return try_evaluate(
+            planes, self.decoder, points, settings.box_warp, settings.plane_axes, features
+        )
 
     def _read(self, planes: Tensor, points: Tensor) -> Tensor:
         settings = self.config.rendering

@@ -77,6 +77,14 @@ def turn_off(reason: str) -> None:
         _off.append(reason)
 
 
+def driver_error() -> type[Exception]:
+    """PyCUDA's error class; only called where PyCUDA runs."""
+    import pycuda.driver as driver
+
+    kind: type[Exception] = driver.Error
+    return kind
+
+
 @contextmanager
 def disabled(reason: str = "The kernels are turned off for a comparison.") -> Iterator[None]:
     """Run a block on the torch paths."""
@@ -282,6 +290,7 @@ __all__ = [
     "check_aligned",
     "check_tensor",
     "disabled",
+    "driver_error",
     "launch",
     "processors",
     "turn_off",

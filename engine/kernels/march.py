@@ -11,8 +11,6 @@ and ``4 K + 16`` out for each ray (3 MB at 128 x 128); everything else stays on 
 
 from __future__ import annotations
 
-import logging
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -21,6 +19,7 @@ from engine.generators.triplane import TriplaneDecoder
 from engine.kernels.launch import (
     CompileError,
     check_tensor,
+    driver_error,
     launch,
     processors,
     turn_off,
@@ -35,8 +34,6 @@ from engine.kernels.triplane import (
     planes_record,
 )
 from engine.rendering.volume import RayResult, RenderSettings, ray_limits, render_rays
-
-_log = logging.getLogger(__name__)
 
 #: Most samples (coarse and fine together) of a ray that the kernel holds.
 MAX_SAMPLES = 192
@@ -274,15 +271,7 @@ def try_march(
             rays = (rays_o[n].contiguous(), rays_d[n].contiguous())
             limits = (start[n].contiguous(), end[n].contiguous())
             parts.append(march(packed, packed_decoder, *rays, limits, settings, early_stop))
-    except (CompileError, _driver_error()) as error:
+    except (CompileError, driver_error()) as error:
         turn_off(f"{type(error).__name__}: {error}")
         return None
     return RayResult(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
-
-
-def _driver_error() -> type[Exception]:
-    """PyCUDA's error class; only called where PyCUDA runs."""
-    import pycuda.driver as driver
-
-    kind: type[Exception] = driver.Error
-    return kind

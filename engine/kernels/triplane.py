@@ -19,12 +19,15 @@ from engine.generators.stylegan2 import FullyConnected
 from engine.generators.triplane import Axes, TriplaneDecoder, sample_planes
 from engine.kernels.launch import (
     OLDEST_CAPABILITY,
+    CompileError,
     available,
     capability,
     check_aligned,
     check_tensor,
+    driver_error,
     launch,
     processors,
+    turn_off,
 )
 
 #: Threads of a block, here and in ``__launch_bounds__`` of the kernels.
@@ -326,3 +329,47 @@ def field_problem(planes: Tensor, decoder: object) -> str | None:
     if first.weight.device != planes.device:
         return "The decoder is not on the device of the planes."
     return None
+
+
+def try_evaluate(
+    planes: Tensor,
+    decoder: object,
+    points: Tensor,
+    box_warp: float,
+    plane_axes: Axes,
+    features: bool = True,
+) -> tuple[Tensor, Tensor | None] | None:
+    """:func:`evaluate` where it can, else ``None``: the caller's torch path runs.
+
+    Args:
+        planes: ``[N, 3, C, H, W]``, packed once and kept as long as this tensor lives.
+        decoder: the model's decoder.
+        points: ``[N, M, 3]`` world coordinates.
+        features: also compute the features.
+
+    Returns:
+        ``[N, M]`` raw density and ``[N, M, K]`` features (or ``None``).
+
+    A kernel that cannot be compiled or started turns the kernels off, with a warning in the log.
+    """
+    if field_problem(planes, decoder) is not None or points.dtype != torch.float32:
+        return None
+    assert isinstance(decoder, TriplaneDecoder)
+    dtype = torch.float16 if planes.dtype == torch.float16 else torch.float32
+    densities, colours = [], []
+    try:
+        for n in range(planes.shape[0]):
+            density, colour = evaluate(
+                packs.planes(planes, n, dtype),
+                packs.decoder(decoder),
+                points[n].contiguous(),
+                box_warp,
+                plane_axes,
+                features,
+            )
+            densities.append(density)
+            colours += [] if colour is None else [colour]
+    except (CompileError, driver_error()) as error:
+        turn_off(f"{type(error).__name__}: {error}")
+        return None
+    return torch.stack(densities), torch.stack(colours) if colours else None

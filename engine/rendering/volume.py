@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, NamedTuple, Protocol, Self
@@ -17,6 +18,8 @@ from engine.rendering.sampling import guided_depths, importance_depths, stratifi
 
 #: Fewest coarse samples that importance sampling can work from.
 MIN_SAMPLES = 4
+#: Most samples of either kind on one ray.
+MAX_SAMPLES = 1 << 14
 #: Samples that are held at once when a picture is drawn in chunks, by kind of device: on a
 #: CPU as many as stay in its cache, elsewhere as many as keep it busy.
 CHUNK_SAMPLES: dict[str, int] = {"cpu": 1 << 15, "cuda": 1 << 21}
@@ -60,19 +63,22 @@ class RenderSettings:
         auto = [self.ray_start == "auto", self.ray_end == "auto"]
         if any(auto) and not all(auto):
             raise UserError("The ray limits must both be numbers or both be 'auto'.")
-        if not any(auto) and not 0.0 <= float(self.ray_start) < float(self.ray_end):
+        if not any(auto) and not (
+            0.0 <= float(self.ray_start) < float(self.ray_end) < math.inf
+        ):
             raise UserError(
                 f"The rays must start at 0 or beyond and end behind their start, not run from "
                 f"{self.ray_start} to {self.ray_end}."
             )
         if self.disparity_space_sampling and not any(auto) and not float(self.ray_start) > 0.0:
             raise UserError("Sampling in inverse depth needs rays that start beyond 0.")
-        if self.depth_resolution < MIN_SAMPLES or self.depth_resolution_importance < 0:
+        counts = (self.depth_resolution, self.depth_resolution_importance)
+        if counts[0] < MIN_SAMPLES or counts[1] < 0 or max(counts) > MAX_SAMPLES:
             raise UserError(
                 f"A ray needs {MIN_SAMPLES} or more even samples and 0 or more importance "
-                f"samples, not {self.depth_resolution} and {self.depth_resolution_importance}."
+                f"samples, up to {MAX_SAMPLES} each, not {self.depth_resolution} and {self.depth_resolution_importance}."
             )
-        if not self.box_warp > 0.0:
+        if not 0.0 < self.box_warp < math.inf:
             raise UserError(f"The side of the model's box must be above 0, not {self.box_warp}.")
         if self.clamp_mode != "softplus":
             raise UserError(
@@ -252,12 +258,22 @@ def render_rays_in_chunks(
     """The deterministic :func:`render_rays` of whole pictures in little memory.
 
     What depends on the whole picture (automatic limits, the clamp of the depth) is computed
-    for the whole picture, so that the size of the chunks does not change it.
+    for the whole picture, so that the size of the chunks does not change it. On a GPU the
+    whole picture is one kernel where :mod:`engine.kernels.march` can take it.
 
     Args:
         check: called before every chunk; raises to stop (``CancelToken.check``).
         chunk_samples: field evaluations per chunk, about; by default what suits the device.
     """
+    if planes.is_cuda:
+        # Imported here: the kernels' launcher speaks of this module's types.
+        from engine.kernels.march import try_march
+
+        if check is not None:
+            check()
+        marched = try_march(planes, decoder, rays_o, rays_d, settings)
+        if marched is not None:
+            return marched
     start, end = ray_limits(rays_o, rays_d, settings)
     per_ray = settings.depth_resolution + settings.depth_resolution_importance
     wanted = chunk_samples or CHUNK_SAMPLES.get(planes.device.type, 1 << 18)
