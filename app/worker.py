@@ -218,7 +218,8 @@ class Engine:
                     resolution = (resolution[0], height)
                     continue
                 self._request_ring(wanted)
-            elif writer is not None and writer.has_free_slot:
+                continue
+            if writer is not None and writer.has_free_slot:
                 break
             self._mailbox.wait_for_control()
         ref = writer.write(image)
