@@ -310,8 +310,13 @@ def build(config: dict[str, Any], tensors: Mapping[str, Tensor], device: torch.d
     except UserError as error:
         raise CheckpointError(str(error)) from error
     # Shapes only: a file can ask for any size, and the tensors come from the file anyway.
-    with torch.device("meta"):
-        network = EG3DNetwork(options)
+    try:
+        with torch.device("meta"):
+            network = EG3DNetwork(options)
+    except (RuntimeError, ValueError, OverflowError) as error:
+        raise CheckpointError(
+            f"No EG3D network can be made from the model's options ({error})."
+        ) from error
     wanted = {name: tuple(t.shape) for name, t in network.state_dict().items()}
     given = dict(tensors)
     # Nothing is drawn from it, and models trained elsewhere leave it out.

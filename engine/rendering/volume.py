@@ -63,9 +63,7 @@ class RenderSettings:
         auto = [self.ray_start == "auto", self.ray_end == "auto"]
         if any(auto) and not all(auto):
             raise UserError("The ray limits must both be numbers or both be 'auto'.")
-        if not any(auto) and not (
-            0.0 <= float(self.ray_start) < float(self.ray_end) < math.inf
-        ):
+        if not any(auto) and not (0.0 <= float(self.ray_start) < float(self.ray_end) < math.inf):
             raise UserError(
                 f"The rays must start at 0 or beyond and end behind their start, not run from "
                 f"{self.ray_start} to {self.ray_end}."
