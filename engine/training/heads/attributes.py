@@ -151,10 +151,10 @@ def _skin_texture(male: bool, age: float, lightness: float) -> str:
 def _hair_color(
     lightness: float, red: float, grey: float, european: float
 ) -> tuple[NDArray[np.float64], str]:
-    position = lightness * (0.22 + 0.74 * european)
+    position = lightness * (0.12 + 0.84 * european**1.2)
     color = _ramp([c for _, c in cat.HAIR_RAMP], position)
     word = cat.HAIR_RAMP[round(position * (len(cat.HAIR_RAMP) - 1))][0]
-    redness = max(0.0, red - 0.78) / 0.22 * european
+    redness = max(0.0, red - 0.84) / 0.16 * european**1.5
     color = color * (1 - redness) + redness * cat.HAIR_RED
     # Geometric, so that the first grey strands leave dark hair dark.
     silver = cat.HAIR_GREY * (1.0 + 0.9 * max(0.0, grey - 0.6))

@@ -163,8 +163,8 @@ class HeadBuilder:
                 normal,
                 self._beards[person.beard],
                 length=length if person.beard == "full beard" else 0.8 * length,
-                layers=5,
-                density=1.05,
+                layers=4,
+                density=0.98,
                 color=person.beard_color,
                 label=Label.BEARD,
             )
@@ -182,7 +182,7 @@ class HeadBuilder:
         hidden = self.pack.covered(p.garment).astype(np.float32)
         hidden_fine = (body.refine @ hidden)[body.vertex] > 0.999
         triangles = body.triangles[~hidden_fine[body.triangles].all(1)]
-        stubble = {"none": 0.0, "stubble": 0.22 + 0.3 * p.beard_length}.get(p.beard, 0.7)
+        stubble = {"none": 0.0, "stubble": 0.22 + 0.3 * p.beard_length}.get(p.beard, 0.6)
         scalp = {"bald": 0.0, "buzz": 0.9}.get(p.hair_style, 0.85)
         return Mesh(
             Surface(to_world(position), normal, body.uv, triangles),
@@ -257,7 +257,7 @@ class HeadBuilder:
                 occluder=Occluder(teeth.position, teeth.uv, teeth.triangles),
                 bias=0.02 / UNIT_DM,
                 softness=0.1 / UNIT_DM,
-                uniforms={"tone": (1.0, 0.95, 0.88), "knobs": (1.7, 0.0, 0.0, 0.0)},
+                uniforms={"tone": (1.0, 0.95, 0.88), "knobs": (1.4, 0.0, 0.0, 0.0)},
             )
         ]
 

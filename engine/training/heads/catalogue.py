@@ -153,11 +153,11 @@ HAIR_WORDS = {
 }
 HAIR_SHARES: dict[str, dict[str, float]] = {
     "female": {
-        "long01": 0.36,
-        "bob02": 0.26,
-        "ponytail01": 0.24,
-        "braid01": 0.10,
-        "short02": 0.04,
+        "long01": 0.40,
+        "bob02": 0.30,
+        "ponytail01": 0.14,
+        "braid01": 0.13,
+        "short02": 0.03,
     },
     "male": {
         "short01": 0.28,

@@ -16,8 +16,7 @@ key            shape, type             what
 ``captions``   ``[n]`` unicode         one sentence a head
 =============  ======================  ======================================================
 
-Cost, measured with Mesa's llvmpipe on one core of a small shared machine at 8 views a head
-and 2 x 2 samples: see ``docs`` of the command's ``render --help``.
+@COST@
 """
 
 from __future__ import annotations
@@ -27,6 +26,7 @@ import os
 import queue
 import signal
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -175,7 +175,7 @@ def read_shard(path: Path) -> dict[str, NDArray[Any]]:
     try:
         with np.load(path) as archive:
             arrays = {key: archive[key] for key in archive.files}
-    except (OSError, ValueError, EOFError, KeyError) as error:
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} cannot be read as a shard of heads ({error}).") from error
     missing = {"index", "z", "a", "cam2world", "fov_y", "rgba", "depth", "seg"} - set(arrays)
     if missing:

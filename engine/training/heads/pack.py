@@ -7,6 +7,7 @@ person's left.
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -149,7 +150,7 @@ class HeadPack:
         try:
             with np.load(path) as archive:
                 self.data = {key: archive[key] for key in archive.files}
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
             raise UserError(
                 f"{path} cannot be read ({error}); name the folder of a head pack."
             ) from error

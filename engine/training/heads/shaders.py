@@ -28,12 +28,6 @@ float noise2(vec2 p) {
   return mix(mix(hash(i), hash(i + vec2(1, 0)), f.x),
              mix(hash(i + vec2(0, 1)), hash(i + vec2(1, 1)), f.x), f.y);
 }
-float noise3(vec3 p) {
-  float z = floor(p.z), f = p.z - z;
-  f = f * f * (3.0 - 2.0 * f);
-  vec2 a = p.xy + z * vec2(37.0, 17.0);
-  return mix(noise2(a), noise2(a + vec2(37.0, 17.0)), f);
-}
 // Noise that fades to its mean where a pixel covers more than a cell.
 float calm2(vec2 p) {
   float cell = max(length(dFdx(p)), length(dFdy(p)));
@@ -96,25 +90,19 @@ vec3 shade_skin(vec3 n, vec3 v) {
   ratio = mix(vec3(1.0), ratio, 0.9);
   float level = dot(ratio, vec3(0.333));
   vec3 skin = tone * ratio;
-  vec3 plain = tone * mix(vec3(0.93 + 0.06 * noise3(P * 31.0)), ratio / max(level, 0.05) * 0.95, 0.12);
+  vec3 plain = tone * mix(vec3(0.96), ratio / max(level, 0.05) * 0.95, 0.12);
   float roots = clamp((1.0 - level) * 1.6, 0.0, 1.0);
   vec3 scalp = mix(plain, ink * 0.8 + tone * 0.12, clamp(knobs.x * (0.55 + 0.45 * roots), 0.0, 0.97));
   skin = mix(skin, scalp, M.z);
-  float grain = 1.0 + 0.4 * (noise3(P * 210.0) - 0.5);
-  skin = mix(skin, ink2 * 0.7 + tone * 0.10, clamp(M.y * knobs.y * grain, 0.0, 0.92));
+  skin = mix(skin, ink2 * 0.7 + tone * 0.16, clamp(M.y * knobs.y, 0.0, 0.92));
   skin = mix(skin, tone * vec3(1.0, 0.70, 0.68) * (0.6 + 0.45 * level), M.x * knobs.w * 0.7);
   skin = mix(skin, knobs2.xyz * (0.6 + 0.4 * level), M.x * knobs2.w);
   skin = mix(skin, skin * vec3(1.12, 0.86, 0.84), M.w * knobs.w);
-  vec3 q = P * 91.0;
-  float b = noise3(q);
-  vec3 slope = vec3(noise3(q + vec3(0.35, 0, 0)), noise3(q + vec3(0, 0.35, 0)),
-                    noise3(q + vec3(0, 0, 0.35))) - b;
-  vec3 bumped = normalize(n - 0.08 * (1.0 - M.x) * slope);
   float rim = pow(1.0 - max(dot(n, v), 0.0), 4.0);
   float open = clamp(dot(I, vec3(0.33)) / max(dot(sky, vec3(0.4)), 0.01), 0.0, 1.0);
-  vec3 shine = specular(bumped, v, mix(0.47, 0.34, M.x), 0.028)
+  vec3 shine = specular(n, v, mix(0.47, 0.34, M.x), 0.028)
              * (1.0 - 0.75 * M.z * knobs.x) * (1.0 - 0.6 * M.y * knobs.y)
-             + specular(bumped, v, 0.30, 0.010);
+             + specular(n, v, 0.30, 0.010);
   return skin * I + shine + ambient(reflect(-v, n)) * open * (0.010 + 0.10 * rim);
 }
 
