@@ -230,8 +230,8 @@ def write_model(source: ModelSource, path: Path | str, half: bool = False) -> Pa
     stem = path.with_suffix("") if path.suffix in (".json", ".safetensors") else path
     weights = stem.with_name(stem.name + ".safetensors")
     facts_path = stem.with_name(stem.name + ".json")
-    new_weights = weights.with_name(f".{weights.name}.{os.getpid()}.part")
-    new_facts = facts_path.with_name(f".{facts_path.name}.{os.getpid()}.part")
+    new_weights = weights.with_name(f".{weights.name}.{os.getpid()}.tmp")
+    new_facts = facts_path.with_name(f".{facts_path.name}.{os.getpid()}.tmp")
     try:
         _write_tensors(source.tensors, new_weights, half)
         facts = {
@@ -262,29 +262,30 @@ def write_model(source: ModelSource, path: Path | str, half: bool = False) -> Pa
 
 
 def _write_tensors(tensors: Mapping[str, LazyTensor], path: Path, half: bool) -> None:
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
-    place = 0
-    kinds: dict[str, torch.dtype] = {}
+    kinds = {name: _stored_dtype(name, tensor, half) for name, tensor in tensors.items()}
     # Widest elements first, as the format's own writer does: every tensor is then aligned.
-    for name in sorted(tensors, key=lambda name: (-tensors[name].dtype.itemsize, name)):
-        kinds[name] = _stored_dtype(name, tensors[name], half)
-    for name in sorted(kinds, key=lambda name: (-kinds[name].itemsize, name)):
+    by_width = sorted(kinds, key=lambda name: -kinds[name].itemsize)
+    spans: dict[str, list[int]] = {}
+    place = 0
+    for name in by_width:
         size = math.prod(tensors[name].shape) * kinds[name].itemsize
+        spans[name] = [place, place + size]
+        place += size
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    for name in tensors:  # the header keeps the authors' order
         header[name] = {
             "dtype": _SAFE_NAMES[kinds[name]],
             "shape": list(tensors[name].shape),
-            "data_offsets": [place, place + size],
+            "data_offsets": spans[name],
         }
-        place += size
     text = json.dumps(header, separators=(",", ":")).encode("utf-8")
     text += b" " * (-len(text) % 8)
     with path.open("wb") as file:
         file.write(len(text).to_bytes(8, "little"))
         file.write(text)
-        for name in header:
-            if name != "__metadata__":
-                data = tensors[name].load().to(kinds[name]).contiguous()
-                file.write(data.reshape(-1).view(torch.uint8).numpy().data)
+        for name in by_width:
+            data = tensors[name].load().to(kinds[name]).contiguous()
+            file.write(data.reshape(-1).view(torch.uint8).numpy().data)
         file.flush()
         os.fsync(file.fileno())
 
