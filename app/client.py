@@ -27,6 +27,7 @@ from app.messages import (
     RenderFailed,
 )
 from app.processes import run_engine
+from app.restarts import RestartPolicy
 from app.wire import (
     Draw,
     FrameInSlot,
@@ -43,11 +44,6 @@ from app.wire import (
 from engine.errors import UserError
 from engine.recipe import Recipe
 
-#: After so many deaths within so many seconds, or without a picture between them, the engine
-#: is not started again by itself.
-MAX_DEATHS, DEATH_SECONDS = 3, 20.0
-#: Pause before the second restart in a row; the first one is immediate.
-_RESTART_PAUSE = 1.0
 #: How long a process may take to end after its pipe has closed.
 _END_SECONDS = 2.0
 
@@ -96,8 +92,7 @@ class EngineClient:
         self._serial = 0
         self._opening: OpenModel | None = None
         self._restoring = False
-        self._deaths: list[float] = []
-        self._fruitless = 0
+        self._policy = RestartPolicy()
         self._restart_at: float | None = None
         self._closed = False
 
@@ -170,8 +165,7 @@ class EngineClient:
         if device is not None:
             self._options = replace(self._options, device=device)
             self._exports.set_options(self._options)
-        self._deaths.clear()
-        self._fruitless = 0
+        self._policy.reset()
         self._end_process()
         self._respawn()
 
@@ -306,7 +300,7 @@ class EngineClient:
             if self._newest is not None:
                 self._give_back(self._newest)
             self._newest = message
-            self._fruitless = 0
+            self._policy.succeeded()
             if message.full_quality:
                 self._finished = max(self._finished, message.generation)
         elif isinstance(message, Taken):
@@ -414,14 +408,13 @@ class EngineClient:
             )
             self._events.append(ModelFailed(str(path), message))
             self._opening = None
-        self._deaths = [t for t in self._deaths if now - t < DEATH_SECONDS] + [now]
-        self._fruitless += 1
-        if len(self._deaths) >= MAX_DEATHS or self._fruitless >= MAX_DEATHS:
+        pause = self._policy.died(now)
+        if pause is None:
             message = (
-                f"The engine stopped {MAX_DEATHS} times in a row ({how}) and is not started "
-                "again by itself; close other programs, then restart the engine."
+                f"The engine stopped again and again ({how}) and is not started again by itself; "
+                "close other programs, then restart the engine."
             )
             self._events.append(EngineDied(message, restarting=False))
-            return
-        self._events.append(EngineDied(f"The engine stopped ({how}). Starting it again..."))
-        self._restart_at = now + (0.0 if len(self._deaths) == 1 else _RESTART_PAUSE)
+        else:
+            self._events.append(EngineDied(f"The engine stopped ({how}). Starting it again..."))
+            self._restart_at = now + pause

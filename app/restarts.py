@@ -1,0 +1,34 @@
+"""When a process that died is started again, and when it is left alone."""
+
+from __future__ import annotations
+
+#: After so many deaths within so many seconds, or without a success between them, it stops.
+MAX_DEATHS, DEATH_SECONDS = 3, 20.0
+#: Pause before a restart that is not the first, in seconds.
+PAUSE = 1.0
+
+
+class RestartPolicy:
+    """Counts deaths. Time comes in as an argument, in seconds of any clock."""
+
+    def __init__(self) -> None:
+        self._deaths: list[float] = []
+        self._fruitless = 0
+
+    def succeeded(self) -> None:
+        """The process did what it is for."""
+        self._fruitless = 0
+
+    def died(self, now: float) -> float | None:
+        """The process died: seconds until it shall be started again, or ``None`` for not
+        any more."""
+        self._deaths = [then for then in self._deaths if now - then < DEATH_SECONDS] + [now]
+        self._fruitless += 1
+        if max(len(self._deaths), self._fruitless) >= MAX_DEATHS:
+            return None
+        return 0.0 if len(self._deaths) == 1 and self._fruitless == 1 else PAUSE
+
+    def reset(self) -> None:
+        """A person asked to try again: what was does not count."""
+        self._deaths.clear()
+        self._fruitless = 0
