@@ -14,6 +14,7 @@ import numpy as np
 
 from app import theme
 from app.document import Direction
+from app.geometry import Rect
 from engine.camera import Matrix, OrbitPose, Vec3
 
 
@@ -45,6 +46,9 @@ ENDS = (
 
 #: Radius of the gizmo and of its parts at a scale of 1, pixels.
 REACH, KNOB, HEAD = 44.0, 9.5, 15.0
+#: An end that points at the viewer more than this would hide the small face: it is left out,
+#: and one looks from there already.
+FACING = -0.96
 #: Points of the small face on the unit sphere: two eyes and a nose that stands out.
 _EYES: tuple[Vec3, Vec3] = ((-0.38, 0.25, 0.89), (0.38, 0.25, 0.89))
 _NOSE: Vec3 = (0.0, -0.08, 1.3)
@@ -68,6 +72,8 @@ def end_at(pose: OrbitPose, dx: float, dy: float, scale: float = 1.0) -> AxisEnd
     hits: list[tuple[float, AxisEnd]] = []
     for end in ENDS:
         right, down, away = project(rotation, end.axis)
+        if away < FACING:
+            continue
         distance = math.hypot(dx - right * REACH * scale, dy - down * REACH * scale)
         if distance <= (KNOB + 2) * scale:
             hits.append((away, end))
@@ -88,6 +94,12 @@ class Gizmo:
         """Radius of the whole thing, pixels."""
         return (REACH + KNOB + 4) * self._scale
 
+    @property
+    def box(self) -> Rect:
+        """The square around it, in the viewport's pixels."""
+        reach = self.reach
+        return Rect(self.center[0] - reach, self.center[1] - reach, 2 * reach, 2 * reach)
+
     def contains(self, x: float, y: float) -> bool:
         """Whether a point of the viewport is on the gizmo."""
         return math.hypot(x - self.center[0], y - self.center[1]) <= self.reach
@@ -106,7 +118,7 @@ class Gizmo:
             )
         order = sorted(ENDS, key=lambda end: -project(rotation, end.axis)[2])
         behind = [end for end in order if project(rotation, end.axis)[2] > 0]
-        before = [end for end in order if project(rotation, end.axis)[2] <= 0]
+        before = [end for end in order if FACING <= project(rotation, end.axis)[2] <= 0]
         for end in behind:
             self._end(rotation, end, end is hovered)
         self._head(rotation)

@@ -86,7 +86,8 @@ class Kit:
             dpg.add_spacer(height=self.px(6))
             dpg.add_separator()
             dpg.add_spacer(height=self.px(4))
-        self.text(text, font=self.fonts.strong)
+        self.text(text, theme=self.themes.heading, font=self.fonts.strong)
+        dpg.add_spacer(height=self.px(1))
 
     def label(self, text: str, tip: str = "", width: int = LABEL_WIDTH) -> int:
         """A label that stands on the same line as the control after it."""

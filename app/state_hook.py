@@ -34,7 +34,7 @@ class StateHook:
         """The hook that the environment asks for; it may do nothing."""
         return cls(os.environ.get(VARIABLE))
 
-    def write(self, studio: Studio, kit: Kit, picture: Rect, help_open: bool) -> None:
+    def write(self, studio: Studio, kit: Kit, places: dict[str, Rect], help_open: bool) -> None:
         """Write the state if it differs from the last one that was written."""
         if self._path is None:
             return
@@ -42,12 +42,14 @@ class StateHook:
         state["help_open"] = help_open
         state["ui_scale"] = kit.scale
         state["window"] = [dpg.get_viewport_client_width(), dpg.get_viewport_client_height()]
-        state["picture"] = [picture.x, picture.y, picture.width, picture.height]
+        drawn = {name: [r.x, r.y, r.width, r.height] for name, r in places.items()}
+        state["picture"] = drawn["picture"]
         state["widgets"] = {
             name: [*dpg.get_item_rect_min(item), *dpg.get_item_rect_size(item)]
             for name, item in kit.named.items()
             if dpg.does_item_exist(item) and "rect_min" in dpg.get_item_state(item)
         }
+        state["widgets"].update(drawn)
         if state == self._last:
             return
         self._last = state

@@ -379,6 +379,9 @@ class Studio:
             kept = edits.set_model(self.document, self.model.ref, self.model.capabilities)
             self.history = self.history.amend(kept)
             self._request(moving=False)
+        elif self.model is None and event.path != BUNDLED:
+            # What the command line named does not open: better the bundled one than nothing.
+            self.client.open_model(BUNDLED)
 
     def _job(self, event: JobEvent) -> None:
         kind = self._kinds.get(event.job)

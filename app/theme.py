@@ -131,7 +131,7 @@ def make_themes(scale: float) -> Themes:
         segment=_button(_rgb(0, 0), BUTTON, BUTTON_HOVER, TEXT),
         label=_label(MUTED, scale),
         wordmark=_label(TEXT, scale),
-        heading=_text(MUTED),
+        heading=_text(TEXT),
         muted=_text(MUTED),
         faint=_text(FAINT),
         accent=_text(ACCENT),
@@ -243,6 +243,8 @@ def _label(color: Color, scale: float) -> int:
 
 def _text(color: Color) -> int:
     theme, part = _theme()
+    # Dear PyGui gives text the height of a control; free-standing text needs no such room.
+    _style(part, dpg.mvStyleVar_FramePadding, 0, 0)
     _color(part, dpg.mvThemeCol_Text, color)
     return theme
 

@@ -19,6 +19,7 @@ from app.dialogs import Dialogs
 from app.display import require_display
 from app.document import Direction
 from app.geometry import MIN_HEIGHT, MIN_WIDTH, Layout, Rect, arrange
+from app.input_watch import InputWatch
 from app.kit import Kit
 from app.live_texture import LiveTexture
 from app.meter import Pace
@@ -44,6 +45,10 @@ from engine.errors import UserError
 log = logging.getLogger(__name__)
 
 TITLE = "Maquette"
+#: Frames a second while nothing happens, with and without a watch on the input.
+IDLE_RATE, BLIND_IDLE_RATE = 1.0, 10.0
+#: Seconds between two looks at what the engine has sent while the window rests.
+ENGINE_PERIOD = 0.02
 
 
 def run(path: str | None = None, device: str = "auto", *, opener: str = "") -> int:
@@ -94,7 +99,9 @@ class Window:
         self._studio = studio
         self._dialogs = Dialogs()
         self._runner = CallbackRunner(studio.complain)
-        self._pace = Pace()
+        self._watch = InputWatch()
+        # Without the watch input is noticed only by drawing, so the idle rate is higher.
+        self._pace = Pace(idle=IDLE_RATE if self._watch.works else BLIND_IDLE_RATE)
         self._hook = StateHook.from_environment()
         self._keys = _key_codes()
         self._placed: tuple[int, int] = (0, 0)
@@ -110,6 +117,7 @@ class Window:
             self._remember_size()
         finally:
             self._dialogs.close()
+            self._watch.close()
             dpg.destroy_context()
 
     # Building ---------------------------------------------------------------------------
@@ -199,10 +207,13 @@ class Window:
         if self._rescale_to is not None:
             scale, self._rescale_to = self._rescale_to, None
             self._rescale(scale)
-        changed = self._studio.poll()
+        self._studio.poll()
         self._runner.call(self._poll_dialogs)
-        if changed or self._studio.revision != self._seen:
+        if self._studio.revision != self._seen:
             self._update()
+            self._pace.touch(started)
+        if self._kit.typing:
+            # The text cursor blinks.
             self._pace.touch(started)
         self._place()
         self._viewport.update(self._studio)
@@ -210,9 +221,19 @@ class Window:
         self._texture.after_frame()
         if self._runner.run(dpg.get_callback_queue()):
             self._pace.touch(started)
-        self._hook.write(self._studio, self._kit, self._picture_in_window(), self._help.is_open)
-        if pause := self._pace.sleep(started, time.monotonic()):
-            time.sleep(pause)
+        self._hook.write(self._studio, self._kit, self._places(), self._help.is_open)
+        self._rest(started)
+
+    def _rest(self, started: float) -> None:
+        """Sleep until the next frame is due, the engine has something, or there is input."""
+        due = time.monotonic() + self._pace.sleep(started, time.monotonic())
+        while (left := due - time.monotonic()) > 0:
+            busy = self._pace.is_busy(started)
+            if self._watch.wait(min(left, ENGINE_PERIOD)) and not busy:
+                self._pace.touch(time.monotonic())
+                return
+            if not busy and self._studio.poll():
+                return
 
     def _poll_dialogs(self) -> None:
         self._dialogs.poll()
@@ -249,9 +270,14 @@ class Window:
         self._layout: Layout = layout
         self._pace.touch(time.monotonic())
 
-    def _picture_in_window(self) -> Rect:
-        area, box = self._layout.viewport, self._viewport.picture
-        return Rect(area.x + box.x, area.y + box.y, box.width, box.height)
+    def _places(self) -> dict[str, Rect]:
+        """Where the drawn parts lie in the window."""
+        area = self._layout.viewport
+        parts = {"picture": self._viewport.picture, "gizmo": self._viewport.gizmo.box}
+        return {
+            name: Rect(area.x + box.x, area.y + box.y, box.width, box.height)
+            for name, box in parts.items()
+        }
 
     def _remember_size(self) -> None:
         x, y = (int(v) for v in dpg.get_viewport_pos())

@@ -13,12 +13,16 @@ from app.jobs import ExportMesh, ExportPicture, ExportVideo, Job
 from app.kit import Kit
 from app.studio import Studio
 from engine.errors import UserError
-from engine.export.options import MeshOptions, VideoOptions
+from engine.export.options import MeshOptions, VideoFormat, VideoOptions
 from engine.recipe import Recipe
 from engine.trajectories import TRAJECTORIES
 
 OWN = "Model's own"
-VIDEO_FORMATS = {"MP4 (H.264)": ".mp4", "GIF": ".gif", "PNG sequence": ""}
+VIDEO_FORMATS: dict[str, VideoFormat] = {
+    "MP4 (H.264)": "mp4",
+    "GIF": "gif",
+    "PNG sequence": "png",
+}
 MESH_FORMATS = {"GLB": ".glb", "PLY": ".ply", "OBJ": ".obj", "STL": ".stl"}
 
 
@@ -154,6 +158,10 @@ class VideoForm(Form):
     @property
     def suffix(self) -> str:
         """As the chosen format says; a PNG sequence is a folder."""
+        chosen = self._chosen_format()
+        return "" if chosen == "png" else f".{chosen}"
+
+    def _chosen_format(self) -> VideoFormat:
         return VIDEO_FORMATS[dpg.get_value(self._format)]
 
     def build(self, changed: Callable[[], None]) -> None:
@@ -205,7 +213,7 @@ class VideoForm(Form):
             seconds=default.seconds if seconds is None else seconds,
             fps=default.fps if fps is None else fps,
             size=read_size(dpg.get_value(self._size)),
-            format=self.suffix.lstrip(".") or "png",
+            format=self._chosen_format(),
             yaw_amplitude=default.yaw_amplitude if yaw is None else yaw,
             pitch_amplitude=default.pitch_amplitude if pitch is None else pitch,
         ).checked()

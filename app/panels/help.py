@@ -50,7 +50,7 @@ class HelpWindow:
         kit.text(name, font=kit.fonts.strong, theme=kit.themes.accent)
         for keys, text in lines:
             with dpg.group(horizontal=True, xoffset=kit.px(width)):
-                kit.text(keys)
+                kit.text(keys, theme=kit.themes.heading)
                 kit.text(text, theme=kit.themes.muted)
 
     @property

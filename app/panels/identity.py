@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import dearpygui.dearpygui as dpg
 
 from app import document as edits
@@ -37,47 +39,52 @@ class IdentityPanel:
 
     def build(self) -> None:
         """Create the items."""
-        kit, studio = self._kit, self._kit.studio
+        kit = self._kit
         kit.heading("Identity")
         with kit.row(
             "Seed", "The number that the face is drawn from; the same seed is the same face"
         ):
-            self._seed = kit.box("seed", width=-kit.px(66), auto_select_all=True)
+            self._seed = kit.box("seed", width=-kit.px(76), auto_select_all=True)
             self._arrow(dpg.mvDir_Left, self.previous, "seed_previous", "Previous seed ( [ )")
             self._arrow(dpg.mvDir_Right, self.next, "seed_next", "Next seed ( ] )")
         kit.on_release(self._seed, self._seed_typed)
         with kit.row(" "):
             kit.button("Random", self.random, "seed_random", "A face at random ( R )", width=-1)
+        dpg.add_spacer(height=kit.px(2))
         with kit.row(
             "Truncation ψ",
             "How far from the average face: 0 is the average, 1 the sample as it is. "
             "Lower is tidier, higher more varied.",
         ):
-            self._psi = int(
-                dpg.add_slider_float(
-                    min_value=-1.0, max_value=2.0, format="%.2f", width=-kit.px(66), clamped=True,
-                    callback=lambda _s, v: studio.edit(
-                        "Truncation", lambda d: edits.set_psi(d, round(v, 3)), "psi"
-                    ),
-                )
-            )  # fmt: skip
-            kit.gesture(kit.typed(kit.name("psi", self._psi)))
+            self._psi_number = kit.number(
+                self._set_psi, "psi_number", -1.0, 2.0, 0.005, "%.2f", width=-kit.px(66)
+            )
             kit.button("Reset", self._reset_psi, "psi_reset", f"Back to {DEFAULT_PSI}", width=-1)
+        self._psi = int(
+            dpg.add_slider_float(
+                min_value=-1.0, max_value=2.0, format="", width=-1, clamped=True,
+                callback=lambda _sender, value: self._set_psi(value),
+            )
+        )  # fmt: skip
+        kit.gesture(kit.typed(kit.name("psi", self._psi)))
+        dpg.add_spacer(height=kit.px(2))
         with kit.row(
             "Cutoff",
             "Only so many of the first layers are pulled towards the average; "
             "the later ones keep the colours of the sample.",
         ):
-            self._cutoff = int(
-                dpg.add_slider_int(
-                    min_value=0, max_value=1, width=-1, clamped=True, callback=self._cutoff_moved
-                )
+            self._cutoff_text = kit.label("", width=150)
+        self._cutoff = int(
+            dpg.add_slider_int(
+                min_value=0, max_value=1, format="", width=-1, clamped=True,
+                callback=self._cutoff_moved,
             )
-            kit.gesture(kit.typed(kit.name("cutoff", self._cutoff)))
-        self._cutoff_why = kit.tip(self._cutoff, "Ctrl + click to type")
+        )  # fmt: skip
+        kit.gesture(kit.typed(kit.name("cutoff", self._cutoff)))
+        self._cutoff_why = kit.tip(self._cutoff, "")
 
-    def _arrow(self, direction: int, action: object, name: str, tip: str) -> None:
-        item = int(dpg.add_button(arrow=True, direction=direction, callback=action))
+    def _arrow(self, direction: int, action: Callable[[], None], name: str, tip: str) -> None:
+        item = int(dpg.add_button(arrow=True, direction=direction, callback=lambda: action()))
         self._kit.tip(self._kit.name(name, item), tip)
 
     def update(self, studio: Studio) -> None:
@@ -85,14 +92,15 @@ class IdentityPanel:
         kit, recipe, capabilities = self._kit, studio.document.recipe, studio.capabilities
         kit.show_value(self._seed, str(recipe.seed))
         kit.show_value(self._psi, recipe.psi)
+        kit.show_value(self._psi_number, recipe.psi)
         layers = capabilities.num_ws if capabilities else 14
         why = capabilities.absent.get("cutoff", "") if capabilities else ""
         every = recipe.cutoff is None or recipe.cutoff >= layers
-        dpg.configure_item(
-            self._cutoff, max_value=layers, format=f"all {layers}" if every else f"%d of {layers}"
-        )
+        dpg.configure_item(self._cutoff, max_value=layers)
+        words = f"all {layers} layers" if every else f"first {recipe.cutoff} of {layers} layers"
+        dpg.configure_item(self._cutoff_text, label=words if not why else "not for this model")
         kit.enable(self._cutoff, not why)
-        kit.show_value(self._cutoff_why, why or "Ctrl + click to type a number")
+        kit.show_value(self._cutoff_why, why or "Ctrl + click to type a number of layers")
         kit.show_value(self._cutoff, layers if every else recipe.cutoff)
 
     def previous(self) -> None:
@@ -115,6 +123,9 @@ class IdentityPanel:
             dpg.set_value(self._seed, str(studio.document.recipe.seed))
             raise
         studio.edit("Seed", lambda d: edits.set_seed(d, seed))
+
+    def _set_psi(self, psi: float) -> None:
+        self._kit.studio.edit("Truncation", lambda d: edits.set_psi(d, round(psi, 3)), "psi")
 
     def _reset_psi(self) -> None:
         self._kit.studio.edit("Truncation", lambda d: edits.set_psi(d, DEFAULT_PSI))

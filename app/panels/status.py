@@ -30,13 +30,18 @@ class StatusLine:
     def build(self) -> None:
         """Create the items."""
         kit, small = self._kit, self._kit.fonts.small
-        with dpg.table(header_row=False, policy=dpg.mvTable_SizingFixedFit, no_pad_outerX=True):
+        with dpg.table(
+            header_row=False,
+            policy=dpg.mvTable_SizingFixedFit,
+            no_pad_outerX=True,
+            pos=(kit.px(16), kit.px(5)),
+        ):
             dpg.add_table_column(init_width_or_weight=kit.px(190), width_fixed=True)
             dpg.add_table_column(width_stretch=True)
             for width in (80, 70, 200, 54):
                 dpg.add_table_column(init_width_or_weight=kit.px(width), width_fixed=True)
             with dpg.table_row():
-                self._state = kit.text("", font=small)
+                self._state = kit.text("", theme=kit.themes.muted, font=small)
                 self._model = kit.text("", theme=kit.themes.muted, font=small)
                 self._time = kit.text("", theme=kit.themes.muted, font=small)
                 self._rate = kit.text("", theme=kit.themes.muted, font=small)

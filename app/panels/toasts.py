@@ -65,7 +65,7 @@ class Toasts:
         ) as window:  # fmt: skip
             with dpg.group(horizontal=True, horizontal_spacing=kit.px(10)):
                 text = notice.text if notice.count == 1 else f"{notice.text}  ({notice.count} ×)"
-                dpg.add_text(text, wrap=width - kit.px(62))
+                kit.text(text, theme=kit.themes.heading, wrap=width - kit.px(62))
             close = int(
                 dpg.add_button(
                     label="×", pos=(width - kit.px(38), kit.px(7)), width=kit.px(28),

@@ -52,8 +52,14 @@ class Toolbar:
                 self._modes[mode] = item
                 self._tips[mode] = kit.tip(item, _TIPS[mode])
         with dpg.group(horizontal=True, horizontal_spacing=kit.px(4)) as right:
-            kit.button("Settings", self._settings, "settings", theme=kit.themes.segment)
-            kit.button("Shortcuts", self._help, "help", "F1 or ?", theme=kit.themes.segment)
+            kit.button(
+                "Settings", self._settings, "settings", theme=kit.themes.segment,
+                width=kit.px(86),
+            )  # fmt: skip
+            kit.button(
+                "Shortcuts", self._help, "help", "F1 or ?", theme=kit.themes.segment,
+                width=kit.px(92),
+            )  # fmt: skip
         self._left, self._middle, self._right = int(left), int(middle), int(right)
 
     def place(self, width: float, picture_left: float, picture_width: float) -> None:
@@ -68,8 +74,7 @@ class Toolbar:
         dpg.set_item_pos(self._left, [kit.px(140), top])
         middle = picture_left + (picture_width - segments) / 2
         dpg.set_item_pos(self._middle, [int(max(middle, kit.px(270))), top])
-        wide = dpg.get_item_rect_size(self._right)[0] or kit.px(180)
-        dpg.set_item_pos(self._right, [int(width - wide - kit.px(16)), top])
+        dpg.set_item_pos(self._right, [int(width - kit.px(86 + 4 + 92 + 8)), top])
 
     def update(self, studio: Studio) -> None:
         """Show the present state."""

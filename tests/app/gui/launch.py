@@ -2,13 +2,13 @@
 
 import sys
 
+from app.cli.terminal import Terminated, stoppable
 from app.window import run
 
 if __name__ == "__main__":
-    sys.exit(
-        run(
-            sys.argv[1] if len(sys.argv) > 1 else None,
-            "cpu",
-            opener="tests.app.gui.head_generator:open_model",
-        )
-    )
+    path = sys.argv[1] if len(sys.argv) > 1 else None
+    try:
+        with stoppable():
+            sys.exit(run(path, "cpu", opener="tests.app.gui.head_generator:open_model"))
+    except Terminated:
+        sys.exit(143)

@@ -1,0 +1,269 @@
+"""Drives the real window from outside: mouse and keys by xdotool, eyes by screenshots.
+
+The window's own account of itself comes from the state hook (``app.state_hook``), what it
+really shows from the X server's frame buffer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ImageGrab
+
+SCREEN = (1600, 1000)
+ROOT = Path(__file__).parents[3]
+State = dict[str, Any]
+
+
+def require_tools() -> None:
+    """Fail, never skip: these tests need two small programs that every distribution has."""
+    missing = [name for name in ("Xvfb", "xdotool") if shutil.which(name) is None]
+    if missing:
+        raise RuntimeError(
+            f"The window's tests need {' and '.join(missing)}: apt install xvfb xdotool."
+        )
+
+
+@contextmanager
+def screen() -> Iterator[str]:
+    """A virtual screen of its own; yields its display name."""
+    require_tools()
+    read_end, write_end = os.pipe()
+    server = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(write_end), "-screen", "0", f"{SCREEN[0]}x{SCREEN[1]}x24"],
+        pass_fds=[write_end], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    os.close(write_end)
+    try:
+        with os.fdopen(read_end) as answer:
+            number = answer.readline().strip()
+        if not number:
+            raise RuntimeError("Xvfb did not start.")
+        yield f":{number}"
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+class App:
+    """The running application.
+
+    Args:
+        folder: for its settings, its state file and its log.
+        display: where to show it.
+        model: what to open.
+        extra_path: folder to put in front of ``PATH``.
+    """
+
+    def __init__(self, folder: Path, display: str, model: Path, extra_path: Path | None = None):
+        self.folder, self.display = folder, display
+        self._state_file = folder / "state.json"
+        config = folder / "config"
+        config.mkdir(exist_ok=True)
+        settings = config / "settings.json"
+        if not settings.exists():
+            text = {
+                "format": "maquette-settings/1",
+                "window_size": [1280, 820],
+                "window_position": [40, 40],
+                "export_folder": str(folder),
+            }
+            settings.write_text(json.dumps(text))
+        paths = [str(extra_path)] if extra_path else []
+        self._environment = {
+            **os.environ,
+            "DISPLAY": display,
+            "MAQUETTE_CONFIG_DIR": str(config),
+            "MAQUETTE_TEST_STATE": str(self._state_file),
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": str(ROOT),
+            "PATH": os.pathsep.join([*paths, os.environ["PATH"]]),
+        }
+        self.log = folder / "window.log"
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.app.gui.launch", str(model)],
+                cwd=ROOT, env=self._environment, stdout=log, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+
+    # Looking ----------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """What the window says about itself."""
+        data: State = json.loads(self._state_file.read_text())
+        return data
+
+    def wait(self, what: str, condition: Callable[[State], object], seconds: float = 15) -> State:
+        """Wait until the state satisfies ``condition``; it is returned."""
+        end = time.monotonic() + seconds
+        state: State = {}
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                raise AssertionError(f"the window ended: {self.log.read_text()[-3000:]}")
+            if self._state_file.exists():
+                state = self.state
+                if condition(state):
+                    return state
+            time.sleep(0.03)
+        log = self.log.read_text()[-2000:]
+        raise AssertionError(f"waited {seconds} s for: {what}\n{json.dumps(state)[:3000]}\n{log}")
+
+    def settled(
+        self,
+        condition: Callable[[State], object] = lambda _state: True,
+        what: str = "the full picture of the present document",
+    ) -> State:
+        """Wait until ``condition`` holds, nothing has changed for a while, and the picture on
+        the screen is that of the present document."""
+        last: list[Any] = [None, 0.0]
+
+        def done(state: State) -> bool:
+            frame = state["frame"]
+            if state != last[0]:
+                last[:] = [state, time.monotonic()]
+            return bool(
+                state["engine"] == "READY"
+                and frame is not None
+                and frame["full_quality"]
+                and frame["recipe"] == state["recipe"]
+                and condition(state)
+                and time.monotonic() - last[1] > 0.3
+            )
+
+        return self.wait(what, done)
+
+    def picture(self) -> NDArray[np.float64]:
+        """``[H, W, 3]`` the pixels of the live picture on the screen, 0 to 255, without its
+        right upper corner's gizmo (the upper fifth is left out)."""
+        x, y, width, height = self.state["picture"]
+        left, top = self._origin()
+        box = (
+            int(left + x) + 2,
+            int(top + y + height / 5),
+            int(left + x + width) - 2,
+            int(top + y + height) - 2,
+        )
+        return np.asarray(self.screenshot().crop(box), dtype=np.float64)
+
+    def screenshot(self):  # type: ignore[no-untyped-def]
+        """The whole screen."""
+        return ImageGrab.grab(xdisplay=self.display).convert("RGB")
+
+    def notices(self) -> list[str]:
+        """The sentences that are shown."""
+        return [text for _, text in self.state["notices"]]
+
+    # Acting -----------------------------------------------------------------------------
+
+    def xdotool(self, *words: object) -> str:
+        """Run xdotool on the window's screen."""
+        done = subprocess.run(
+            ["xdotool", *map(str, words)], env=self._environment, check=True,
+            capture_output=True, text=True, timeout=20,
+        )  # fmt: skip
+        return done.stdout
+
+    def key(self, *keys: str) -> None:
+        """Press and release keys, one after the other."""
+        for key in keys:
+            self.xdotool("key", key)
+            time.sleep(0.12)
+
+    def type(self, text: str) -> None:
+        """Type a text into whatever has the keyboard."""
+        self.xdotool("type", "--delay", 40, text)
+
+    def point(self, x: float, y: float) -> None:
+        """Put the mouse on a point of the window."""
+        left, top = self._origin()
+        self.xdotool("mousemove", round(left + x), round(top + y))
+        time.sleep(0.12)
+
+    def click(self, widget: str) -> None:
+        """Click the middle of a named widget."""
+        state = self.wait(f"widget {widget}", lambda s: s["widgets"].get(widget, [0] * 4)[2] > 1)
+        x, y, width, height = state["widgets"][widget]
+        self.point(x + width / 2, y + height / 2)
+        self.xdotool("click", 1)
+        time.sleep(0.15)
+
+    def fill(self, widget: str, text: str, enter: bool = True) -> None:
+        """Replace the text in a box."""
+        self.click(widget)
+        self.key("ctrl+a")
+        self.type(text)
+        if enter:
+            self.key("Return")
+
+    def middle(self) -> tuple[float, float]:
+        """The middle of the picture in the window."""
+        x, y, width, height = self.state["picture"]
+        return x + width / 2, y + height / 2
+
+    def drag(self, dx: int, dy: int, button: int = 1, steps: int = 8) -> None:
+        """Drag from the middle of the picture in small steps."""
+        x, y = self.middle()
+        self.point(x, y)
+        self.xdotool("mousedown", button)
+        time.sleep(0.1)
+        for step in range(1, steps + 1):
+            left, top = self._origin()
+            self.xdotool(
+                "mousemove", round(left + x + dx * step / steps), round(top + y + dy * step / steps)
+            )
+            time.sleep(0.03)
+        time.sleep(0.1)
+        self.xdotool("mouseup", button)
+        time.sleep(0.1)
+
+    def wheel(self, notches: int) -> None:
+        """Turn the wheel over the picture; positive comes closer."""
+        self.point(*self.middle())
+        for _ in range(abs(notches)):
+            self.xdotool("click", 4 if notches > 0 else 5)
+            time.sleep(0.05)
+
+    def resize(self, width: int, height: int) -> None:
+        """Give the window another size."""
+        self.xdotool("windowsize", "--sync", self._window(), width, height)
+
+    def reset(self) -> State:
+        """Back to a known state between tests: no notices, front view, picture mode."""
+        self.point(*self.middle())
+        self.key("Escape", "Home", "p")
+        return self.settled(
+            lambda s: s["recipe"]["pose"] == s["home"] and s["recipe"]["view"] == "picture"
+        )
+
+    def close(self) -> int:
+        """End the application as a person closing a terminal would; the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        return self.process.returncode
+
+    def _window(self) -> str:
+        return self.xdotool("search", "--onlyvisible", "--name", "Maquette").split()[0]
+
+    def _origin(self) -> tuple[int, int]:
+        """Where the window lies on the screen (there is no window manager)."""
+        lines = self.xdotool("getwindowgeometry", "--shell", self._window()).splitlines()
+        values = dict(line.split("=") for line in lines if "=" in line)
+        return int(values["X"]), int(values["Y"])
