@@ -21,7 +21,8 @@ from engine.capabilities import Capabilities
 from engine.errors import CheckpointError, UserError
 from engine.frame import Frame, normals_from_depth
 from engine.generators.base import NEVER, CancelToken, Field, Generator, GoldenCase, Quality
-from engine.generators.eg3d_network import EG3DConfig, EG3DNetwork, Volume
+from engine.generators.eg3d_config import EG3DConfig
+from engine.generators.eg3d_network import EG3DNetwork, Volume
 from engine.generators.eg3d_source import matches, source
 from engine.generators.registry import Family
 from engine.rendering.rays import intrinsics_from_focal, pinhole_rays

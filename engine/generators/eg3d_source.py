@@ -14,7 +14,7 @@ from typing import Any
 
 from engine.checkpoints.plain import Checkpoint, LazyTensor, Node, module_tensors
 from engine.errors import CheckpointError, UserError
-from engine.generators.eg3d_network import FACE_FOCAL, EG3DConfig, visualizer_focal
+from engine.generators.eg3d_config import FACE_FOCAL, EG3DConfig, visualizer_focal
 from engine.generators.registry import ModelSource
 from engine.generators.superresolution import SR_LAYOUTS
 from engine.generators.triplane import EG3D_AXES

@@ -19,165 +19,41 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.generators.stylegan2_ops import (
+    DEFAULT_FILTER,
+    LRELU_SLOPE,
+    Activation,
+    activate,
+    fir_filter,
+    modulated_conv2d,
+    normalize_second_moment,
+    upfirdn2d,
+    upsample2d,
+)
+
+__all__ = [
+    "DEFAULT_FILTER",
+    "Activation",
+    "FullyConnected",
+    "MappingNetwork",
+    "NoiseMode",
+    "SynthesisBlock",
+    "SynthesisLayer",
+    "SynthesisNetwork",
+    "ToRGB",
+    "activate",
+    "block_resolutions",
+    "fir_filter",
+    "modulated_conv2d",
+    "normalize_second_moment",
+    "num_ws_of",
+    "stylegan_channels",
+    "upfirdn2d",
+    "upsample2d",
+]
+
 #: Where per-pixel noise comes from: nowhere, the stored buffers, or torch's generator.
 NoiseMode = Literal["none", "const", "random"]
-Activation = Literal["linear", "lrelu"]
-
-#: StyleGAN2's resampling kernel, before normalisation.
-DEFAULT_FILTER: tuple[int, ...] = (1, 3, 3, 1)
-_LRELU_SLOPE = 0.2
-
-
-def normalize_second_moment(x: Tensor, eps: float = 1e-8) -> Tensor:
-    """``[N, D]`` scaled so that the mean of its squares along D is one."""
-    return x * (x.square().mean(dim=1, keepdim=True) + eps).rsqrt()
-
-
-def activate(
-    x: Tensor,
-    bias: Tensor | None,
-    activation: Activation,
-    clamp: float | None = None,
-    inplace: bool = False,
-) -> Tensor:
-    """Add a bias per channel (dimension 1), then activate.
-
-    ``"lrelu"`` is a leaky ReLU of slope 0.2 times sqrt(2), which keeps unit variance.
-    ``clamp`` limits the magnitude of the result (the authors' guard for half precision).
-    ``inplace`` overwrites ``x``, which must not be needed for gradients.
-    """
-    if not inplace:
-        x = x.clone() if bias is None else x + bias.reshape([1, -1] + [1] * (x.ndim - 2))
-    elif bias is not None:
-        x += bias.reshape([1, -1] + [1] * (x.ndim - 2))
-    if activation == "lrelu":
-        # The sum above is ours to overwrite; a leaky ReLU's gradient can be had from its result.
-        x = F.leaky_relu(x, _LRELU_SLOPE, inplace=True)
-        x = x.mul_(math.sqrt(2.0)) if inplace else x * math.sqrt(2.0)
-    if clamp is None:
-        return x
-    return x.clamp_(-clamp, clamp) if inplace else x.clamp(-clamp, clamp)
-
-
-def fir_filter(taps: Sequence[float] = DEFAULT_FILTER) -> Tensor:
-    """``[K, K]`` outer product of ``taps``, summing to one."""
-    line = torch.tensor(list(taps), dtype=torch.float32)
-    kernel = torch.outer(line, line)
-    return kernel / kernel.sum()
-
-
-def upfirdn2d(
-    x: Tensor,
-    kernel: Tensor,
-    up: int = 1,
-    down: int = 1,
-    padding: tuple[int, int, int, int] = (0, 0, 0, 0),
-    gain: float = 1.0,
-) -> Tensor:
-    """Zero-insert, pad, convolve and decimate every channel alike.
-
-    Args:
-        x: ``[N, C, H, W]``.
-        kernel: ``[KH, KW]`` FIR kernel. True convolution: the kernel is applied flipped.
-        up: zeros are inserted so that each side grows by this factor (one value followed by
-            ``up - 1`` zeros).
-        down: every ``down``-th value of the result is kept.
-        padding: zeros on the left, right, top and bottom after zero insertion; negative
-            numbers crop.
-        gain: the result is multiplied by it (``up * up`` keeps brightness).
-
-    Returns:
-        ``[N, C, (H * up + top + bottom - KH) // down + 1, likewise W]``.
-    """
-    n, c, h, w = x.shape
-    if up > 1:
-        spread = x.new_zeros(n, c, h, up, w, up)
-        spread[:, :, :, 0, :, 0] = x
-        x = spread.reshape(n, c, h * up, w * up)
-    left, right, top, bottom = padding
-    inner = (0, 0)
-    if left == right >= 0 and top == bottom >= 0:
-        inner = (top, left)
-    else:
-        x = F.pad(x, [left, right, top, bottom])
-    weight = (kernel * gain).flip([0, 1]).to(x.dtype)[None, None].expand(c, 1, -1, -1)
-    return F.conv2d(x, weight, stride=down, padding=inner, groups=c)
-
-
-def upsample2d(x: Tensor, kernel: Tensor) -> Tensor:
-    """Twice the size of ``x`` ``[N, C, H, W]`` with a 4 x 4 FIR kernel, brightness kept.
-
-    Equal to ``upfirdn2d(x, kernel, up=2, padding=(2, 1, 2, 1), gain=4)`` without multiplying
-    the inserted zeros: each of the four output phases is a 2 x 2 convolution.
-    """
-    n, c, h, w = x.shape
-    flat = F.pad(x.reshape(n * c, 1, h, w), (1, 1, 1, 1))
-    # Output row 2i + p reads input rows i - 1 + p and i + p through taps 3 - p, 1 - p (p = 0:
-    # 3, 1) or 2, 0 (p = 1); as a correlation over a 3-window starting at row i - 1.
-    taps = kernel.to(x.dtype) * 4.0
-    weight = x.new_zeros(4, 1, 3, 3)
-    for p in (0, 1):
-        for q in (0, 1):
-            rows, cols = [3 - p, 1 - p], [3 - q, 1 - q]
-            weight[2 * p + q, 0, p : p + 2, q : q + 2] = taps[rows][:, cols]
-    return F.pixel_shuffle(F.conv2d(flat, weight), 2).reshape(n, c, 2 * h, 2 * w)
-
-
-def modulated_conv2d(
-    x: Tensor,
-    weight: Tensor,
-    styles: Tensor,
-    demodulate: bool = True,
-    up: int = 1,
-    kernel: Tensor | None = None,
-    padding: int = 0,
-    noise: Tensor | None = None,
-) -> Tensor:
-    """Convolution whose input channels are scaled per sample (StyleGAN2, section 2.2).
-
-    Args:
-        x: ``[N, I, H, W]``.
-        weight: ``[O, I, K, K]`` shared weights.
-        styles: ``[N, I]`` scale of each input channel.
-        demodulate: divide by the expected standard deviation of each output channel.
-        up: 1, or 2 to double the size (transposed convolution followed by ``kernel``).
-        kernel: ``[4, 4]`` FIR kernel, needed when ``up`` is 2.
-        padding: zeros around ``x`` when ``up`` is 1.
-        noise: added to the result; broadcast over channels.
-
-    Returns:
-        ``[N, O, H * up, W * up]`` for odd K with ``padding = K // 2``.
-    """
-    n = x.shape[0]
-    demodulation: Tensor | None = None
-    if n == 1:
-        # One sample: scale the weights, which are smaller than the pictures.
-        weight = weight * styles[0].reshape(1, -1, 1, 1)
-        if demodulate:
-            weight = weight * (weight.square().sum(dim=[1, 2, 3], keepdim=True) + 1e-8).rsqrt()
-    else:
-        # Several samples: scale the pictures, so that one convolution serves all of them.
-        if demodulate:
-            energy = weight.square().sum(dim=[2, 3])
-            demodulation = (styles.square() @ energy.t() + 1e-8).rsqrt()[:, :, None, None]
-        x = x * styles[:, :, None, None]
-    if up == 1:
-        x = F.conv2d(x, weight, padding=padding)
-    elif up == 2:
-        if kernel is None:
-            raise ValueError("an upsampling convolution needs its FIR kernel")
-        x = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
-        x = upfirdn2d(x, kernel, padding=(1, 1, 1, 1), gain=4.0)
-    else:
-        raise ValueError(f"up must be 1 or 2, not {up}")
-    if torch.is_grad_enabled():
-        x = x if demodulation is None else x * demodulation
-        return x if noise is None else x + noise
-    if demodulation is not None:
-        x *= demodulation
-    if noise is not None:
-        x += noise
-    return x
 
 
 class FullyConnected(nn.Module):
@@ -214,7 +90,7 @@ class FullyConnected(nn.Module):
         bias = None if self.bias is None else self.bias * self.bias_gain
         y = F.linear(x, self.weight * self.weight_gain, bias)
         if self.activation == "lrelu":
-            y = F.leaky_relu(y, _LRELU_SLOPE) * math.sqrt(2.0)
+            y = F.leaky_relu(y, LRELU_SLOPE) * math.sqrt(2.0)
         return y
 
 
