@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,18 @@ def test_new_shards_join_and_capacity_holds(tmp_path):
     write_shard(tmp_path / "b.npz", 3, 3)
     assert pool.refresh() == 1 and pool.count == 4
     assert pool.attributes[:, 0].tolist() == [0, 1, 2, 3]
+
+
+def test_a_thread_takes_up_shards_and_survives_a_bad_one(tmp_path, capsys):
+    pool = HeadPool(tmp_path, 9, torch.device("cpu"))
+    with pool.following(seconds=0.01):
+        (tmp_path / "a.npz").write_bytes(b"not a shard")
+        write_shard(tmp_path / "b.npz", 3, 3)
+        deadline = time.monotonic() + 20
+        while pool.count < 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert pool.count == 3
+    assert "could not be read" in capsys.readouterr().err
 
 
 def test_shards_of_another_size_are_refused(tmp_path):

@@ -42,6 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
         command = commands.add_parser(name, help=summary)
         command.add_argument("--out", type=Path, required=True, help="folder of the run")
         command.add_argument("--device", default="auto")
+        if name != "train":
+            command.add_argument("--state", default="state.pt", help="which saved state")
         if name != "pack":
             command.add_argument("--heads", type=Path, required=True, help="folder of shards")
             command.add_argument("--held-out", type=Path, help="folder of shards never trained on")
@@ -92,14 +94,15 @@ def _train(options: argparse.Namespace) -> int:
     print(
         f"{'Going on' if resumed else 'Starting'} with {pool.count} heads on {device}.", flush=True
     )
-    trainer.run()
+    with pool.following():
+        trainer.run()
     return 0
 
 
-def _load(folder: Path, device: torch.device) -> HeadGenerator:
-    path = folder / "state.pt"
+def _load(folder: Path, name: str, device: torch.device) -> HeadGenerator:
+    path = folder / name
     if not path.exists():
-        raise UserError(f"{folder} holds no training state (state.pt); train first.")
+        raise UserError(f"{folder} holds no training state ({name}); train first.")
     state = torch.load(path, map_location=device, weights_only=True)["average"]
     model = HeadGenerator(bundled_config(), torch.zeros(2, len(state["attribute_mean"])))
     model.load_state_dict(state)
@@ -108,18 +111,19 @@ def _load(folder: Path, device: torch.device) -> HeadGenerator:
 
 def _score(options: argparse.Namespace) -> int:
     device = pick_device(options.device)
-    model = _load(options.out, device)
+    model = _load(options.out, options.state, device)
     pool = HeadPool(options.held_out or options.heads, options.count, device)
     pool.wait_for(1)
     scores = score(model, pool, min(options.count, pool.count), labels=FINE_LABELS)
     print(json.dumps(scores.to_json()))
-    sheet(model, pool, options.out / "sheet.png")
-    samples(model, options.out / "samples.png")
+    stem = Path(options.state).stem
+    sheet(model, pool, options.out / f"{stem}_sheet.png")
+    samples(model, options.out / f"{stem}_samples.png")
     return 0
 
 
 def _pack(options: argparse.Namespace) -> int:
-    model = _load(options.out, pick_device(options.device))
+    model = _load(options.out, options.state, pick_device(options.device))
     path = model.pack(options.to)
     print(f"Wrote {path} ({path.with_suffix('.safetensors').stat().st_size / 1e6:.1f} MB).")
     return 0

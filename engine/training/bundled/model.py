@@ -110,6 +110,7 @@ class HeadGenerator(nn.Module):
         side: int,
         resolution: int,
         jitter: torch.Generator | None,
+        depth_guide: Tensor | None = None,
     ) -> Drawn:
         """Draw square crops of views, several views a head.
 
@@ -119,6 +120,7 @@ class HeadGenerator(nn.Module):
             corner: ``[heads * views, 2]`` even row and column of each crop's first pixel.
             side: of the crops, in pixels of the whole picture's ``resolution``.
             jitter: random numbers for the samples along rays.
+            depth_guide: ``[heads * views, 1, side / 2, side / 2]`` known depths (0 = none).
         """
         network = self.network
         views = len(cam2world) // len(z)
@@ -127,27 +129,22 @@ class HeadGenerator(nn.Module):
         with mixed:
             planes = network.planes(ws, "none")
         planes = planes.float().repeat_interleave(views, dim=0)
-        volume = self._window(planes, cam2world, corner, side, resolution, jitter)
+        lens = self._lens(corner, side, resolution)
+        volume = network.volume(
+            planes, cam2world, lens, side // 2, jitter=jitter, depth_guide=depth_guide
+        )
         with mixed:
             picture = self._enlarge(volume, ws.repeat_interleave(views, dim=0))
         return Drawn(picture.float(), volume.rgb, volume.depth, volume.alpha, ws[:, 0])
 
-    def _window(
-        self,
-        planes: Tensor,
-        cam2world: Tensor,
-        corner: Tensor,
-        side: int,
-        resolution: int,
-        jitter: torch.Generator | None,
-    ) -> Volume:
-        """A crop is a whole picture of a camera with a longer, shifted lens."""
+    def _lens(self, corner: Tensor, side: int, resolution: int) -> Tensor:
+        """A crop is a whole picture of a longer, shifted lens: intrinsics ``[N, 3, 3]``."""
         share = side / resolution
-        focal = torch.full((len(cam2world),), self.network.config.focal, device=planes.device)
+        focal = torch.full((len(corner),), self.network.config.focal, device=corner.device)
         lens = intrinsics_from_focal(focal / share)
         lens[:, 0, 2] = (0.5 - corner[:, 1] / resolution) / share
         lens[:, 1, 2] = (0.5 - corner[:, 0] / resolution) / share
-        return self.network.volume(planes, cam2world, lens, side // 2, jitter=jitter)
+        return lens
 
     def _enlarge(self, volume: Volume, ws: Tensor) -> Tensor:
         """The super-resolution at the crop's own size (its ``forward`` would resize it)."""

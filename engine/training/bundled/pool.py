@@ -7,8 +7,12 @@ one GPU's memory and a batch costs no transfer.
 
 from __future__ import annotations
 
+import contextlib
+import sys
+import threading
 import time
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,6 +96,29 @@ class HeadPool:
                     )
                 time.sleep(0.5)
 
+    @contextlib.contextmanager
+    def following(self, seconds: float = 2.0) -> Iterator[None]:
+        """While inside, a thread of its own takes up new shards as they appear.
+
+        Batches drawn meanwhile see whole heads only: ``count`` rises after the copy.
+        """
+        stop = threading.Event()
+
+        def follow() -> None:
+            while not stop.wait(seconds):
+                try:
+                    self.refresh()
+                except (UserError, OSError, ValueError, zipfile.BadZipFile) as error:
+                    print(f"A shard could not be read: {error}", file=sys.stderr, flush=True)
+
+        thread = threading.Thread(target=follow, name="shards", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
     def _append(self, path: Path) -> None:
         with np.load(path) as shard:
             loaded = {
@@ -106,6 +133,8 @@ class HeadPool:
             if self._arrays[name].shape[1:] != values.shape[1:]:
                 raise UserError(f"{path} holds {name} of another size than the first shard.")
             self._arrays[name][self.count : self.count + number].copy_(values[:number])
+        if self.device.type == "cuda":
+            torch.cuda.current_stream(self.device).synchronize()
         self.count += number
 
     @property

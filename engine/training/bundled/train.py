@@ -52,15 +52,17 @@ class TrainingOptions:
         adversarial_from: share of the schedule after which the discriminator joins.
         r1: gamma of the gradient penalty on the sum of the patches' logits, every 8th step.
         fine_labels: segmentation labels whose pixels count ``fine_gain`` times.
-        refresh: seconds between looks for new shards.
+        guided_until: share of the schedule during which the true depth tells the rays where
+            to look, which saves a third of the samples; afterwards rays find the surface as
+            they will have to without a teacher.
         save_every: seconds between saved states.
         seed: of everything random.
     """
 
     minutes: float = 20.0
-    heads: int = 16
+    heads: int = 24
     views: int = 2
-    side: int = 128
+    side: int = 96
     learning_rate: float = 2.5e-3
     warmup: int = 200
     mapping_rate: float = 100.0
@@ -69,11 +71,11 @@ class TrainingOptions:
     edges: float = 1.0
     attributes: float = 0.1
     adversarial: float = 0.02
-    adversarial_from: float = 0.7
+    adversarial_from: float = 0.8
     r1: float = 0.05
     fine_labels: tuple[int, ...] = ()
     fine_gain: float = 4.0
-    refresh: float = 20.0
+    guided_until: float = 0.5
     save_every: float = 60.0
     seed: int = 0
 
@@ -134,12 +136,16 @@ class Trainer:
         self.random = np.random.default_rng(options.seed)
         self.jitter = torch.Generator(device=self.device).manual_seed(options.seed)
         self.step, self.elapsed = 0, 0.0
+        self.sharpened = False
         self.meter = Meter()
 
     # -- one step -----------------------------------------------------------------------
 
-    def losses(self, patch: Patch) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-        """Supervised losses of a batch, and the generated final and raw crops."""
+    def losses(self, patch: Patch, guided: bool) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """Supervised losses of a batch, and the generated final and raw crops.
+
+        ``guided``: rays are told the true depth, see :attr:`TrainingOptions.guided_until`.
+        """
         options = self.options
         drawn = self.model.crop(
             patch.z[:: options.views],
@@ -148,6 +154,7 @@ class Trainer:
             options.side,
             self.pool.resolution,
             self.jitter,
+            halved_depth(patch.depth) if guided else None,
         )
         weight = region_weight(patch.segmentation, options.fine_labels, options.fine_gain)
         small_weight, small = halved(weight), halved(patch.rgb)
@@ -181,8 +188,11 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["scale"]
         patch = self.pool.sample(options.heads, options.views, options.side, self.random)
-        parts, picture, raw = self.losses(patch)
+        parts, picture, raw = self.losses(patch, guided=progress < options.guided_until)
         sharpening = options.adversarial > 0 and progress >= options.adversarial_from
+        if sharpening and not self.sharpened:
+            self.save("before_sharpening.pt")
+            self.sharpened = True
         if sharpening:
             ramp = min(1.0, (progress - options.adversarial_from) / 0.05)
             logits = self.discriminator(dual(picture, raw))
@@ -225,13 +235,10 @@ class Trainer:
         """Train until the schedule's end, saving as it goes."""
         options = self.options
         started = time.monotonic() - self.elapsed
-        saved = refreshed = logged = time.monotonic()
+        saved = logged = time.monotonic()
         while self.elapsed < options.minutes * 60:
             now = time.monotonic()
             self.elapsed = now - started
-            if now - refreshed > options.refresh:
-                self.pool.refresh(at_most=40)
-                refreshed = now
             self.train_step(self.elapsed / (options.minutes * 60))
             if now - logged > 15:
                 self.log()
@@ -254,7 +261,7 @@ class Trainer:
         with (self.folder / "log.jsonl").open("a") as log:
             log.write(json.dumps(line) + "\n")
 
-    def save(self) -> None:
+    def save(self, name: str = "state.pt") -> None:
         """Write everything that a resumed run needs, by temporary name and rename."""
         state = {
             "model": self.model.state_dict(),
@@ -264,8 +271,9 @@ class Trainer:
             "critic": self.critic.state_dict(),
             "step": self.step,
             "elapsed": self.elapsed,
+            "sharpened": self.sharpened,
         }
-        with atomic_path(self.folder / "state.pt") as temporary:
+        with atomic_path(self.folder / name) as temporary:
             torch.save(state, temporary)
 
     def resume(self) -> bool:
@@ -280,4 +288,5 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.critic.load_state_dict(state["critic"])
         self.step, self.elapsed = int(state["step"]), float(state["elapsed"])
+        self.sharpened = bool(state["sharpened"])
         return True
