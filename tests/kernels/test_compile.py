@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from engine.kernels import compile as compiler
 from engine.kernels.compile import CompileError, compile_kernel
+
+pytestmark = pytest.mark.skipif(sys.platform == "darwin", reason="NVRTC does not exist for macOS")
 
 SOURCES = [path.name for path in compiler.source_files()]
 ELF = b"\x7fELF"
