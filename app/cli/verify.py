@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from app.cli.parsing import Flag, parse
-from app.cli.terminal import say, show_json
+from app.cli.terminal import progress, say, show_json
 
 if TYPE_CHECKING:
     from engine.verify import VerifyReport
@@ -40,30 +40,16 @@ def run(words: Sequence[str]) -> int:
 
     reports = []
     for folder in options.folders:
-        report = verify_folder(folder.expanduser(), options.device)
-        reports.append((folder, report))
+        with progress(f"Drawing {folder.name}") as bar:
+            report = verify_folder(
+                folder.expanduser(), options.device, lambda done, total, _case: bar(done, total)
+            )
+        reports.append(report)
         if not options.json:
             _show(folder, report)
-    passed = all(row.passed for _, report in reports for row in report.rows)
     if options.json:
-        show_json([_facts(folder, report) for folder, report in reports])
-    return 0 if passed else 1
-
-
-def _facts(folder: Path, report: VerifyReport) -> dict[str, Any]:
-    rows = [
-        {
-            "case": row.case,
-            "output": row.output,
-            "median": row.median,
-            "p99": row.p99,
-            "max": row.max,
-            "tolerance": list(row.tolerance),
-            "passed": row.passed,
-        }
-        for row in report.rows
-    ]
-    return {"folder": str(folder), "passed": all(row["passed"] for row in rows), "rows": rows}
+        show_json([report.to_json() for report in reports])
+    return 0 if all(report.passed for report in reports) else 1
 
 
 def _show(folder: Path, report: VerifyReport) -> None:
@@ -77,7 +63,7 @@ def _show(folder: Path, report: VerifyReport) -> None:
             f"{row.p99:.2e}",
             f"{row.max:.2e}",
             ", ".join(f"{limit:.1e}" for limit in row.tolerance),
-            "pass" if row.passed else "FAIL",
+            "pass" if row.passed else f"FAIL {row.note}".rstrip(),
         )
         for row in report.rows
     ]
