@@ -23,6 +23,12 @@ from engine.generators.base import Generator
 FAMILY_MODULES: tuple[str, ...] = ("engine.generators.eg3d",)
 
 
+#: What options of the wrong type or size, which only a damaged or altered file holds, set off.
+_CONTENT_FAULTS = (
+    ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError,
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class ModelSource:
     """A checkpoint reduced to what its family needs: options and named tensors.
@@ -63,6 +69,10 @@ class Family:
     matches: Callable[[Checkpoint], bool]
     source: Callable[[Checkpoint], ModelSource]
     build: Callable[[dict[str, Any], Mapping[str, Tensor], torch.device], Generator]
+
+
+def _brief(error: Exception) -> str:
+    return " ".join(str(error).split())[:120]
 
 
 def families() -> dict[str, Family]:
@@ -107,9 +117,16 @@ def find_source(checkpoint: Checkpoint) -> ModelSource:
             checkpoint.native_tensors,
             checkpoint.native_assumptions,
         )
-    for family in known.values():
-        if family.matches(checkpoint):
-            return family.source(checkpoint)
+    try:
+        for family in known.values():
+            if family.matches(checkpoint):
+                return family.source(checkpoint)
+    except _CONTENT_FAULTS as error:
+        # Whatever stands where a family expects its options came from the file.
+        raise CheckpointError(
+            f"{checkpoint.path} looks like a generator, but its options are not what such a file "
+            f"holds ({type(error).__name__}: {_brief(error)}); use another copy."
+        ) from error
     raise CheckpointError(
         f"{checkpoint.path} is a readable checkpoint, but not of a generator that Maquette "
         f"knows ({', '.join(f.title for f in known.values())})."
@@ -120,7 +137,18 @@ def build_generator(source: ModelSource, device: str | torch.device = "auto") ->
     """Build the generator that a source describes."""
     where = device if isinstance(device, torch.device) else pick_device(device)
     tensors = {name: lazy.load() for name, lazy in source.tensors.items()}
-    return families()[source.family].build(source.config, tensors, where)
+    try:
+        return families()[source.family].build(source.config, tensors, where)
+    except (*_CONTENT_FAULTS, RuntimeError) as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise CheckpointError(
+                f"{source.name} does not fit into the memory of {where}; close other programs or "
+                "choose --device cpu."
+            ) from error
+        raise CheckpointError(
+            f"{source.name} cannot be built from its options and tensors "
+            f"({type(error).__name__}: {_brief(error)}); convert or download it again."
+        ) from error
 
 
 def open_model(path: str | Path, device: str | torch.device = "auto") -> Generator:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from engine.checkpoints import describe, file_sha256, read_checkpoint, write_model
-from engine.errors import CheckpointError
+from engine.checkpoints import Node, describe, file_sha256, read_checkpoint, write_model
+from engine.errors import CheckpointError, UserError
 from engine.generators.base import Quality, latent_from_seed
 from engine.generators.registry import build_generator, find_source, open_model
 
@@ -75,3 +76,30 @@ def test_description(tmp_path: Path) -> None:
     assert converted["parameters"] == facts["parameters"]
     assert {tensor["dtype"] for tensor in converted["tensors"]} == {"float16"}
     assert converted["sha256"] == file_sha256(tmp_path / "converted.safetensors")
+
+
+@pytest.mark.parametrize("value", [None, "x", -1, 0, 10**17, [], {}, [[1] * 3] * 3])
+def test_altered_options(tmp_path: Path, value: object) -> None:
+    """Every option of a converted model in turn: a generator or one sentence."""
+    source = find_source(read_checkpoint(GOLDEN))
+    refused = 0
+    for key in source.config:
+        config = source.config | {key: value}
+        try:
+            build_generator(replace(source, config=config), "cpu")
+        except UserError as error:
+            refused += 1
+            assert "\n" not in str(error) and str(error).endswith(".")
+    assert refused > 5
+
+
+def test_altered_contents() -> None:
+    """A file of the right names whose values are of the wrong kinds."""
+    for key in ("_init_kwargs", "rendering_kwargs", "_modules", "_parameters", "img_resolution"):
+        for value in (None, 3, "x", [], {}, {1: 2}, Node("z")):
+            checkpoint = read_checkpoint(GOLDEN)
+            checkpoint.root["G_ema"].state[key] = value
+            try:
+                build_generator(find_source(checkpoint), "cpu")
+            except CheckpointError as error:
+                assert "\n" not in str(error)
