@@ -24,7 +24,14 @@ from engine.training.heads.lighting import LAMPS
 from engine.training.heads.mesh import Head, Label, Material, Mesh, plain_occluder
 from engine.training.heads.pack import Surface, flat_uv
 from engine.training.heads.renderer import Renderer
-from engine.training.heads.world import FOV_Y, RADIUS, head_latent, orbit_camera, view_projection
+from engine.training.heads.world import (
+    CLIP_HEIGHT,
+    FOV_Y,
+    RADIUS,
+    head_latent,
+    orbit_camera,
+    view_projection,
+)
 
 SIZE = 96
 AHEAD = np.array([0, 0, 1], np.float32)
@@ -139,6 +146,27 @@ def test_geometry_is_clipped_to_the_box(renderer: Renderer) -> None:
     depth = drawn.depth[0][rows, columns].astype(float)[:, None]
     points = camera.position + depth * (rays @ camera.cam2world[:3, :3].T)
     assert 0.45 < np.hypot(points[:, 0], points[:, 2]).max() < 0.501
+
+
+def test_the_bust_is_closed_where_it_is_cut_off(renderer: Renderer) -> None:
+    """From below, the cut through a hollow body is a flat cap of the colour asked for."""
+    body = Mesh(
+        sphere((0, -0.5, 0), 0.4),
+        Material.CLOTH,
+        Label.CLOTH,
+        uniforms={"ink": (0.2, 0.2, 0.8), "cap": (0.0, 0.2, 0.0)},
+    )
+    camera = orbit_camera(0, -30)
+    drawn = renderer.render(head(body), [camera])
+    clip = view_projection(camera) @ np.array([0.0, -CLIP_HEIGHT, 0.25, 1.0])
+    column, row = (np.array([1, -1]) * clip[:2] / clip[3] * 0.5 + 0.5) * SIZE
+    at = (0, int(row), int(column))
+    green = round(255 * 0.2 ** (1 / 2.2))
+    assert drawn.rgba[at].tolist() == [0, green, 0, 255]
+    x, y = ((np.array([at[2], at[1]]) + 0.5) / SIZE - 0.5) / camera.focal
+    ray = camera.cam2world[:3, :3] @ (np.array([x, y, 1.0]) / np.linalg.norm([x, y, 1.0]))
+    distance = (-CLIP_HEIGHT - camera.position[1]) / ray[1]
+    assert drawn.depth[at] == pytest.approx(distance, abs=2e-3)
 
 
 def test_clear_lenses_are_seen_but_not_measured(renderer: Renderer) -> None:

@@ -166,7 +166,7 @@ def _hair_color(
     elif redness > 0.45:
         word = "red"
     color = color * 0.9
-    return color * min(1.0, 0.5 / float(color.max())), word
+    return color * min(1.0, 0.45 / float(color.max())), word
 
 
 def attributes_from_latent(z: NDArray[np.floating]) -> HeadAttributes:

@@ -34,6 +34,11 @@ def _smoothstep(low: float, high: float, x: NDArray[np.floating]) -> NDArray[np.
     return np.asarray(t * t * (3 - 2 * t))
 
 
+def cap_color(person: HeadAttributes) -> tuple[float, ...]:
+    """Linear colour of the flat surface where the bust is cut off: the cloth in shade."""
+    return tuple(0.3 * c for c in person.cloth_color)
+
+
 class HeadBuilder:
     """Builds heads from a pack; keeps what all heads share.
 
@@ -194,12 +199,12 @@ class HeadBuilder:
             bias=0.02 / UNIT_DM,
             softness=0.05 / UNIT_DM,
             lift=0.02 / UNIT_DM,
-            cull=True,
             uniforms={
                 "tone": p.skin_tone,
                 "texture_mean": self._skin_means[p.skin_texture],
                 "ink": p.hair_color,
                 "ink2": p.beard_color,
+                "cap": cap_color(p),
                 "knobs": (scalp, stubble, 1.0, 0.6 if p.gender == "female" else 0.3),
                 "knobs2": (*p.lip_color, 0.6 if p.lipstick else 0.0),
             },
@@ -366,6 +371,7 @@ class HeadBuilder:
             lift=0.02 / UNIT_DM,
             uniforms={
                 "ink": p.cloth_color,
+                "cap": cap_color(p),
                 "knobs": (self.texture_mean(texture), 0.75, 0.0, 0.0),
             },
         )

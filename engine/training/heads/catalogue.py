@@ -104,12 +104,12 @@ SKIN_TONES: tuple[tuple[str, Color], ...] = tuple(
 HAIR_RAMP = tuple(
     (name, linear(code))
     for name, code in (
-        ("black", "2a2422"),
+        ("black", "201b19"),
         ("dark brown", "3c281d"),
         ("brown", "593823"),
         ("light brown", "835a38"),
-        ("blonde", "cb9a60"),
-        ("platinum blonde", "e2c8a0"),
+        ("blonde", "bd9568"),
+        ("platinum blonde", "d8c3a6"),
     )
 )
 HAIR_RED, HAIR_GREY = linear("8a4326"), linear("9d9a97")

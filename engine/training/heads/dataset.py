@@ -16,7 +16,9 @@ key            shape, type             what
 ``captions``   ``[n]`` unicode         one sentence a head
 =============  ======================  ======================================================
 
-@COST@
+Cost with Mesa's llvmpipe, 8 views a head, measured in CPU time on a shared two-core machine:
+0.13 s a picture at 128 px with 2 x 2 samples, 0.17 s with 3 x 3, 0.23 s at 256 px with 2 x 2;
+0.26 s a head of it (0.03 s a picture) is the light, 0.04 s a head building the meshes.
 """
 
 from __future__ import annotations

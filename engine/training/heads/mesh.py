@@ -82,7 +82,6 @@ class Mesh:
     bias: float = 0.01
     softness: float = 0.02
     lift: float = 0.0
-    cull: bool = False
     uniforms: dict[str, Uniform] = field(default_factory=dict)
 
 

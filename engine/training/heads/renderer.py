@@ -29,6 +29,7 @@ _DEFAULTS: dict[str, tuple[float, ...]] = {
     "texture_mean": (1.0, 1.0, 1.0),
     "ink": (0.5, 0.5, 0.5),
     "ink2": (0.5, 0.5, 0.5),
+    "cap": (0.1, 0.1, 0.1),
     "knobs": (0.0, 0.0, 0.0, 0.0),
     "knobs2": (0.0, 0.0, 0.0, 0.0),
 }
@@ -140,7 +141,7 @@ class Renderer:
             aux.use()
             aux.clear(0.0, 0.0, 0.0, 0.0, depth=1.0)
             for i, camera in enumerate(cameras):
-                self._draw_aux(aux, i, scene, head, camera)
+                self._draw_aux(i, scene, head, camera)
             for i, camera in enumerate(cameras):
                 self._draw_color(color, i, scene, head, camera)
             return self._read(color, aux, len(cameras))
@@ -165,12 +166,12 @@ class Renderer:
     def _gather_light(self, scene: _Scene, head: Head) -> None:
         """Depth maps of all directions, then every vertex's light by transform feedback."""
         ctx, gl, tile = self._ctx, self._gl, lighting.TILE
-        casters = _Casters(ctx, self._caster, [m for m in head.meshes if m.occluder is not None])
+        casters = _Casters(ctx, self._caster, head.meshes)
         try:
             self._atlas_target.use()
             self._atlas_target.clear(depth=1.0)
             ctx.enable(gl.DEPTH_TEST)
-            ctx.disable(gl.CULL_FACE | gl.BLEND)
+            ctx.disable(gl.BLEND)
             for k, rows in enumerate(self._studio.rows):
                 column, row = k % lighting.COLUMNS, k // lighting.COLUMNS
                 ctx.viewport = (column * tile, row * tile, tile, tile)
@@ -181,6 +182,8 @@ class Renderer:
                     casters.array.render(gl.TRIANGLES, vertices=count, first=first)
         finally:
             casters.release()
+        # The atlas is read now, so it must not stay the current depth buffer.
+        self._big.use()
         self._atlas.use(0)
         for mesh, start, count in scene.vertex_ranges:
             wrap, gain, extra = lighting.response(mesh.material)
@@ -209,9 +212,8 @@ class Renderer:
         return self._textures[name]
 
     def _bind(self, program: Any, mesh: Mesh) -> None:
-        """Texture, culling and uniforms of one mesh; a program lacks what it does not use."""
+        """Texture and uniforms of one mesh; a program lacks what it does not use."""
         (self._texture(mesh.texture) if mesh.texture else self._white).use(0)
-        (self._ctx.enable if mesh.cull else self._ctx.disable)(self._gl.CULL_FACE)
         own = float(mesh.label)
         values = {**_DEFAULTS, "labels": (own, own, own, own), **mesh.uniforms}
         values["material"] = int(mesh.material)
@@ -223,7 +225,7 @@ class Renderer:
         program["view_projection"].write(view_projection(camera).T.tobytes())
         program["eye"] = tuple(float(v) for v in camera.position)
 
-    def _draw_aux(self, target: Any, index: int, scene: _Scene, head: Head, camera: Camera) -> None:
+    def _draw_aux(self, index: int, scene: _Scene, head: Head, camera: Camera) -> None:
         self._ctx.viewport = (0, index * self.size, self.size, self.size)
         self._ctx.disable(self._gl.BLEND)
         self._look(self._aux, camera)
@@ -258,7 +260,7 @@ class Renderer:
                     self._bind(self._shade, mesh)
                     scene.shade_array.render(gl.TRIANGLES, vertices=count, first=first)
         self._big.depth_mask = True
-        ctx.disable(gl.BLEND | gl.CULL_FACE)
+        ctx.disable(gl.BLEND)
         target.use()
         ctx.viewport = (0, index * self.size, self.size, self.size)
         self._samples.use(0)
@@ -321,12 +323,14 @@ class _Casters:
     """All occluders in one vertex and one index buffer; parts share a texture."""
 
     def __init__(self, ctx: Any, program: Any, meshes: list[Mesh]) -> None:
-        vertices, indices = [], []
+        # The arrays start with an empty one, so that no occluder at all is no special case.
+        vertices, indices = [np.zeros((1, 5), np.float32)], [np.zeros((1, 3), np.int32)]
         self.parts: list[tuple[str | None, int, int]] = []
-        start = first = 0
+        start, first = 1, 3
         for mesh in meshes:
             o = mesh.occluder
-            assert o is not None
+            if o is None:
+                continue
             vertices.append(np.concatenate([o.position, o.uv], 1, dtype=np.float32))
             indices.append(o.triangles.astype(np.int32) + start)
             self.parts.append((o.texture, first, o.triangles.size))

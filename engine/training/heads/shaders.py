@@ -8,6 +8,17 @@ _CLIP = f"""
 bool outside(vec3 p) {{
   return length(p.xz) > {CLIP_RADIUS} || abs(p.y) > {CLIP_HEIGHT};
 }}
+// Whether the ray to p enters the clipped space low enough to have cut through the bust, and
+// where. The inner side of a surface that is seen through such a cut is drawn as a solid cap.
+bool cut_open(vec3 p, out vec3 cap_point) {{
+  vec3 d = normalize(p - eye);
+  float a = dot(d.xz, d.xz), b = dot(eye.xz, d.xz);
+  float c = dot(eye.xz, eye.xz) - {CLIP_RADIUS * CLIP_RADIUS};
+  float t = (-b - sqrt(max(b * b - a * c, 0.0))) / a;
+  if (d.y > 0.0) t = max(t, ({-CLIP_HEIGHT} - eye.y) / d.y);
+  cap_point = eye + d * t;
+  return cap_point.y < -0.34;
+}}
 """
 
 VERTEX = """#version 330
@@ -48,7 +59,7 @@ FRAGMENT = (
     """#version 330
 in vec3 P; in vec3 N; in vec2 T; in vec4 M; in vec3 I; in vec3 S;
 uniform vec3 eye; uniform int material; uniform int fringe; uniform sampler2D picture;
-uniform vec3 tone; uniform vec3 texture_mean; uniform vec3 ink; uniform vec3 ink2;
+uniform vec3 tone; uniform vec3 texture_mean; uniform vec3 ink; uniform vec3 ink2; uniform vec3 cap;
 uniform vec4 knobs; uniform vec4 knobs2;
 uniform vec3 lamp[3]; uniform vec3 lamp_color[3]; uniform float lamp_size[3];
 uniform vec3 sky; uniform vec3 ground; uniform vec3 eye_center[2]; uniform vec3 eye_axis[2];
@@ -153,6 +164,11 @@ vec3 shade_eye(vec3 v) {
 
 void main() {
   if (outside(P)) discard;
+  if (!gl_FrontFacing && (material == 0 || material == 5)) {
+    vec3 q;
+    if (cut_open(P, q)) { color = vec4(develop(cap), 1.0); return; }
+    if (material == 0) discard;
+  }
   vec3 v = normalize(eye - P), n = normalize(N), c = vec3(0.0);
   float a = 1.0;
   if (material == 0) c = shade_skin(n, v);
@@ -209,6 +225,7 @@ void main() { P = position; T = uv; M = mask; gl_Position = view_projection * ve
 """
 AUX_FRAGMENT = (
     """#version 330
+#define CLOTH_LABEL 6.0
 in vec3 P; in vec2 T; in vec4 M;
 uniform vec3 eye; uniform int material; uniform sampler2D picture;
 uniform vec4 knobs; uniform vec4 labels;
@@ -220,6 +237,11 @@ layout(location = 0) out vec2 distance_label;
     + """
 void main() {
   if (outside(P)) discard;
+  if (!gl_FrontFacing && (material == 0 || material == 5)) {
+    vec3 q;
+    if (cut_open(P, q)) { distance_label = vec2(length(eye - q), CLOTH_LABEL); return; }
+    if (material == 0) discard;
+  }
   if (material == 1 && hair_alpha() < 0.3) discard;
   if (material == 3 && texture(picture, T).r * knobs.x < 0.4) discard;
   if (material == 8 && shell_alpha() < 0.5) discard;
