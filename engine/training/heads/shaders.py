@@ -33,7 +33,7 @@ void main() {
 
 _NOISE = """
 float hash(vec2 p) { return fract(sin(dot(p, vec2(127.1, 311.7))) * 43758.5453); }
-float noise2(vec2 p) {
+float cell_noise(vec2 p) {
   vec2 i = floor(p), f = fract(p);
   f = f * f * (3.0 - 2.0 * f);
   return mix(mix(hash(i), hash(i + vec2(1, 0)), f.x),
@@ -42,7 +42,7 @@ float noise2(vec2 p) {
 // Noise that fades to its mean where a pixel covers more than a cell.
 float calm2(vec2 p) {
   float cell = max(length(dFdx(p)), length(dFdy(p)));
-  return mix(noise2(p), 0.5, smoothstep(0.35, 1.1, cell));
+  return mix(cell_noise(p), 0.5, smoothstep(0.35, 1.1, cell));
 }
 """
 
