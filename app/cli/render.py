@@ -67,6 +67,8 @@ def run(words: Sequence[str]) -> int:
             recipe = replace(base, seed=seed)
             pixels = painter.picture(recipe)
             spent = time.perf_counter() - start
+            if _is_folder(options, targets):
+                _make_folder(target.parent)
             save_picture(pixels, target, recipe)
             facts.append(
                 {
@@ -115,15 +117,33 @@ def _targets(options: RenderOptions, seeds: list[int]) -> list[Path]:
 
 def _prepare(options: RenderOptions, recipe: Recipe, targets: list[Path]) -> None:
     """Find out before the work whether it can be kept."""
-    from engine.export.files import check_writable, explain
+    from engine.export.files import check_writable
     from engine.export.picture import picture_suffix
 
     if picture_suffix(targets[0]) in (".jpg", ".jpeg") and recipe.transparent:
         raise UserError(f"A JPEG cannot be transparent; save {targets[0].name} as .png or .webp.")
     folder = targets[0].parent
-    if options.out is not None and targets[0] != options.out.expanduser():
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise explain(error, folder) from error
-    check_writable(targets[0])
+    if _is_folder(options, targets):
+        folder = _nearest_folder(folder)
+    check_writable(folder / targets[0].name)
+
+
+def _is_folder(options: RenderOptions, targets: list[Path]) -> bool:
+    """Whether --out names a folder, which is made if need be."""
+    return options.out is not None and targets[0] != options.out.expanduser()
+
+
+def _nearest_folder(folder: Path) -> Path:
+    """``folder``, or the one in which it will be made once there is a picture for it."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return folder
+
+
+def _make_folder(folder: Path) -> None:
+    from engine.export.files import explain
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise explain(error, folder) from error
