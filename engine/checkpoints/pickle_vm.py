@@ -12,13 +12,12 @@ from __future__ import annotations
 import codecs
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
+from engine.checkpoints.budget import Budget, checked_key, type_of
 from engine.checkpoints.faults import Damaged, Refused
-from engine.checkpoints.plain import ClassRef, LazyTensor, Node
+from engine.checkpoints.plain import ClassRef, Node
 from engine.checkpoints.source import Cursor, LazyBytes
-from engine.checkpoints.tensors import Storage
 
 #: ``bytes`` values longer than this stay in the file as :class:`LazyBytes`.
 INLINE_BYTES = 2048
@@ -30,52 +29,6 @@ MAX_NAME = 500
 MAX_INT_BYTES = 64
 #: Deepest nesting of marks.
 MAX_MARKS = 10_000
-#: Most entries of a tuple that is a dictionary key.
-MAX_KEY_ITEMS = 64
-
-
-@dataclass
-class Budget:
-    """How much a file may still ask for; shared by all the pickles in it.
-
-    The largest files that the families' authors published need a few hundred thousand steps.
-
-    Attributes:
-        steps: opcodes, and items copied by them.
-        containers: lists, dictionaries, sets, objects.
-        inline: bytes of text and short byte strings kept in memory.
-        tensor_bytes: sum of the sizes of all tensors described.
-    """
-
-    steps: int = 3_000_000
-    containers: int = 1_000_000
-    inline: int = 128 << 20
-    tensor_bytes: int = 1 << 50
-
-    def step(self, count: int = 1) -> None:
-        """Spend ``count`` steps."""
-        self.steps -= count
-        if self.steps < 0:
-            raise Refused("its pickle program is far longer than any model file needs")
-
-    def container(self, count: int = 1) -> None:
-        """Spend ``count`` containers."""
-        self.containers -= count
-        if self.containers < 0:
-            raise Refused("it builds far more objects than any model file needs")
-
-    def text(self, count: int) -> None:
-        """Spend ``count`` bytes kept in memory."""
-        self.inline -= count
-        if self.inline < 0:
-            raise Refused("it holds far more text than any model file needs")
-
-    def tensor(self, nbytes: int) -> None:
-        """Spend one tensor of ``nbytes``."""
-        self.container(5)
-        self.tensor_bytes -= nbytes
-        if self.tensor_bytes < 0:
-            raise Refused("its tensors would be many times larger than the file")
 
 
 class Builder(Protocol):
@@ -346,7 +299,7 @@ class PickleMachine:
 
     def _construct(self, callee: Any, args: Any, kwargs: Any = None) -> None:
         if not isinstance(callee, ClassRef):
-            raise Refused(f"it tries to call a {_describe(callee)}, as only a program does")
+            raise Refused(f"it tries to call a {type_of(callee)}, as only a program does")
         if not isinstance(args, tuple):
             raise Damaged("the arguments of a construction are not a tuple")
         if kwargs is not None and not isinstance(kwargs, dict):
@@ -404,38 +357,10 @@ class PickleMachine:
             raise Damaged(f"it ends at byte {self.cursor.end}, before its data does")
 
 
-_PLAIN_KEYS = (str, float, bytes, ClassRef, Node, LazyBytes, LazyTensor, Storage)
-
-
-def checked_key(key: Any, budget: Budget) -> Any:
-    """``key`` if hashing it is safe, else ``Refused``.
-
-    Nested tuples would be hashed recursively, without a limit, and very long whole numbers can
-    be made to collide.
-    """
-    if isinstance(key, int):
-        if not -(1 << 63) <= key < 1 << 64:
-            raise Refused("a dictionary in it has an absurdly large number as a key")
-        return key
-    if key is None or isinstance(key, _PLAIN_KEYS):
-        return key
-    if isinstance(key, tuple) and len(key) <= MAX_KEY_ITEMS:
-        budget.step(300)  # hashes of tuples can be made to collide: only a few thousand
-        if not any(isinstance(item, (tuple, frozenset)) for item in key):
-            for item in key:
-                checked_key(item, budget)
-            return key
-    raise Refused(f"a dictionary or set in it has a {_describe(key)} as a key")
-
-
 def _whole(text: bytes) -> int:
     if len(text) > 2 * MAX_INT_BYTES:
         raise Refused(f"it holds a whole number of {len(text)} digits")
     return int(text)
-
-
-def _describe(value: Any) -> str:
-    return f"value of type {type(value).__name__}"
 
 
 Operation = Callable[[PickleMachine], None]

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.checkpoints import native
+from engine.checkpoints.budget import Budget
 from engine.checkpoints.faults import Damaged, Refused, Unsupported
-from engine.checkpoints.pickle_vm import Budget
 from engine.checkpoints.plain import Checkpoint, LazyTensor, Node
 from engine.checkpoints.source import FileSource, Source
 from engine.checkpoints.tensors import Storage

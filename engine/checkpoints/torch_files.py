@@ -9,11 +9,13 @@ from io import RawIOBase
 from pathlib import PurePosixPath
 from typing import Any
 
+from engine.checkpoints.budget import Budget
 from engine.checkpoints.faults import Damaged, Refused, Unsupported
-from engine.checkpoints.pickle_vm import Budget, PickleMachine
+from engine.checkpoints.names import shown
+from engine.checkpoints.pickle_vm import PickleMachine
 from engine.checkpoints.plain import ClassRef
 from engine.checkpoints.source import WINDOW, Cursor, Source
-from engine.checkpoints.standins import StandIns, shown
+from engine.checkpoints.standins import StandIns
 from engine.checkpoints.tensors import STORAGE_DTYPES, Storage, whole
 
 #: First value of a legacy torch stream.

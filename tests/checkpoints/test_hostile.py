@@ -106,7 +106,7 @@ BOMBS: dict[str, bytes] = {
     "pops": b"\x80\x02" + b"0" * 1000 + b".",
     "pops of marks": b"\x80\x02" + b"1" * 1000 + b".",
     "memoized": b"\x80\x04}" + b"\x94" * 4_000_000 + b".",
-    "deep list with a wrong end": b"\x80\x02" + b"]" * 400_000 + b"a" * 400_000 + b"\xff",
+    "deep list with a wrong end": b"\x80\x02" + b"]" * 100_000 + b"a" * 100_000 + b"\xff",
     "deep tuple as a key": b"\x80\x02})" + b"\x85" * 200_000 + b"Ns.",
     "doubling tuple as a key": b"\x80\x04})q\x00" + b"h\x00\x86q\x00" * 60 + b"Ns.",
     "doubling tuple in a set": b"\x80\x04\x8f()" + b"q\x00h\x00\x86" * 60 + b"\x90.",
