@@ -94,7 +94,7 @@ SHORTCUTS: tuple[Shortcut, ...] = (
     Shortcut(Action.NUDGE_UP, (Chord("Up"),), "Up", "Tilt the head up", CAMERA, True),
     Shortcut(Action.NUDGE_DOWN, (Chord("Down"),), "Down", "Tilt the head down", CAMERA, True),
     Shortcut(
-        Action.ZOOM_IN, (Chord("Plus"), Chord("Plus", shift=True), Chord("Add")),
+        Action.ZOOM_IN, (Chord("Equal"), Chord("Equal", shift=True), Chord("Add")),
         "+", "Come closer", CAMERA, True,
     ),
     Shortcut(
@@ -118,7 +118,7 @@ SHORTCUTS: tuple[Shortcut, ...] = (
         "Ctrl + Shift + Z", "Redo (also Ctrl + Y)", GENERAL, True,
     ),
     Shortcut(
-        Action.LARGER_UI, (Chord("Plus", True), Chord("Plus", True, True), Chord("Add", True)),
+        Action.LARGER_UI, (Chord("Equal", True), Chord("Equal", True, True), Chord("Add", True)),
         "Ctrl + +", "Larger letters and controls", GENERAL,
     ),
     Shortcut(

@@ -50,6 +50,16 @@ class StateHook:
             if dpg.does_item_exist(item) and "rect_min" in dpg.get_item_state(item)
         }
         state["widgets"].update(drawn)
+        state["texts"] = {
+            name: value
+            for name, item in kit.named.items()
+            if dpg.does_item_exist(item) and isinstance(value := dpg.get_value(item), str)
+        }
+        state["active"] = [
+            name
+            for name, item in kit.named.items()
+            if dpg.does_item_exist(item) and kit.is_held(item)
+        ]
         if state == self._last:
             return
         self._last = state

@@ -379,9 +379,12 @@ class Studio:
             kept = edits.set_model(self.document, self.model.ref, self.model.capabilities)
             self.history = self.history.amend(kept)
             self._request(moving=False)
-        elif self.model is None and event.path != BUNDLED:
+        elif self.model is None and self.frame is None and event.path != BUNDLED:
             # What the command line named does not open: better the bundled one than nothing.
             self.client.open_model(BUNDLED)
+        if not self._engine_up and self.client.model is None:
+            # The new engine runs, but the file of the model has gone or changed meanwhile.
+            self._engine_up, self.model = True, None
 
     def _job(self, event: JobEvent) -> None:
         kind = self._kinds.get(event.job)

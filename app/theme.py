@@ -115,7 +115,8 @@ class Themes:
         """Remove all of them (before building them again at another scale)."""
         items = [v for v in vars(self).values() if isinstance(v, int)]
         for item in [*items, *self.toast.values()]:
-            dpg.delete_item(item)
+            if dpg.does_item_exist(item):
+                dpg.delete_item(item)
 
 
 def make_themes(scale: float) -> Themes:

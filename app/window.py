@@ -106,6 +106,8 @@ class Window:
         self._keys = _key_codes()
         self._placed: tuple[int, int] = (0, 0)
         self._rescale_to: float | None = None
+        #: The last frame in which a modifier was down.
+        self._modifiers: dict[str, int] = {}
 
     def run(self) -> None:
         """Show the window until it is closed."""
@@ -219,6 +221,7 @@ class Window:
         self._viewport.update(self._studio)
         dpg.render_dearpygui_frame()
         self._texture.after_frame()
+        self._see_modifiers()
         if self._runner.run(dpg.get_callback_queue()):
             self._pace.touch(started)
         self._hook.write(self._studio, self._kit, self._places(), self._help.is_open)
@@ -226,9 +229,10 @@ class Window:
 
     def _rest(self, started: float) -> None:
         """Sleep until the next frame is due, the engine has something, or there is input."""
-        due = time.monotonic() + self._pace.sleep(started, time.monotonic())
+        now = time.monotonic()
+        busy = self._pace.is_busy(now)
+        due = now + self._pace.sleep(started, now)
         while (left := due - time.monotonic()) > 0:
-            busy = self._pace.is_busy(started)
             if self._watch.wait(min(left, ENGINE_PERIOD)) and not busy:
                 self._pace.touch(time.monotonic())
                 return
@@ -308,13 +312,25 @@ class Window:
         name = self._keys.get(code)
         if name is None:
             return
-        ctrl = dpg.is_key_down(dpg.mvKey_LControl) or dpg.is_key_down(dpg.mvKey_RControl)
-        shift = dpg.is_key_down(dpg.mvKey_LShift) or dpg.is_key_down(dpg.mvKey_RShift)
-        shortcut = find(Chord(name, ctrl, shift), self._kit.typing)
+        chord = Chord(name, self._held("Control"), self._held("Shift"))
+        shortcut = find(chord, self._kit.typing)
         if shortcut is None:
             return
         if shortcut.repeats or dpg.is_key_pressed(code):
             self._act(shortcut.action)
+
+    def _held(self, modifier: str) -> bool:
+        """Whether a modifier is down, or was in the frame before.
+
+        Where frames are slow, one frame may see a key go down and its modifier go up.
+        """
+        return dpg.get_frame_count() - self._modifiers.get(modifier, -2) <= 1
+
+    def _see_modifiers(self) -> None:
+        for modifier in ("Control", "Shift"):
+            codes = (getattr(dpg, f"mvKey_{side}{modifier}") for side in "LR")
+            if any(dpg.is_key_down(code) for code in codes):
+                self._modifiers[modifier] = dpg.get_frame_count()
 
     def _act(self, action: Action) -> None:
         match action:
@@ -386,4 +402,8 @@ def _mouse() -> tuple[float, float]:
 def _key_codes() -> dict[int, str]:
     """The toolkit's code of every key in the table -> its name there."""
     names = {chord.key for shortcut in SHORTCUTS for chord in shortcut.chords}
-    return {int(getattr(dpg, f"mvKey_{name}")): name for name in names}
+    codes = {int(getattr(dpg, f"mvKey_{name}")): name for name in names - {"Equal"}}
+    # Dear PyGui's own constant for the key beside the minus is out of date: the code that is
+    # sent is the one after the semicolon's, which follows the slash's.
+    codes[int(dpg.mvKey_Slash) + 2] = "Equal"
+    return codes

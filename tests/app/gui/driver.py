@@ -203,8 +203,11 @@ class App:
     def fill(self, widget: str, text: str, enter: bool = True) -> None:
         """Replace the text in a box."""
         self.click(widget)
-        self.key("ctrl+a")
+        self.wait(f"the keyboard in {widget}", lambda s: widget in s["active"])
+        # Held for a moment, as by a hand: where frames are slow the box itself would miss it.
+        self.xdotool("keydown", "ctrl", "sleep", 0.15, "key", "a", "sleep", 0.15, "keyup", "ctrl")
         self.type(text)
+        self.wait(f"{text!r} in {widget}", lambda s: s["texts"][widget] == text)
         if enter:
             self.key("Return")
 
