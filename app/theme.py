@@ -115,8 +115,7 @@ class Themes:
         """Remove all of them (before building them again at another scale)."""
         items = [v for v in vars(self).values() if isinstance(v, int)]
         for item in [*items, *self.toast.values()]:
-            if dpg.does_item_exist(item):
-                dpg.delete_item(item)
+            dpg.delete_item(item)
 
 
 def make_themes(scale: float) -> Themes:

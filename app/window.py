@@ -194,7 +194,9 @@ class Window:
 
     def _rescale(self, scale: float) -> None:
         kit = self._kit
-        for window in dpg.get_windows():
+        self._confirm.close()
+        self._toasts.clear()
+        for window in (*self._windows.values(), self._help.window, self._settings.window):
             dpg.delete_item(window)
         dpg.bind_theme(0)
         kit.themes.delete()

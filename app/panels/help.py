@@ -15,7 +15,7 @@ class HelpWindow:
 
     def __init__(self, kit: Kit) -> None:
         self._kit = kit
-        self._window = 0
+        self.window = 0
 
     def build(self) -> None:
         """Create the items."""
@@ -37,7 +37,7 @@ class HelpWindow:
                     self._mouse()
                 with dpg.group():
                     self._table(*groups[3])
-        self._window = int(window)
+        self.window = int(window)
 
     def _table(self, name: str, members: list[Shortcut]) -> None:
         self._lines(name, [(s.keys, s.text) for s in members], 112)
@@ -56,24 +56,24 @@ class HelpWindow:
     @property
     def is_open(self) -> bool:
         """Whether it is on the screen."""
-        return bool(dpg.is_item_shown(self._window))
+        return bool(dpg.is_item_shown(self.window))
 
     def toggle(self) -> None:
         """Open or close it."""
         if self.is_open:
             self.close()
         else:
-            dpg.configure_item(self._window, show=True)
+            dpg.configure_item(self.window, show=True)
             width, height = self._kit.px(960), self._kit.px(480)
             dpg.set_item_pos(
-                self._window,
+                self.window,
                 [
                     max(0, (dpg.get_viewport_client_width() - width) // 2),
                     max(0, (dpg.get_viewport_client_height() - height) // 2),
                 ],
             )
-            dpg.focus_item(self._window)
+            dpg.focus_item(self.window)
 
     def close(self) -> None:
         """Close it."""
-        dpg.configure_item(self._window, show=False)
+        dpg.configure_item(self.window, show=False)

@@ -30,7 +30,7 @@ class SettingsWindow:
 
     def __init__(self, kit: Kit, rescale: Callable[[float], None]) -> None:
         self._kit, self._rescale = kit, rescale
-        self._window = 0
+        self.window = 0
 
     def build(self) -> None:
         """Create the items."""
@@ -51,7 +51,7 @@ class SettingsWindow:
                 )
             dpg.add_spacer(height=kit.px(4))
             kit.button("Close", self.close, "settings_close", width=-1)
-        self._window = int(window)
+        self.window = int(window)
 
     def update(self, studio: Studio) -> None:
         """Show the present state."""
@@ -80,7 +80,7 @@ class SettingsWindow:
     @property
     def is_open(self) -> bool:
         """Whether it is on the screen."""
-        return bool(dpg.is_item_shown(self._window))
+        return bool(dpg.is_item_shown(self.window))
 
     def toggle(self) -> None:
         """Open or close it."""
@@ -88,10 +88,10 @@ class SettingsWindow:
             self.close()
             return
         left = (dpg.get_viewport_client_width() - self._kit.px(380)) // 2
-        dpg.configure_item(self._window, show=True)
-        dpg.set_item_pos(self._window, [max(left, 0), self._kit.px(140)])
-        dpg.focus_item(self._window)
+        dpg.configure_item(self.window, show=True)
+        dpg.set_item_pos(self.window, [max(left, 0), self._kit.px(140)])
+        dpg.focus_item(self.window)
 
     def close(self) -> None:
         """Close it."""
-        dpg.configure_item(self._window, show=False)
+        dpg.configure_item(self.window, show=False)

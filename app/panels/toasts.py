@@ -46,14 +46,11 @@ class Toasts:
                 dpg.set_item_pos(window, [int(left), int(bottom)])
             bottom -= self._kit.px(GAP)
 
-    def contains(self, x: float, y: float) -> bool:
-        """Whether a point of the window is on a notice."""
+    def clear(self) -> None:
+        """Close every window; :meth:`update` opens them again."""
         for _, window in self._windows.values():
-            left, top = dpg.get_item_pos(window)
-            width, height = dpg.get_item_rect_size(window)
-            if Rect(left, top, width, height).contains(x, y):
-                return True
-        return False
+            dpg.delete_item(window)
+        self._windows.clear()
 
     def _open(self, notice: Notice, studio: Studio) -> int:
         kit = self._kit

@@ -1,0 +1,207 @@
+"""What the window is made of, without a window: geometry, gizmo, shortcuts, pace, callbacks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app import interaction
+from app.dialogs import Question, command_for
+from app.display import require_display
+from app.document import Document, look_from
+from app.geometry import Rect, arrange, fit_picture
+from app.gizmo import REACH, end_at, project
+from app.live_texture import bucket_for, place_image
+from app.meter import Pace, RateMeter
+from app.notices import MOST, NoticeBoard
+from app.panels.export import free_name, time_left
+from app.panels.identity import read_seed
+from app.panels.settings import next_scale
+from app.runner import CallbackRunner
+from app.shortcuts import SHORTCUTS, Action, Chord, find
+from engine.errors import Cancelled, UserError
+
+
+def test_the_picture_is_the_largest_centred_square() -> None:
+    assert fit_picture(800, 600, margin=20) == Rect(120, 20, 560, 560)
+    assert fit_picture(300, 600, margin=0) == Rect(0, 150, 300, 300)
+    wide = fit_picture(800, 600, aspect=2.0)
+    assert (wide.width, wide.height, wide.x, wide.y) == (800, 400, 0, 100)
+    assert fit_picture(10, 10, margin=20).width == 32
+
+
+def test_the_layout_covers_the_window_without_overlap() -> None:
+    layout = arrange(1280, 820)
+    assert layout.left.right == layout.viewport.x
+    assert layout.viewport.right == layout.right.x
+    assert layout.right.right == 1280
+    assert layout.toolbar.bottom == layout.viewport.y
+    assert layout.viewport.bottom == layout.status.y
+    assert layout.status.bottom == 820
+    # A large scale on a small window leaves a fifth of it to the picture.
+    assert arrange(1000, 700, 3.0).viewport.width >= 199
+
+
+def test_what_is_under_the_mouse_goes_where_the_mouse_goes() -> None:
+    document = Document()
+    nose = np.array([0.0, 0.0, 0.3])
+
+    def nose_at(changed: Document) -> tuple[float, float]:
+        x, y, z = (changed.pose.camera().world_to_camera() @ [*nose, 1.0])[:3]
+        return x / z, y / z
+
+    right = nose_at(interaction.drag_orbit(document, 50, 0, 500))
+    down = nose_at(interaction.drag_orbit(document, 0, 50, 500))
+    assert right[0] > 0 and right[1] == pytest.approx(0)
+    assert down[1] > 0 and down[0] == pytest.approx(0)
+    assert interaction.drag_orbit(document, 500, 0, 500).pose.yaw == -180
+    # Pulling by a tenth of the picture moves the middle by a tenth of the picture.
+    moved = interaction.drag_pan(document, 50, 0, 500)
+    x, _, z = (moved.pose.camera().world_to_camera() @ [0, 0, 0, 1.0])[:3]
+    assert x / z * moved.pose.camera().focal == pytest.approx(0.1)
+    assert interaction.wheel_zoom(document, 2).pose.radius == pytest.approx(2.7 * 0.81)
+    assert nose_at(interaction.nudge(document, 1, 0))[0] > 0
+    assert nose_at(interaction.nudge(document, 0, 1))[1] < 0
+
+
+def test_the_gizmo_shows_the_axes_as_the_camera_sees_them() -> None:
+    front = Document().pose
+    rotation = front.camera().cam2world[:3, :3]
+    assert project(rotation, (1, 0, 0)) == pytest.approx((1, 0, 0))
+    assert project(rotation, (0, 1, 0)) == pytest.approx((0, -1, 0))
+    assert project(rotation, (0, 0, 1)) == pytest.approx((0, 0, -1))
+    side = look_from(Document(), "left").pose.camera().cam2world[:3, :3]
+    # From the person's left the nose points to the left of the picture.
+    assert project(side, (0, 0, 1)) == pytest.approx((-1, 0, 0), abs=1e-9)
+
+    hit = end_at(front, REACH, 0)
+    assert hit is not None and hit.direction == "left"
+    top = end_at(front, 0, -REACH)
+    assert top is not None and top.direction == "top"
+    # Nothing lies between the ends, and the end that points at the viewer is left out.
+    assert end_at(front, REACH / 2, 0) is None
+    back = end_at(front, 0, 0)
+    assert back is not None and back.direction == "back"
+
+
+def test_every_chord_has_one_meaning() -> None:
+    chords = [chord for shortcut in SHORTCUTS for chord in shortcut.chords]
+    assert len(chords) == len(set(chords))
+    assert {s.action for s in SHORTCUTS} == set(Action)
+    found = find(Chord("Z", ctrl=True, shift=True), typing=False)
+    assert found is not None and found.action is Action.REDO
+    assert find(Chord("3"), typing=True) is None
+    escape = find(Chord("Escape"), typing=True)
+    assert escape is not None and escape.action is Action.CLOSE_POPUP
+
+
+def test_textures_take_any_size_without_bleeding() -> None:
+    assert [bucket_for(s, s) for s in (48, 64, 65, 512, 1000)] == [64, 64, 128, 512, 1024]
+    image = np.arange(2 * 3 * 4, dtype=np.float32).reshape(2, 3, 4)
+    target = np.full((4, 4, 4), -1, np.float32)
+    assert place_image(image, target) == (0.75, 0.5)
+    assert (target[:2, :3] == image).all()
+    assert (target[:2, 3] == image[:, -1]).all()
+    assert (target[2, :3] == image[-1]).all()
+    assert (target[2, 3] == image[-1, -1]).all()
+
+
+def test_rates_and_pace() -> None:
+    meter = RateMeter()
+    for k in range(11):
+        meter.add(k * 0.05)
+    assert meter.rate(0.5) == pytest.approx(20)
+    assert meter.rate(3.0) == 0
+    pace = Pace(busy=50, idle=2, linger=0.5)
+    assert pace.sleep(10.0, 10.001) == pytest.approx(0.499)
+    pace.touch(10.0)
+    assert pace.sleep(10.0, 10.001) == pytest.approx(0.019)
+    # A frame that took longer than it may leaves the engine a third of the time.
+    assert pace.sleep(10.0, 10.1) == pytest.approx(0.05)
+    assert not pace.is_busy(10.6)
+
+
+def test_callbacks_never_end_the_loop() -> None:
+    shown: list[str] = []
+    seen: list[object] = []
+
+    def fails(error: Exception) -> object:
+        def callback() -> None:
+            raise error
+
+        return callback
+
+    class Panel:
+        def two(self, sender: int, value: str) -> None:
+            seen.append((sender, value))
+
+    runner = CallbackRunner(shown.append)
+    count = runner.run(
+        [
+            (None, 1, 2, 3),
+            (fails(UserError("Too large.")), 1, None, None),
+            (fails(Cancelled()), 1, None, None),
+            (fails(ZeroDivisionError("oh")), 1, None, None),
+            (Panel().two, 7, "x", None),
+            (lambda *all_three: seen.append(all_three), 1, 2, 3),
+        ]
+    )
+    assert count == 5
+    assert shown[0] == "Too large."
+    assert "ZeroDivisionError" in shown[1] and len(shown) == 2
+    assert seen == [(7, "x"), (1, 2, 3)]
+    assert runner.run(None) == 0
+
+
+def test_notices_expire_replace_and_repeat() -> None:
+    board = NoticeBoard()
+    first = board.post("Lost.", "warning", 0.0, key="engine")
+    board.post("Back.", "good", 1.0, key="engine")
+    assert [n.text for n in board.notices] == ["Back."]
+    assert first not in board.notices
+    again = board.post("Back.", "good", 2.0)
+    assert again.count == 2 and len(board.notices) == 1
+    assert not board.expire(7.9)
+    assert board.expire(8.0) and board.notices == ()
+    for k in range(MOST + 2):
+        board.post(f"Fault {k}.", "error", 0.0)
+    assert [n.text for n in board.notices] == [f"Fault {k}." for k in range(2, MOST + 2)]
+    assert not board.expire(1e9)
+    board.close(board.notices[0].number)
+    assert len(board.notices) == MOST - 1
+
+
+def test_dialogs_are_tried_in_order() -> None:
+    question = Question("Open", start=Path("/nowhere/a.pkl"), patterns=(("Models", "*.pkl"),))
+    zenity = command_for(question, lambda name: f"/bin/{name}")
+    assert zenity[:2] == ["/bin/zenity", "--file-selection"]
+    assert "--filename=/nowhere/a.pkl" in zenity and "--file-filter=Models | *.pkl" in zenity
+    save = Question("Save", save=True, start=Path("/nowhere/a.glb"))
+    kdialog = command_for(save, lambda name: "/bin/kdialog" if name == "kdialog" else None)
+    assert kdialog == ["/bin/kdialog", "--title", "Save", "--getsavefilename", "/nowhere/a.glb"]
+
+
+def test_without_a_display_one_sentence_says_what_to_do() -> None:
+    with pytest.raises(UserError, match=r"DISPLAY is empty.*maquette render.*xvfb-run"):
+        require_display({})
+    with pytest.raises(UserError, match=r"Wayland"):
+        require_display({"WAYLAND_DISPLAY": "wayland-0"})
+    with pytest.raises(UserError, match=r":4999 does not answer"):
+        require_display({"DISPLAY": ":4999"})
+
+
+def test_small_helpers() -> None:
+    assert read_seed(" 42 ") == 42
+    for wrong in ("", "-1", "4294967296", "1.5"):
+        with pytest.raises(UserError, match="whole number"):
+            read_seed(wrong)
+    taken = {Path("/a/head.png"), Path("/a/head-2.png")}
+    free = free_name(Path("/a"), "head", ".png", lambda p: p in taken)
+    assert free == Path("/a/head-3.png")
+    assert time_left(None) == ""
+    assert time_left(0.2) == "1 s left"
+    assert time_left(125) == "2 min 5 s left"
+    assert time_left(7300) == "2 h 1 min left"
+    assert (next_scale(1.0, 1), next_scale(1.0, -1), next_scale(3.0, 1)) == (1.1, 0.9, 3.0)
