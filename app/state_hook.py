@@ -85,14 +85,14 @@ def describe(studio: Studio) -> dict[str, Any]:
         "frame": None
         if frame is None
         else {
-            "generation": frame.generation,
+            "count": studio.frames,
             "full_quality": frame.full_quality,
             "resolution": list(frame.resolution),
             "recipe": frame.recipe.to_json(),
         },
         "notices": [[n.severity, n.text] for n in studio.notices.notices],
         "exports": {
-            kind: {"state": e.state, "path": e.path, "message": e.message}
+            kind: {"state": e.state, "path": e.path, "message": e.message, "done": e.done}
             for kind, e in studio.exports.items()
         },
     }

@@ -110,6 +110,8 @@ class Studio:
         self.history = History()
         self.model: ModelLoaded | None = None
         self.frame: FrameReady | None = None
+        #: How many frames have come so far.
+        self.frames = 0
         self.notices = NoticeBoard()
         self.exports: dict[Kind, Export] = {}
         self.revision = 0
@@ -331,6 +333,7 @@ class Studio:
         match event:
             case FrameReady():
                 self.frame = event
+                self.frames += 1
                 self._meter.add(self.clock())
                 self.notices.close_key("render")
             case ModelLoaded():

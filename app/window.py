@@ -326,13 +326,13 @@ class Window:
 
         Where frames are slow, one frame may see a key go down and its modifier go up.
         """
-        return dpg.get_frame_count() - self._modifiers.get(modifier, -2) <= 1
+        return int(dpg.get_frame_count()) - self._modifiers.get(modifier, -2) <= 1
 
     def _see_modifiers(self) -> None:
         for modifier in ("Control", "Shift"):
             codes = (getattr(dpg, f"mvKey_{side}{modifier}") for side in "LR")
             if any(dpg.is_key_down(code) for code in codes):
-                self._modifiers[modifier] = dpg.get_frame_count()
+                self._modifiers[modifier] = int(dpg.get_frame_count())
 
     def _act(self, action: Action) -> None:
         match action:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -190,6 +193,20 @@ def test_without_a_display_one_sentence_says_what_to_do() -> None:
         require_display({"WAYLAND_DISPLAY": "wayland-0"})
     with pytest.raises(UserError, match=r":4999 does not answer"):
         require_display({"DISPLAY": ":4999"})
+
+
+def test_the_command_without_a_display_exits_with_one_sentence() -> None:
+    environment = {k: v for k, v in os.environ.items() if "DISPLAY" not in k}
+    done = subprocess.run(
+        [sys.executable, "-m", "app"], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1 and "display" in done.stderr
+
+
+def test_the_window_process_never_loads_torch() -> None:
+    code = "import sys, app.window; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
 
 
 def test_small_helpers() -> None:

@@ -201,6 +201,22 @@ def test_a_bad_export_size_is_told(app: App, workplace: Path) -> None:
     app.fill("picture_size", "96", enter=False)
 
 
+def test_a_long_export_shows_progress_and_can_be_cancelled(app: App, workplace: Path) -> None:
+    target = workplace / "turn.mp4"
+    app.click("tab_video")
+    app.fill("video_seconds", "300", enter=False)
+    app.fill("video_size", "64", enter=False)
+    app.fill("video_path", str(target))
+    app.wait("progress", lambda s: s["exports"].get("video", {}).get("done", 0) > 0, 60)
+    # The window stays alive meanwhile.
+    app.point(*app.middle())
+    app.key("3")
+    app.wait("the side view", lambda s: direction(s) == (90, 0))
+    app.click("video_cancel")
+    app.wait("the end", lambda s: s["exports"]["video"]["state"] == "cancelled", 30)
+    assert not target.exists() and not list(workplace.glob(".maquette-*"))
+
+
 def test_a_bad_checkpoint_keeps_the_model(app: App, workplace: Path) -> None:
     bad = workplace / "broken.pkl"
     bad.write_bytes(b"this is no checkpoint" * 50)
@@ -271,8 +287,9 @@ def test_a_killed_engine_comes_back_with_the_same_picture(app: App) -> None:
         60,
     )
     assert any("back" in text for _, text in state["notices"])
-    state = app.settled(lambda s: s["recipe"] == before["recipe"])
-    assert state["frame"]["generation"] > before["frame"]["generation"]
+    app.settled(
+        lambda s: s["recipe"] == before["recipe"] and s["frame"]["count"] > before["frame"]["count"]
+    )
     app.key("Escape")
     app.wait("no notices", lambda s: not s["notices"])
     time.sleep(0.2)
