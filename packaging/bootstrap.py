@@ -292,7 +292,7 @@ def main(arguments: list[str]) -> int:
     if task == "fast":
         return tests(["-n", "2", "-m", "not slow and not gui and not cuda", *rest])
     failed = lint()
-    status = tests(["-n", "2", "--dist", "loadgroup", *rest])
+    status = tests(["-n", "2", *rest])
     if failed:
         # pytest's own closing line stays the last one of the output.
         print("[maquette] failed: " + ", ".join(failed), file=sys.stderr)

@@ -92,8 +92,9 @@ def test_a_stop_leaves_no_half_file(
 ) -> None:
     words = ["video", "--model", str(GOLDEN / "checkpoint.pkl"), "--frames", "5000", "--out", out]
     process = subprocess.Popen(
-        [*PROGRAM, *words], cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
-    )
+        [*PROGRAM, *words], cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True,
+        preexec_fn=_hear_ctrl_c,
+    )  # fmt: skip
     try:
         deadline = time.monotonic() + 120
         while not _has_begun(tmp_path) and time.monotonic() < deadline:
@@ -106,6 +107,12 @@ def test_a_stop_leaves_no_half_file(
     assert process.returncode == status
     assert err == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def _hear_ctrl_c() -> None:
+    """A shell starts what runs in its background (as CI may be) deaf to Ctrl-C, and so are the
+    children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _has_begun(folder: Path) -> bool:
