@@ -32,9 +32,15 @@ ENGINE_PROCESS = {"app.worker", "app.exporter"}
 #: The command line computes in its own process, after its words are understood.
 MAY_COMPUTE_LATER = "app.cli."
 
-#: Longest file, in lines; a longer one needs a reason here.
-LONGEST = 400
-LONGER_WITH_REASON: dict[str, str] = {}
+#: Longest file, in lines; up to the second number with a reason here.
+LONGEST, LONGEST_WITH_REASON = 400, 450
+LONGER_WITH_REASON: dict[str, str] = {
+    "app/client.py": "one class: the engine process's life and its events, which share one state",
+    "app/studio.py": "one class: all that panels may read and do, behind one door",
+    "app/window.py": "the one place where the parts are put together, and the main loop",
+    "engine/checkpoints/pickle_vm.py": "one machine: every opcode is a line of the same table",
+    "engine/generators/stylegan2.py": "the blocks of one paper, shared by several families",
+}
 
 
 def python_files(*rooms: str) -> list[Path]:
@@ -277,8 +283,14 @@ def test_every_dependency_is_declared() -> None:
 )
 def test_a_file_has_one_subject(name: str) -> None:
     lines = len((ROOT / name).read_text(encoding="utf-8").splitlines())
-    reason = LONGER_WITH_REASON.get(name)
-    assert lines <= LONGEST or reason, f"{lines} lines; split it by subject, or give a reason"
+    limit = LONGEST_WITH_REASON if name in LONGER_WITH_REASON else LONGEST
+    assert lines <= limit, f"{lines} lines; split it by subject, or give a reason"
+
+
+def test_reasons_for_long_files_are_still_needed() -> None:
+    for name in LONGER_WITH_REASON:
+        lines = len((ROOT / name).read_text(encoding="utf-8").splitlines())
+        assert lines > LONGEST, f"{name} has {lines} lines now; take it off the list"
 
 
 def _tracked_files() -> list[str]:
