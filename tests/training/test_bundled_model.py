@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from engine.camera import OrbitPose
+from engine.errors import CheckpointError
 from engine.generators.eg3d_network import EG3DConfig
 from engine.generators.registry import open_model
 from engine.rendering.volume import RenderSettings
@@ -96,9 +97,21 @@ def test_the_packed_model_opens_and_draws_the_same(model, tmp_path):
     assert (generator.mean_w()[0] - average).abs().max() < 0.1
 
 
+def test_training_can_start_from_a_packed_model(model, tmp_path):
+    path = model.pack(tmp_path / "toy")
+    other = HeadGenerator(toy_config(), torch.zeros(2, 3))
+    other.start_from(path)
+    ours, theirs = model.network.state_dict(), other.network.state_dict()
+    for name, value in ours.items():
+        torch.testing.assert_close(theirs[name], value, atol=1e-6, rtol=1e-3)
+    wider = HeadGenerator(replace(toy_config(), mesh_level=5.0), torch.zeros(2, 3))
+    with pytest.raises(CheckpointError, match="other options"):
+        wider.start_from(path)
+
+
 def test_the_bundled_configuration_is_what_the_tour_says():
     config = bundled_config()
-    assert (config.z_dim, config.img_resolution, config.num_ws) == (64, 256, 14)
+    assert (config.z_dim, config.img_resolution, config.num_ws) == (64, 256, 12)
     assert EG3DConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
 
 
@@ -131,7 +144,13 @@ def test_training_learns_saves_and_goes_on(heads, tmp_path):
     torch.manual_seed(1)
     model = HeadGenerator(toy_config(), torch.zeros(2, 3))
     options = TrainingOptions(
-        heads=1, views=2, side=32, adversarial_from=0.5, learning_rate=1e-2, warmup=5
+        heads=1,
+        views=2,
+        side=32,
+        adversarial=0.02,
+        adversarial_from=0.5,
+        learning_rate=1e-2,
+        warmup=5,
     )
     trainer = Trainer(model, heads, options, tmp_path)
     before = score(model, heads, 1)
@@ -153,8 +172,8 @@ def test_training_learns_saves_and_goes_on(heads, tmp_path):
 def test_a_run_ends_with_its_time_and_leaves_a_state(heads, tmp_path):
     heads.wait_for(1)
     model = HeadGenerator(toy_config(), torch.zeros(2, 3))
-    options = TrainingOptions(minutes=0.01, heads=1, views=1, side=16, adversarial=0.0)
-    trainer = Trainer(model, heads, replace(options), tmp_path)
+    options = TrainingOptions(minutes=0.01, heads=1, views=1, side=24)
+    trainer = Trainer(model, heads, options, tmp_path)
     assert not trainer.resume()
     trainer.run()
     assert trainer.step > 0 and (tmp_path / "state.pt").exists()
@@ -173,7 +192,7 @@ def test_pairs_are_the_heads_attributes_and_teach_the_mapping(heads, tmp_path):
     options = TrainingOptions(
         heads=1,
         views=1,
-        side=16,
+        side=24,
         adversarial=0,
         warmup=5,
         attributes=10.0,

@@ -48,6 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
             command.add_argument("--heads", type=Path, required=True, help="folder of shards")
             command.add_argument("--held-out", type=Path, help="folder of shards never trained on")
         if name == "train":
+            command.add_argument("--start", type=Path, help="packed model to go on from")
+            command.add_argument("--rate", type=float, default=TrainingOptions.learning_rate)
             command.add_argument("--minutes", type=float, default=TrainingOptions.minutes)
             command.add_argument("--capacity", type=int, default=16000, help="most heads to hold")
             command.add_argument("--batch-heads", type=int, default=TrainingOptions.heads)
@@ -82,8 +84,11 @@ def _train(options: argparse.Namespace) -> int:
     pool.wait_for(options.wait_for)
     torch.manual_seed(0)
     model = HeadGenerator(bundled_config(), pool.attributes).to(device)
+    if options.start:
+        model.start_from(options.start)
     training = TrainingOptions(
         minutes=options.minutes,
+        learning_rate=options.rate,
         heads=options.batch_heads,
         side=options.side,
         adversarial=options.adversarial,

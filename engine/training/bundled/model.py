@@ -1,12 +1,13 @@
 """The bundled generator as it is trained: an EG3D network, a reader of attributes, crops.
 
 It is an ordinary member of the EG3D family (no conditioning, corrected plane axes, white
-background), made lean: widths up to 256, 256-pixel planes of 3 x 32 channels and a thin
-2x super-resolution, so that two CPU cores can draw it.
+background), made lean: widths up to 256, planes of 3 x 32 channels at the neural resolution's
+128 pixels and a thin 2x super-resolution, so that two CPU cores can draw it.
 """
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -16,10 +17,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.camera import Camera, OrbitPose
-from engine.checkpoints import write_model
+from engine.checkpoints import read_checkpoint, write_model
 from engine.checkpoints.plain import LazyTensor
+from engine.errors import CheckpointError
 from engine.generators.eg3d_network import EG3DConfig, EG3DNetwork, Volume
-from engine.generators.registry import ModelSource
+from engine.generators.registry import ModelSource, find_source
 from engine.generators.triplane import CORRECTED_AXES
 from engine.rendering.rays import intrinsics_from_focal
 from engine.rendering.volume import RenderSettings
@@ -35,17 +37,17 @@ def bundled_config() -> EG3DConfig:
         w_dim=256,
         mapping_layers=6,
         mapping_width=384,
-        plane_resolution=256,
+        plane_resolution=128,
         plane_channels=96,
-        channel_base=16384,
+        channel_base=8192,
         channel_max=256,
         sr_module="SuperresolutionHybrid4X",
         sr_channels=(64, 32),
         neural_rendering_resolution=128,
         img_resolution=256,
         rendering=RenderSettings(
-            depth_resolution=24,
-            depth_resolution_importance=24,
+            depth_resolution=20,
+            depth_resolution_importance=20,
             ray_start="auto",
             ray_end="auto",
             white_back=True,
@@ -111,6 +113,7 @@ class HeadGenerator(nn.Module):
         resolution: int,
         jitter: torch.Generator | None,
         depth_guide: Tensor | None = None,
+        samples: float = 1.0,
     ) -> Drawn:
         """Draw square crops of views, several views a head.
 
@@ -121,6 +124,7 @@ class HeadGenerator(nn.Module):
             side: of the crops, in pixels of the whole picture's ``resolution``.
             jitter: random numbers for the samples along rays.
             depth_guide: ``[heads * views, 1, side / 2, side / 2]`` known depths (0 = none).
+            samples: multiplier on the samples along rays.
         """
         network = self.network
         views = len(cam2world) // len(z)
@@ -131,7 +135,13 @@ class HeadGenerator(nn.Module):
         planes = planes.float().repeat_interleave(views, dim=0)
         lens = self._lens(corner, side, resolution)
         volume = network.volume(
-            planes, cam2world, lens, side // 2, jitter=jitter, depth_guide=depth_guide
+            planes,
+            cam2world,
+            lens,
+            side // 2,
+            network.config.rendering.scaled(samples),
+            jitter=jitter,
+            depth_guide=depth_guide,
         )
         with mixed:
             picture = self._enlarge(volume, ws.repeat_interleave(views, dim=0))
@@ -157,6 +167,17 @@ class HeadGenerator(nn.Module):
         """Draw whole pictures deterministically: ``[N, z_dim]`` from ``[N, 4, 4]``."""
         corner = torch.zeros(len(cam2world), 2, device=z.device)
         return self.crop(z, cam2world, corner, resolution, resolution, None)
+
+    def start_from(self, path: Path) -> None:
+        """Take over the weights of a packed model, to go on from it.
+
+        Raises:
+            CheckpointError: it is not a model of exactly this network's options and sizes.
+        """
+        source = find_source(read_checkpoint(path))
+        if source.config != json.loads(json.dumps(self.network.config.to_json())):
+            raise CheckpointError(f"{path} has other options than the network to be trained.")
+        self.network.load_state_dict({name: lazy.load() for name, lazy in source.tensors.items()})
 
     @torch.no_grad()
     def set_average(self, count: int = 10_000) -> None:

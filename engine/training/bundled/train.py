@@ -44,9 +44,12 @@ class TrainingOptions:
     Attributes:
         minutes: length of the run's schedule; the learning rate falls to 5 % by its end.
         heads, views, side: a batch is ``heads * views`` crops of ``side`` pixels.
-        learning_rate: of Adam, for weights with runtime scaling (StyleGAN2's value).
+        learning_rate: of Adam. Weights with runtime scaling have unit size, so this is the
+            relative change of a step; ten times StyleGAN2's, because a supervised gradient
+            is far less noisy than an adversarial one.
         warmup: steps over which the rate rises to its full value.
-        mapping_rate: multiplier on the mapping network's own (hundredfold smaller) rate.
+        mapping_rate: multiplier for the mapping network, whose stored weights are a hundred
+            times larger and would otherwise hardly move.
         mask, depth, edges, attributes: weights of those losses beside the colours' L1.
         adversarial: weight of the discriminator's loss; 0 leaves it out.
         adversarial_from: share of the schedule after which the discriminator joins.
@@ -55,27 +58,29 @@ class TrainingOptions:
         guided_until: share of the schedule during which the true depth tells the rays where
             to look, which saves a third of the samples; afterwards rays find the surface as
             they will have to without a teacher.
+        guided_samples: share of the model's samples that a guided ray takes.
         save_every: seconds between saved states.
         seed: of everything random.
     """
 
     minutes: float = 20.0
-    heads: int = 24
+    heads: int = 32
     views: int = 2
     side: int = 96
-    learning_rate: float = 2.5e-3
+    learning_rate: float = 3e-2
     warmup: int = 200
-    mapping_rate: float = 100.0
+    mapping_rate: float = 20.0
     mask: float = 0.5
     depth: float = 2.0
     edges: float = 1.0
-    attributes: float = 0.1
-    adversarial: float = 0.02
+    attributes: float = 0.5
+    adversarial: float = 0.0
     adversarial_from: float = 0.8
     r1: float = 0.05
     fine_labels: tuple[int, ...] = ()
     fine_gain: float = 4.0
-    guided_until: float = 0.5
+    guided_until: float = 0.85
+    guided_samples: float = 0.7
     save_every: float = 60.0
     seed: int = 0
 
@@ -155,18 +160,23 @@ class Trainer:
             self.pool.resolution,
             self.jitter,
             halved_depth(patch.depth) if guided else None,
+            options.guided_samples if guided else 1.0,
         )
         weight = region_weight(patch.segmentation, options.fine_labels, options.fine_gain)
         small_weight, small = halved(weight), halved(patch.rgb)
+        # At a crop's border the upsampler sees zeros where the picture goes on: not judged.
+        edge = 8 if options.side < self.pool.resolution else 0
+        inner = (..., slice(edge, options.side - edge), slice(edge, options.side - edge))
+        sharp, sharp_truth, sharp_weight = drawn.picture[inner], patch.rgb[inner], weight[inner]
         truth_depth = halved_depth(patch.depth)
         solid = (truth_depth > 0).float()
         attributes = self.model.attribute_error(drawn.w, patch.attributes[:: options.views])
         parts = {
-            "picture": weighted_l1(drawn.picture, patch.rgb, weight),
+            "picture": weighted_l1(sharp, sharp_truth, sharp_weight),
             "raw": weighted_l1(drawn.raw, small, small_weight),
             "edges": options.edges
             * (
-                gradient_l1(drawn.picture, patch.rgb, weight)
+                gradient_l1(sharp, sharp_truth, sharp_weight)
                 + 0.5 * gradient_l1(drawn.raw, small, small_weight)
             ),
             "mask": options.mask * (drawn.alpha - halved(patch.alpha)).abs().mean(),
@@ -185,8 +195,9 @@ class Trainer:
         options = self.options
         rate = options.learning_rate * min(1.0, (self.step + 1) / options.warmup)
         rate *= 0.05 + 0.95 * 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0)))
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * group["scale"]
+        scales = (1.0, options.mapping_rate)
+        for group, scale in zip(self.optimizer.param_groups, scales, strict=True):
+            group["lr"], group["eps"] = rate * scale, 1e-12
         patch = self.pool.sample(options.heads, options.views, options.side, self.random)
         parts, picture, raw = self.losses(patch, guided=progress < options.guided_until)
         sharpening = options.adversarial > 0 and progress >= options.adversarial_from
