@@ -80,7 +80,9 @@ class FullyConnected(nn.Module):
     ) -> None:
         super().__init__()
         self.activation: Activation = activation
-        self.weight = nn.Parameter(torch.randn(out_features, in_features) / lr_multiplier)
+        # Not randn / lr_multiplier: on the meta device a division imports torch's compiler.
+        spread = 1.0 / lr_multiplier
+        self.weight = nn.Parameter(torch.normal(0.0, spread, (out_features, in_features)))
         self.bias = nn.Parameter(torch.full((out_features,), float(bias_init))) if bias else None
         self.weight_gain = lr_multiplier / math.sqrt(in_features)
         self.bias_gain = lr_multiplier
