@@ -4,7 +4,7 @@ One ray costs, with D samples in all, C plane channels, H hidden units and K fea
 ``D (24 C + 2 C H + 2 H)`` operations for the densities and
 ``D' (24 C + 2 C H + 2 H + 2 H K)`` for the features of the D' samples that are decoded: D' is
 D where nothing is left out (``early_stop = 0``). At 48 + 48 samples and 32, 64 and 32 that is
-0.48 to 1.74 million a ray, 28 thousand million for a picture of 128 x 128 with every sample
+0.48 to 1.35 million a ray, 22 thousand million for a picture of 128 x 128 with every sample
 decoded. Device memory that must move: the planes once (25 MB of floats at 256), 32 bytes in
 and ``4 K + 16`` out for each ray (3 MB at 128 x 128); everything else stays on the chip.
 """
@@ -136,8 +136,12 @@ def march(
         settings: how to march; deterministic, as ``render_rays`` without ``jitter``.
         early_stop: samples whose share of their ray's colour is at most this are not decoded
             to features; depth and opacity stay exact. A feature changes by at most
-            ``2 * 1.002 * early_stop * samples`` (the picture's range is -1 to 1). At 0 nothing
-            is left out.
+            ``2 * 1.002 * early_stop * samples`` (the picture's range is -1 to 1). At 0, the
+            default, nothing is left out. Measured on an H200, 1e-7 changes no feature by more
+            than rounding does and saves 2 % of this kernel, 1e-5 saves 6 % and changes
+            features by 1.5e-4, 1e-4 saves 9 % and changes them by 2e-3. The kernel was 3.5 %
+            of that run's raw pictures and 0.4 % of its whole ones: no saving is worth pictures
+            that differ.
         precise: exact exponential and logarithm in the decoder, see ``evaluate``.
         min_blocks: occupancy asked of the compiler (``MQ_MIN_BLOCKS``), for measurements.
 

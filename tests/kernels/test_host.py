@@ -23,11 +23,12 @@ from torch import Tensor
 from engine.assets import data_dir
 from engine.kernels import march, triplane
 from engine.kernels.triplane import PackedDecoder, pack_decoder, pack_planes
-from engine.rendering.volume import RayResult, ray_limits
+from engine.rendering.volume import RayResult, RenderSettings, ray_limits
 from tests.kernels.fields import (
     CASES,
     SIZES,
     Case,
+    assert_as_exact_as_float32,
     assert_same_pictures,
     make_decoder,
     make_planes,
@@ -138,6 +139,45 @@ def test_march_equals_torch_in_double(build: Build, case: Case) -> None:
     if case.rays > 1:
         assert middle(result.features, expected.features) < 1e-6
     assert worst(result.depth_range, expected.depth_range) < 1e-5
+
+
+def test_a_fine_field_is_marched_as_exactly_as_torch_does(build: Build) -> None:
+    """Planes of the released size, where float32 is off by 1e-4 and more in some rays."""
+    case, seed = Case(height=256, width=256, rays=150), 325429
+    result, _ = host_march(build, case, seed)
+    planes, decoder, rays = make_planes(case, seed), make_decoder(case, seed), make_rays(case, seed)
+    assert_as_exact_as_float32(result, planes, decoder, rays, case.settings)
+
+
+def test_a_fine_field_without_importance_samples(build: Build) -> None:
+    case = Case(height=256, width=256, rays=60, settings=RenderSettings(96, 0))
+    result, expected = host_march(build, case, seed=325429)
+    assert_same_pictures(result, expected, 1e-4)
+    assert middle(result.features, expected.features) < 2e-6
+
+
+@pytest.mark.parametrize("wrong", ["features", "weight_sum"])
+def test_a_small_fault_is_no_rounding(build: Build, wrong: str) -> None:
+    """One ray off by 0.01, or three rays in a hundred off by 1e-3, are found."""
+    case, seed = Case(height=64, width=64, rays=100), 11
+    planes, decoder, rays = make_planes(case, seed), make_decoder(case, seed), make_rays(case, seed)
+    exact = march_in_double(planes, decoder, rays, case.settings)
+    assert_as_exact_as_float32(exact, planes, decoder, rays, case.settings)
+    for count, fault in ((1, 0.01), (3, 1e-3)):
+        column = getattr(exact, wrong).clone()
+        column[:, :count] += fault
+        result = exact._replace(**{wrong: column})
+        with pytest.raises(AssertionError, match=wrong):
+            assert_as_exact_as_float32(result, planes, decoder, rays, case.settings)
+
+
+def test_the_ray_of_a_case_with_one_hits_something() -> None:
+    case = CASES[1]
+    assert case.rays == 1
+    for seed in range(20):
+        planes, decoder = make_planes(case, seed), make_decoder(case, seed)
+        result = march_in_double(planes, decoder, make_rays(case, seed), case.settings)
+        assert 0.5 < float(result.weight_sum) <= 0.99
 
 
 def test_the_cases_are_not_trivial() -> None:
