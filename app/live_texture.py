@@ -11,37 +11,38 @@ import dearpygui.dearpygui as dpg
 import numpy as np
 from numpy.typing import NDArray
 
+#: Pixels around the picture that repeat its edge. Linear filtering reaches half a pixel beyond
+#: the edge, where a texture would show what an earlier picture left, or its own far side.
+BORDER = 1
 #: Sides of the textures, pixels.
-BUCKETS = (64, 128, 256, 512, 1024, 2048, 4096, 8192)
+BUCKETS = tuple(side + 2 * BORDER for side in (64, 128, 256, 512, 1024, 2048, 4096, 8192))
 
 Image = NDArray[np.float32]
+UV = tuple[float, float]
 
 
 def bucket_for(height: int, width: int) -> int:
-    """The side of the smallest texture that holds a picture."""
-    side = max(height, width)
+    """The side of the smallest texture that holds a picture and its border."""
+    side = max(height, width) + 2 * BORDER
     return next(bucket for bucket in BUCKETS if bucket >= side)
 
 
-def place_image(image: Image, target: Image) -> tuple[float, float]:
-    """Copy ``image`` ``[H, W, 4]`` into the corner of ``target`` ``[S, S, 4]``.
-
-    The last row and column are repeated once beyond the edge, so that linear filtering mixes
-    in nothing foreign.
+def place_image(image: Image, target: Image) -> tuple[UV, UV]:
+    """Copy ``image`` ``[H, W, 4]`` and its border into a corner of ``target`` ``[S, S, 4]``, ``S``
+    at least two more than each side.
 
     Returns:
-        the texture coordinates ``(u, v)`` of the picture's lower right corner.
+        the texture coordinates ``(u, v)`` of the picture's upper left and lower right corner.
     """
     height, width = image.shape[:2]
     side = target.shape[0]
-    target[:height, :width] = image
-    if width < side:
-        target[:height, width] = image[:, -1]
-    if height < side:
-        target[height, :width] = image[-1]
-        if width < side:
-            target[height, width] = image[-1, -1]
-    return width / side, height / side
+    bottom, right = BORDER + height, BORDER + width
+    target[BORDER:bottom, BORDER:right] = image
+    target[BORDER:bottom, 0] = image[:, 0]
+    target[BORDER:bottom, right] = image[:, -1]
+    target[0, : right + 1] = target[BORDER, : right + 1]
+    target[bottom, : right + 1] = target[bottom - 1, : right + 1]
+    return (BORDER / side, BORDER / side), (right / side, bottom / side)
 
 
 class LiveTexture:
@@ -51,21 +52,21 @@ class LiveTexture:
         self._registry = int(dpg.add_texture_registry())
         self._pixels: Image = np.zeros((BUCKETS[0], BUCKETS[0], 4), np.float32)
         self.item = self._create()
-        self.uv_max = (1.0, 1.0)
+        self.corners: tuple[UV, UV] = (0.0, 0.0), (1.0, 1.0)
         # Textures that were replaced, with the arrays they point at: they may go only after a
         # frame was drawn without them.
         self._old: list[tuple[int, Image, int]] = []
 
     def show(self, image: Image) -> None:
-        """Take over a picture ``[H, W, 4]`` float32 RGBA. ``item`` and ``uv_max`` may change."""
+        """Take over a picture ``[H, W, 4]`` float32 RGBA. ``item`` and ``corners`` may change."""
         side = bucket_for(*image.shape[:2])
         if side != self._pixels.shape[0]:
             self._old.append((self.item, self._pixels, 2))
             self._pixels = np.zeros((side, side, 4), np.float32)
-            self.uv_max = place_image(image, self._pixels)
+            self.corners = place_image(image, self._pixels)
             self.item = self._create()
         else:
-            self.uv_max = place_image(image, self._pixels)
+            self.corners = place_image(image, self._pixels)
 
     def after_frame(self) -> None:
         """Delete textures that nothing shows any more; call once after each frame."""

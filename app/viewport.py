@@ -81,7 +81,7 @@ class Viewport:
         self.picture = fit_picture(self._area.width, self._area.height, aspect, margin)
         message = self._message(studio)
         state = (
-            self._texture.item, self._texture.uv_max, self.picture, studio.is_stale,
+            self._texture.item, self._texture.corners, self.picture, studio.is_stale,
             frame is None, message, studio.document.pose, self._hover, self.gizmo.hot,
         )  # fmt: skip
         if state != self._drawn:
@@ -90,10 +90,11 @@ class Viewport:
 
     def _draw(self, studio: Studio, message: str) -> None:
         box = self.picture
+        uv_min, uv_max = self._texture.corners
         dim = studio.is_stale or (studio.model is None and studio.frame is not None)
         dpg.configure_item(
             self._image, texture_tag=self._texture.item, pmin=(box.x, box.y),
-            pmax=(box.right, box.bottom), uv_max=self._texture.uv_max,
+            pmax=(box.right, box.bottom), uv_min=uv_min, uv_max=uv_max,
             color=(255, 255, 255, 90 if dim else 255), show=studio.frame is not None,
         )  # fmt: skip
         dpg.delete_item(self._words, children_only=True)

@@ -101,14 +101,13 @@ def test_every_chord_has_one_meaning() -> None:
 
 
 def test_textures_take_any_size_without_bleeding() -> None:
-    assert [bucket_for(s, s) for s in (48, 64, 65, 512, 1000)] == [64, 64, 128, 512, 1024]
+    assert [bucket_for(s, s) for s in (48, 64, 65, 512, 1000)] == [66, 66, 130, 514, 1026]
     image = np.arange(2 * 3 * 4, dtype=np.float32).reshape(2, 3, 4)
-    target = np.full((4, 4, 4), -1, np.float32)
-    assert place_image(image, target) == (0.75, 0.5)
-    assert (target[:2, :3] == image).all()
-    assert (target[:2, 3] == image[:, -1]).all()
-    assert (target[2, :3] == image[-1]).all()
-    assert (target[2, 3] == image[-1, -1]).all()
+    target = np.full((8, 8, 4), -1, np.float32)
+    assert place_image(image, target) == ((0.125, 0.125), (0.5, 0.375))
+    # The picture and, around it, its own edge: half a pixel beyond it shows nothing foreign.
+    assert (target[:4, :5] == np.pad(image, ((1, 1), (1, 1), (0, 0)), mode="edge")).all()
+    assert (target[4:] == -1).all() and (target[:, 5:] == -1).all()
 
 
 def test_rates_and_pace() -> None:
