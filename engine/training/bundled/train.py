@@ -68,7 +68,7 @@ class TrainingOptions:
     views: int = 2
     side: int = 96
     learning_rate: float = 3e-2
-    warmup: int = 200
+    warmup: int = 100
     mapping_rate: float = 20.0
     mask: float = 0.5
     depth: float = 2.0
