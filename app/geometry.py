@@ -64,6 +64,26 @@ class Layout:
 TOOLBAR_HEIGHT, STATUS_HEIGHT = 52, 32
 LEFT_WIDTH, RIGHT_WIDTH = 292, 316
 MIN_WIDTH, MIN_HEIGHT = 960, 620
+#: Below this height the panels scroll and the rest still fits.
+LEAST_HEIGHT = 500
+#: The UI scales that are offered.
+SCALES = (0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
+
+
+def next_scale(scale: float, step: int) -> float:
+    """The next larger (``step`` 1) or smaller (-1) of the offered scales."""
+    if step > 0:
+        return next((s for s in SCALES if s > scale + 1e-6), SCALES[-1])
+    return next((s for s in reversed(SCALES) if s < scale - 1e-6), SCALES[0])
+
+
+def fitting_scale(wished: float, width: int, height: int) -> float:
+    """The UI scale for a window of ``width x height`` pixels: the wished one, or the largest of
+    the offered ones at which no label is cut. The smallest is not gone below."""
+    room = min(width / MIN_WIDTH, height / LEAST_HEIGHT)
+    if wished <= room:
+        return wished
+    return min(wished, max((s for s in SCALES if s <= room), default=SCALES[0]))
 
 
 def arrange(width: int, height: int, scale: float = 1.0) -> Layout:

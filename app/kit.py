@@ -20,6 +20,8 @@ from app.theme import Fonts, Themes
 
 #: Width of the labels in front of the controls, at a scale of 1, pixels.
 LABEL_WIDTH = 92
+#: Kinds of widgets that hold what a person typed or chose.
+_HOLDERS = ("mvInputText", "mvCombo", "mvCheckbox")
 
 
 class Panel(Protocol):
@@ -66,6 +68,20 @@ class Kit:
         """Give a widget a name that tests find it by."""
         self.named[name] = item
         return item
+
+    def values(self) -> dict[str, Any]:
+        """What stands in the named boxes, lists and check boxes."""
+        return {
+            name: dpg.get_value(item)
+            for name, item in self.named.items()
+            if dpg.get_item_type(item).rpartition("::")[2] in _HOLDERS
+        }
+
+    def restore(self, values: dict[str, Any]) -> None:
+        """Put :meth:`values` into the widgets of the same names."""
+        for name, value in values.items():
+            if name in self.named:
+                dpg.set_value(self.named[name], value)
 
     # Text -------------------------------------------------------------------------------
 

@@ -18,7 +18,15 @@ from app.client import EngineClient
 from app.dialogs import Dialogs
 from app.display import require_display
 from app.document import Direction
-from app.geometry import MIN_HEIGHT, MIN_WIDTH, Layout, Rect, arrange
+from app.geometry import (
+    MIN_HEIGHT,
+    MIN_WIDTH,
+    Layout,
+    Rect,
+    arrange,
+    fitting_scale,
+    next_scale,
+)
 from app.input_watch import InputWatch
 from app.kit import Kit
 from app.live_texture import LiveTexture
@@ -29,7 +37,7 @@ from app.panels.export import ExportPanel
 from app.panels.help import HelpWindow
 from app.panels.identity import IdentityPanel
 from app.panels.model import ModelPanel
-from app.panels.settings import SettingsWindow, next_scale
+from app.panels.settings import SettingsWindow
 from app.panels.status import StatusLine
 from app.panels.toasts import Toasts
 from app.panels.toolbar import Toolbar
@@ -39,6 +47,7 @@ from app.shortcuts import SHORTCUTS, Action, Chord, find
 from app.state_hook import StateHook
 from app.studio import BRIEF_GESTURE, BUNDLED, Studio
 from app.viewport import Viewport
+from engine.assets import asset
 from engine.capabilities import ViewMode
 from engine.errors import UserError
 
@@ -133,7 +142,8 @@ class Window:
         dpg.create_viewport(
             title=TITLE, width=max(width, MIN_WIDTH), height=max(height, MIN_HEIGHT),
             min_width=MIN_WIDTH, min_height=MIN_HEIGHT, clear_color=theme.BACKGROUND, vsync=True,
-            **place,
+            small_icon=str(asset("icons/maquette-32.png")),
+            large_icon=str(asset("icons/maquette-128.png")), **place,
         )  # fmt: skip
         self._texture = LiveTexture()
         with dpg.handler_registry():
@@ -144,7 +154,7 @@ class Window:
             dpg.add_mouse_move_handler(callback=self._mouse_moved)
             dpg.add_mouse_wheel_handler(callback=self._mouse_wheel)
             dpg.add_key_press_handler(callback=self._key)
-        self._build(settings.ui_scale)
+        self._build(fitting_scale(settings.ui_scale, width, height))
         dpg.setup_dearpygui()
         dpg.show_viewport()
 
@@ -189,11 +199,26 @@ class Window:
         return int(window)
 
     def _ask_rescale(self, scale: float) -> None:
+        self._studio.change_settings(replace(self._studio.settings, ui_scale=scale))
+        fitting = self._fit_scale(*self._placed)
+        if fitting < scale:
+            self._studio.say(
+                f"At {scale:.0%} the interface does not fit into this window; it is shown at "
+                f"{fitting:.0%} until the window is larger.",
+                key="scale",
+            )
+
+    def _fit_scale(self, width: int, height: int) -> float:
+        """See to it that the wished scale, or what fits of it, is shown."""
+        scale = fitting_scale(self._studio.settings.ui_scale, width, height)
         # Built anew between two frames, not inside the callback of a widget that would go.
-        self._rescale_to = scale
+        self._rescale_to = None if scale == self._kit.scale else scale
+        return scale
 
     def _rescale(self, scale: float) -> None:
+        """Build everything anew at a UI scale; what was typed stays."""
         kit = self._kit
+        values, memory = kit.values(), self._export.memory
         self._confirm.close()
         self._toasts.clear()
         for window in (*self._windows.values(), self._help.window, self._settings.window):
@@ -202,7 +227,8 @@ class Window:
         kit.themes.delete()
         self._build(scale)
         dpg.delete_item(kit.fonts.registry)
-        self._studio.change_settings(replace(self._studio.settings, ui_scale=scale))
+        self._kit.restore(values)
+        self._export.recall(memory)
 
     # The loop ---------------------------------------------------------------------------
 
@@ -262,9 +288,11 @@ class Window:
         size = dpg.get_viewport_client_width(), dpg.get_viewport_client_height()
         layout = arrange(*size, self._kit.scale)
         self._toasts.place(layout.viewport)
-        if size == self._placed:
+        # A window that is put away has no size.
+        if size == self._placed or 0 in size:
             return
         self._placed = size
+        self._fit_scale(*size)
         for name, window in self._windows.items():
             rect: Rect = getattr(layout, name)
             dpg.configure_item(

@@ -41,6 +41,20 @@ class ExportPanel:
         for tab in self._tabs.values():
             tab.update(studio)
 
+    @property
+    def memory(self) -> tuple[int, list[str]]:
+        """Which tab is open, and the names that were proposed in each."""
+        chosen = dpg.get_value(self._bar)
+        opened = list(self._tabs).index(chosen) if chosen in self._tabs else 0
+        return opened, [tab.proposed for tab in self._tabs.values()]
+
+    def recall(self, memory: tuple[int, list[str]]) -> None:
+        """Take over what another panel of its kind remembered."""
+        opened, proposed = memory
+        dpg.set_value(self._bar, list(self._tabs)[opened])
+        for tab, path in zip(self._tabs.values(), proposed, strict=True):
+            tab.proposed = path
+
     def start(self) -> None:
         """Start the export of the tab that is open."""
         chosen = dpg.get_value(self._bar)
@@ -54,7 +68,7 @@ class ExportTab:
     def __init__(self, kit: Kit, form: forms.Form, confirm: Confirm) -> None:
         self._kit, self._form, self._confirm = kit, form, confirm
         #: The path that was proposed last; a path that differs from it was typed.
-        self._proposed = ""
+        self.proposed = ""
 
     def build(self) -> int:
         """Create the items; the id of the tab."""
@@ -142,23 +156,23 @@ class ExportTab:
         """The format may have changed: the name must end accordingly."""
         suffix = self._form.suffix
         text = dpg.get_value(self._path)
-        if text == self._proposed:
+        if text == self.proposed:
             self._propose(self._kit.studio)
         elif text.strip():
             dpg.set_value(self._path, str(Path(text).with_suffix(suffix)))
 
     def _propose(self, studio: Studio) -> None:
         shown = dpg.get_value(self._path)
-        if self._kit.is_held(self._path) or (shown and shown != self._proposed):
+        if self._kit.is_held(self._path) or (shown and shown != self.proposed):
             return
         folder = Path(studio.settings.export_folder or export_home())
         stem = f"head-{studio.document.recipe.seed:04d}"
-        self._proposed = str(free_name(folder, stem, self._form.suffix))
-        self._kit.show_value(self._path, self._proposed)
+        self.proposed = str(free_name(folder, stem, self._form.suffix))
+        self._kit.show_value(self._path, self.proposed)
 
     def _browse(self) -> None:
         text = dpg.get_value(self._path).strip()
-        start = Path(text or self._proposed).expanduser()
+        start = Path(text or self.proposed).expanduser()
         if not start.parent.is_dir():
             start = export_home() / start.name
         question = Question(

@@ -185,10 +185,10 @@ class VideoForm(Form):
             self._size = kit.box("video_size", hint=OWN)
         with kit.row("Format"):
             self._format = self.combo(list(VIDEO_FORMATS), "MP4 (H.264)", "video_format", changed)
-        self._explain()
 
     def update(self, studio: Studio) -> None:
-        """Show the model's own size as the hint."""
+        """Show what the path is, and the model's own size as the hint."""
+        self._explain()
         if studio.capabilities:
             hint = f"{studio.capabilities.resolution} px (the model's own)"
             dpg.configure_item(self._size, hint=hint)

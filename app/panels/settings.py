@@ -7,22 +7,15 @@ from dataclasses import replace
 
 import dearpygui.dearpygui as dpg
 
+from app.geometry import SCALES
 from app.kit import Kit
 from app.studio import Studio
 
-SCALES = (0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
 RATES: dict[str, float | None] = {
     "Automatic": None, "5 fps": 5.0, "10 fps": 10.0, "15 fps": 15.0, "24 fps": 24.0,
     "30 fps": 30.0, "60 fps": 60.0,
 }  # fmt: skip
 DEVICES = {"Automatic": "auto", "CPU": "cpu", "GPU (CUDA)": "cuda"}
-
-
-def next_scale(scale: float, step: int) -> float:
-    """The next larger (``step`` 1) or smaller (-1) of the offered scales."""
-    if step > 0:
-        return next((s for s in SCALES if s > scale + 1e-6), SCALES[-1])
-    return next((s for s in reversed(SCALES) if s < scale - 1e-6), SCALES[0])
 
 
 class SettingsWindow:

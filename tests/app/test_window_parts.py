@@ -14,14 +14,13 @@ from app import interaction
 from app.dialogs import Question, command_for
 from app.display import require_display
 from app.document import Document, look_from
-from app.geometry import Rect, arrange, fit_picture
+from app.geometry import Rect, arrange, fit_picture, fitting_scale, next_scale
 from app.gizmo import REACH, end_at, project
 from app.live_texture import bucket_for, place_image
 from app.meter import Pace, RateMeter
 from app.notices import MOST, NoticeBoard
 from app.panels.export import free_name, time_left
 from app.panels.identity import read_seed
-from app.panels.settings import next_scale
 from app.runner import CallbackRunner
 from app.shortcuts import SHORTCUTS, Action, Chord, find
 from engine.errors import Cancelled, UserError
@@ -98,6 +97,16 @@ def test_every_chord_has_one_meaning() -> None:
     assert find(Chord("3"), typing=True) is None
     escape = find(Chord("Escape"), typing=True)
     assert escape is not None and escape.action is Action.CLOSE_POPUP
+
+
+def test_a_small_window_limits_the_scale() -> None:
+    assert fitting_scale(1.5, 1440, 900) == 1.5
+    assert fitting_scale(1.3, 1280, 820) == 1.3
+    assert fitting_scale(1.5, 1439, 900) == 1.25
+    assert fitting_scale(3.0, 4000, 1000) == 2.0
+    assert fitting_scale(2.0, 960, 620) == 1.0
+    assert fitting_scale(1.0, 300, 200) == 0.75
+    assert fitting_scale(0.5, 300, 200) == 0.5
 
 
 def test_textures_take_any_size_without_bleeding() -> None:
