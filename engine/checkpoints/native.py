@@ -137,7 +137,7 @@ def _read_facts(path: Path) -> dict[str, Any]:
 def _read_tensors(path: Path) -> dict[str, LazyTensor]:
     """Tensors of a safetensors file, checked against its size and not read yet.
 
-    The layout (https://huggingface.co/docs/safetensors): a 64-bit length, a JSON header that
+    The layout of the safetensors format: a 64-bit length, a JSON header that
     maps names to element type, shape and byte range, then the bytes without gaps.
     """
     source = FileSource(path)
