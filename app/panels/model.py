@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import dearpygui.dearpygui as dpg
@@ -29,10 +30,15 @@ def facts(capabilities: Capabilities) -> str:
     return f"{family}  ·  {capabilities.resolution} px  ·  {capabilities.num_ws} layers"
 
 
-def short_name(path: str) -> str:
-    """A checkpoint's name in a list: its file name, with the folder where that says more."""
+def short_name(path: str, others: Sequence[str] = ()) -> str:
+    """A checkpoint's name in a list: its file name, with the folder in front where one of the
+    ``others`` is called the same, and the folder alone for a converted model."""
     where = Path(path)
-    return where.parent.name or where.name if where.name == "model.json" else where.name
+    if where.name == "model.json":
+        return where.parent.name or where.name
+    if any(other != path and Path(other).name == where.name for other in others):
+        return f"{where.parent.name}/{where.name}"
+    return where.name
 
 
 class ModelPanel:
@@ -102,7 +108,7 @@ class ModelPanel:
         dpg.delete_item(self._list, children_only=True)
         kit = self._kit
         for path in (BUNDLED, *recent):
-            title = BUNDLED_TITLE if path == BUNDLED else short_name(path)
+            title = BUNDLED_TITLE if path == BUNDLED else short_name(path, recent)
             with dpg.group(horizontal=True, horizontal_spacing=kit.px(2), parent=self._list):
                 item = int(
                     dpg.add_selectable(

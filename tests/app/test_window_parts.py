@@ -21,6 +21,7 @@ from app.meter import Pace, RateMeter
 from app.notices import MOST, NoticeBoard
 from app.panels.export import free_name, time_left
 from app.panels.identity import read_seed
+from app.panels.model import short_name
 from app.runner import CallbackRunner
 from app.shortcuts import SHORTCUTS, Action, Chord, find
 from engine.errors import Cancelled, UserError
@@ -107,6 +108,12 @@ def test_a_small_window_limits_the_scale() -> None:
     assert fitting_scale(2.0, 960, 620) == 1.0
     assert fitting_scale(1.0, 300, 200) == 0.75
     assert fitting_scale(0.5, 300, 200) == 0.5
+
+
+def test_models_of_the_same_file_name_are_told_apart() -> None:
+    recent = ("/a/one/model.pkl", "/a/two/model.pkl", "/a/heads/model.json", "/a/face.pkl")
+    names = [short_name(path, recent) for path in recent]
+    assert names == ["one/model.pkl", "two/model.pkl", "heads", "face.pkl"]
 
 
 def test_textures_take_any_size_without_bleeding() -> None:
