@@ -46,12 +46,12 @@ def process_runs(pid: int) -> bool:
 
 
 class Harness:
-    """A client with the fake generator and the log of what its engine did."""
+    """A client, with the fake generator unless told otherwise, and the log of what its engine did."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, opener: str = OPENER) -> None:
         os.environ["MAQUETTE_FAKE_LOG"] = str(log)
         self.log_path = log
-        self.client = EngineClient("cpu", opener=OPENER)
+        self.client = EngineClient("cpu", opener=opener)
         self.events: list[Event] = []
 
     def poll(self) -> None:

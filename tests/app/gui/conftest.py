@@ -36,6 +36,8 @@ def running(display: str, workplace: Path) -> Iterator[App]:
         yield app
     finally:
         app.close()
+    log = app.log.read_text()
+    assert "Traceback" not in log, log[-3000:]
 
 
 @pytest.fixture

@@ -211,6 +211,14 @@ class App:
         if enter:
             self.key("Return")
 
+    def choose(self, widget: str, index: int, text: str) -> None:
+        """Choose the ``index``-th line, which reads ``text``, of a list that drops down."""
+        self.click(widget)
+        x, y, _, height = self.state["widgets"][widget]
+        self.point(x + 40, y + height + 22 + 24 * index)
+        self.xdotool("click", 1)
+        self.wait(f"{text!r} in {widget}", lambda s: s["texts"][widget] == text)
+
     def middle(self) -> tuple[float, float]:
         """The middle of the picture in the window."""
         x, y, width, height = self.state["picture"]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import trimesh
 from PIL import Image
 
 from tests.app.gui.driver import App, State
@@ -190,6 +191,80 @@ def test_exporting_a_picture_writes_it(app: App, workplace: Path) -> None:
     app.click("confirm_no")
     time.sleep(0.3)
     assert target.stat().st_mtime_ns == stamp
+
+
+def exported(app: App, kind: str, path: Path) -> None:
+    """Type where to save and wait until it is saved."""
+    app.fill(f"{kind}_path", str(path))
+    app.wait(
+        f"the {kind} {path.name}",
+        lambda s: (
+            (e := s["exports"].get(kind)) and e["state"] == "finished" and e["path"] == str(path)
+        ),
+        60,
+    )
+
+
+def test_exporting_a_transparent_picture(app: App, workplace: Path) -> None:
+    app.click("tab_picture")
+    app.fill("picture_size", "64", enter=False)
+    app.click("picture_transparent")
+    exported(app, "picture", workplace / "cut out.png")
+    app.click("picture_transparent")
+    with Image.open(workplace / "cut out.png") as picture:
+        assert (picture.mode, picture.size) == ("RGBA", (64, 64))
+        alpha = np.asarray(picture)[..., 3]
+    assert alpha[32, 32] == 255 and alpha[0].max() == 0 == alpha[:, 0].max()
+
+
+def test_exporting_a_gif_and_a_sequence_of_pictures(app: App, workplace: Path) -> None:
+    app.click("tab_video")
+    app.fill("video_seconds", "1", enter=False)
+    app.fill("video_fps", "5", enter=False)
+    app.fill("video_size", "64", enter=False)
+    app.choose("video_format", 1, "GIF")
+    assert app.state["texts"]["video_path"].endswith(".gif")
+    exported(app, "video", workplace / "turn.gif")
+    with Image.open(workplace / "turn.gif") as gif:
+        assert (gif.format, gif.size, gif.n_frames) == ("GIF", (64, 64), 5)  # type: ignore[attr-defined]
+    app.choose("video_format", 2, "PNG sequence")
+    assert Path(app.state["texts"]["video_path"]).suffix == ""
+    exported(app, "video", workplace / "turn")
+    pictures = [np.asarray(Image.open(p)) for p in sorted((workplace / "turn").iterdir())]
+    assert [p.shape for p in pictures] == [(64, 64, 3)] * 5
+    # A full turn in five steps: no two neighbours show the head from the same side.
+    assert all(difference(a * 1.0, b * 1.0) > 2 for a, b in itertools.pairwise(pictures))
+    app.choose("video_format", 0, "MP4 (H.264)")
+
+
+def test_exporting_a_mesh(app: App, workplace: Path) -> None:
+    app.click("tab_mesh")
+    app.fill("mesh_resolution", "24", enter=False)
+    app.choose("mesh_format", 1, "PLY")
+    exported(app, "mesh", workplace / "head.ply")
+    mesh = trimesh.load(workplace / "head.ply")
+    assert isinstance(mesh, trimesh.Trimesh) and mesh.is_watertight
+    # A ball of 0.32 with a nose that reaches to 0.4 in front.
+    assert mesh.bounds[0] == pytest.approx([-0.32] * 3, abs=0.02)
+    assert mesh.bounds[1] == pytest.approx([0.32, 0.32, 0.4], abs=0.02)
+    # Another ending than the format's: told, and nothing is written.
+    app.fill("mesh_path", str(workplace / "head.stl"))
+    app.wait("the notice", lambda s: any("must end in .ply" in text for _, text in s["notices"]))
+    assert not (workplace / "head.stl").exists()
+
+
+def test_an_export_that_cannot_be_written_is_told(app: App, workplace: Path) -> None:
+    app.click("tab_picture")
+    app.fill("picture_path", str(workplace / "portrait.txt"))
+    app.wait("the notice", lambda s: any("must end in .png" in text for _, text in s["notices"]))
+    app.key("Escape")
+    app.fill("picture_path", "/proc/portrait.png")
+    app.wait(
+        "the failure",
+        lambda s: s["exports"].get("picture", {}).get("state") == "failed",
+        30,
+    )
+    assert any("/proc/portrait.png could not be written" in text for text in app.notices())
 
 
 def test_a_bad_export_size_is_told(app: App, workplace: Path) -> None:
