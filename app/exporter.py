@@ -14,9 +14,11 @@ from typing import Any, TypeVar
 
 import torch
 
+from app.faults import sentence
 from app.jobs import ExportMesh, ExportPicture, ExportVideo, Job
+from app.mailboxes import ExportMailbox
 from app.messages import JobCancelled, JobFailed, JobFinished, JobProgress
-from app.processes import ExportMailbox, open_generator, sentence
+from app.opening import open_generator
 from app.wire import ProcessOptions, RunJob
 from engine.draw import Painter
 from engine.errors import Cancelled, ExportError, UserError

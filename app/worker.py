@@ -22,9 +22,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from app.adaptive import AdaptiveQuality, Preview, default_fps
+from app.faults import sentence
 from app.frames import MAX_SIDE, FrameWriter, bucket_bytes
+from app.mailboxes import EngineMailbox
 from app.messages import ModelFailed, ModelLoaded, RenderFailed
-from app.processes import EngineMailbox, open_generator, sentence
+from app.opening import open_generator
 from app.wire import (
     Draw,
     FrameInSlot,

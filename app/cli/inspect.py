@@ -32,7 +32,8 @@ def run(words: Sequence[str]) -> int:
     from app.cli.subject import checkpoint_path
 
     path = checkpoint_path(options.path)
-    from engine.checkpoints import describe, read_checkpoint
+    from engine.checkpoints import read_checkpoint
+    from engine.describe import describe
 
     facts = describe(read_checkpoint(path))
     if options.json:

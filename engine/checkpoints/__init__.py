@@ -1,6 +1,5 @@
 """Safe readers for model files, and conversion."""
 
-from engine.checkpoints.describe import describe
 from engine.checkpoints.hashing import file_sha256
 from engine.checkpoints.native import write_model
 from engine.checkpoints.omegaconf import unwrap_omegaconf
@@ -14,7 +13,6 @@ __all__ = [
     "LazyBytes",
     "LazyTensor",
     "Node",
-    "describe",
     "file_sha256",
     "module_tensors",
     "read_checkpoint",

@@ -13,19 +13,16 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from engine.checkpoints.faults import Damaged
 from engine.checkpoints.hashing import file_sha256
-from engine.checkpoints.plain import Checkpoint, LazyTensor
+from engine.checkpoints.plain import Checkpoint, LazyTensor, ModelSource
 from engine.checkpoints.source import FileSource
 from engine.checkpoints.tensors import MAX_DIMS, Storage, view
 from engine.errors import CheckpointError
-
-if TYPE_CHECKING:
-    from engine.generators.registry import ModelSource
 
 #: What the JSON's ``format`` says.
 FORMAT = "maquette-generator/1"

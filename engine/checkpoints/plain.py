@@ -146,3 +146,25 @@ def _entries(node: Node, group: str) -> Iterator[tuple[Any, Any]]:
     value = node.state.get(group)
     if isinstance(value, dict):
         yield from value.items()
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """A checkpoint reduced to what its family needs: options and named tensors.
+
+    This is also exactly what a converted model (safetensors + JSON) stores, so that opening
+    an authors' file and opening its conversion run the same code.
+
+    Attributes:
+        family: registry name.
+        name: a title for people.
+        config: plain JSON options, complete (every default made explicit).
+        tensors: the authors' state-dict name -> tensor that is read when asked for.
+        assumptions: sentences on what the file could not tell and we assumed.
+    """
+
+    family: str
+    name: str
+    config: dict[str, Any]
+    tensors: Mapping[str, LazyTensor]
+    assumptions: tuple[str, ...] = ()

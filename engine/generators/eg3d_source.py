@@ -12,10 +12,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from engine.checkpoints.plain import Checkpoint, LazyTensor, Node, module_tensors
+from engine.checkpoints.plain import Checkpoint, LazyTensor, ModelSource, Node, module_tensors
 from engine.errors import CheckpointError, UserError
 from engine.generators.eg3d_config import FACE_FOCAL, EG3DConfig, visualizer_focal
-from engine.generators.registry import ModelSource
 from engine.generators.superresolution import SR_LAYOUTS
 from engine.generators.triplane import EG3D_AXES
 from engine.rendering.volume import RenderSettings

@@ -16,7 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.checkpoints.plain import Checkpoint, LazyTensor
+from engine.checkpoints.plain import Checkpoint
+from engine.checkpoints.plain import ModelSource as ModelSource
 from engine.errors import CheckpointError
 from engine.generators.base import Generator
 
@@ -27,28 +28,6 @@ FAMILY_MODULES: tuple[str, ...] = ("engine.generators.eg3d",)
 _CONTENT_FAULTS = (
     ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError,
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class ModelSource:
-    """A checkpoint reduced to what its family needs: options and named tensors.
-
-    This is also exactly what a converted model (safetensors + JSON) stores, so that opening
-    an authors' file and opening its conversion run the same code.
-
-    Attributes:
-        family: registry name.
-        name: a title for people.
-        config: plain JSON options, complete (every default made explicit).
-        tensors: the authors' state-dict name -> tensor that is read when asked for.
-        assumptions: sentences on what the file could not tell and we assumed.
-    """
-
-    family: str
-    name: str
-    config: dict[str, Any]
-    tensors: Mapping[str, LazyTensor]
-    assumptions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

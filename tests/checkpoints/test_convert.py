@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.checkpoints import Node, describe, file_sha256, read_checkpoint, write_model
+from engine.checkpoints import Node, file_sha256, read_checkpoint, write_model
+from engine.describe import describe
 from engine.errors import CheckpointError, UserError
 from engine.generators.base import Quality, latent_from_seed
 from engine.generators.registry import build_generator, find_source, open_model

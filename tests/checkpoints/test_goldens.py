@@ -15,12 +15,12 @@ import torch
 from engine.checkpoints import (
     LazyTensor,
     Node,
-    describe,
     file_sha256,
     module_tensors,
     read_checkpoint,
     unwrap_omegaconf,
 )
+from engine.describe import describe
 
 GOLDENS = Path(__file__).parent.parent / "data" / "goldens"
 

@@ -15,8 +15,9 @@ import safetensors.torch
 import torch
 
 from engine.checkpoints import LazyTensor, file_sha256, read_checkpoint, write_model
+from engine.checkpoints.plain import ModelSource
 from engine.errors import CheckpointError
-from engine.generators.registry import ModelSource, find_source
+from engine.generators.registry import find_source
 
 TENSORS = {
     "b.weight": torch.arange(12, dtype=torch.float32).reshape(3, 4) / 7,

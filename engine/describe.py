@@ -8,6 +8,7 @@ from typing import Any
 from engine.checkpoints.hashing import file_sha256
 from engine.checkpoints.plain import Checkpoint, LazyTensor
 from engine.errors import CheckpointError
+from engine.generators.registry import families, find_source
 
 
 def describe(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -19,8 +20,6 @@ def describe(checkpoint: Checkpoint) -> dict[str, Any]:
         of the generator in it. A file of no known family has ``family`` ``None``, a sentence in
         ``note``, and lists what stands at its top level under ``contents`` instead.
     """
-    from engine.generators.registry import families, find_source
-
     weights = checkpoint.path
     if checkpoint.container == "maquette":
         weights = checkpoint.path.with_suffix(".safetensors")
