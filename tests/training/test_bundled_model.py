@@ -111,7 +111,7 @@ def test_training_can_start_from_a_packed_model(model, tmp_path):
 
 def test_the_bundled_configuration_is_what_the_tour_says():
     config = bundled_config()
-    assert (config.z_dim, config.img_resolution, config.num_ws) == (64, 256, 12)
+    assert (config.z_dim, config.img_resolution, config.num_ws) == (64, 128, 10)
     assert EG3DConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
 
 

@@ -53,9 +53,11 @@ def main(arguments: list[str] | None = None) -> int:
             command.add_argument("--minutes", type=float, default=TrainingOptions.minutes)
             command.add_argument("--capacity", type=int, default=16000, help="most heads to hold")
             command.add_argument("--batch-heads", type=int, default=TrainingOptions.heads)
+            command.add_argument("--batch-views", type=int, default=TrainingOptions.views)
             command.add_argument("--side", type=int, default=TrainingOptions.side)
             command.add_argument("--adversarial", type=float, default=TrainingOptions.adversarial)
             command.add_argument("--pairs", type=int, default=0, help="latents for the mapping")
+            command.add_argument("--mixed", action="store_true", help="bfloat16 convolutions")
             command.add_argument("--wait-for", type=int, default=1, help="heads to wait for")
         if name == "score":
             command.add_argument("--count", type=int, default=200)
@@ -83,13 +85,14 @@ def _train(options: argparse.Namespace) -> int:
     pairs = latent_attribute_pairs(options.pairs) if options.pairs else None
     pool.wait_for(options.wait_for)
     torch.manual_seed(0)
-    model = HeadGenerator(bundled_config(), pool.attributes).to(device)
+    model = HeadGenerator(bundled_config(), pool.attributes, options.mixed).to(device)
     if options.start:
         model.start_from(options.start)
     training = TrainingOptions(
         minutes=options.minutes,
         learning_rate=options.rate,
         heads=options.batch_heads,
+        views=options.batch_views,
         side=options.side,
         adversarial=options.adversarial,
         fine_labels=FINE_LABELS,

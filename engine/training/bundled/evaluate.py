@@ -85,7 +85,7 @@ def sheet(model: HeadGenerator, pool: HeadPool, path: Path, heads: int = 8) -> N
     rows = []
     size = pool.resolution
     poses = [OrbitPose(yaw=yaw, pitch=3) for yaw in (0, -35, 35, 180)]
-    turns = torch.stack([torch.from_numpy(pose.camera().cam2world).float() for pose in poses])
+    turns = torch.from_numpy(np.stack([pose.camera().cam2world for pose in poses])).float()
     for head in range(heads):
         patch = pool.whole(np.array([head]), 0)
         cameras = torch.cat([patch.cam2world, turns.to(pool.device)])
@@ -108,12 +108,13 @@ def samples(
     """A PNG of random people, not hand-picked, at slightly different yaws."""
     device = next(model.parameters()).device
     random = np.random.RandomState(seed)
+    size = model.network.config.img_resolution
     lines = []
     for _ in range(rows):
         z = torch.from_numpy(random.randn(columns, model.network.config.z_dim)).float().to(device)
         yaws = random.uniform(-30, 30, columns)
         cameras = np.stack([OrbitPose(yaw=float(y), pitch=3).camera().cam2world for y in yaws])
-        drawn = model.whole(z, torch.from_numpy(cameras).float().to(device))
+        drawn = model.whole(z, torch.from_numpy(cameras).float().to(device), size)
         lines.append(torch.cat(list(drawn.picture), dim=2))
     image = torch.cat(lines, dim=1).clamp(-1, 1).permute(1, 2, 0).cpu().numpy()
     Image.fromarray(((image + 1) * 127.5 + 0.5).astype(np.uint8)).save(path)

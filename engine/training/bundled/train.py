@@ -63,10 +63,10 @@ class TrainingOptions:
         seed: of everything random.
     """
 
-    minutes: float = 20.0
-    heads: int = 32
-    views: int = 2
-    side: int = 96
+    minutes: float = 60.0
+    heads: int = 8
+    views: int = 1
+    side: int = 56
     learning_rate: float = 3e-2
     warmup: int = 100
     mapping_rate: float = 20.0
@@ -165,7 +165,7 @@ class Trainer:
         weight = region_weight(patch.segmentation, options.fine_labels, options.fine_gain)
         small_weight, small = halved(weight), halved(patch.rgb)
         # At a crop's border the upsampler sees zeros where the picture goes on: not judged.
-        edge = 8 if options.side < self.pool.resolution else 0
+        edge = 4 if options.side < self.pool.resolution else 0
         inner = (..., slice(edge, options.side - edge), slice(edge, options.side - edge))
         sharp, sharp_truth, sharp_weight = drawn.picture[inner], patch.rgb[inner], weight[inner]
         truth_depth = halved_depth(patch.depth)
@@ -185,7 +185,7 @@ class Trainer:
         }
         if self.pairs is not None:
             z, truth = self.pairs
-            rows = torch.randint(len(z), (512,), generator=self.jitter, device=self.device)
+            rows = torch.randint(len(z), (256,), generator=self.jitter, device=self.device)
             w = self.model.network.mapping(z[rows])[:, 0]
             parts["pairs"] = options.attributes * self.model.attribute_error(w, truth[rows])
         return parts, drawn.picture, drawn.raw
