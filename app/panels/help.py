@@ -7,15 +7,15 @@ import itertools
 import dearpygui.dearpygui as dpg
 
 from app.kit import Kit
+from app.panels.popup import Popup
 from app.shortcuts import MOUSE, SHORTCUTS, Shortcut
 
 
-class HelpWindow:
+class HelpWindow(Popup):
     """Opened by F1 or ?; made from the one table of shortcuts."""
 
     def __init__(self, kit: Kit) -> None:
-        self._kit = kit
-        self.window = 0
+        super().__init__(kit, (960, 480))
 
     def build(self) -> None:
         """Create the items."""
@@ -52,28 +52,3 @@ class HelpWindow:
             with dpg.group(horizontal=True, xoffset=kit.px(width)):
                 kit.text(keys, theme=kit.themes.heading)
                 kit.text(text, theme=kit.themes.muted)
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it is on the screen."""
-        return bool(dpg.is_item_shown(self.window))
-
-    def toggle(self) -> None:
-        """Open or close it."""
-        if self.is_open:
-            self.close()
-        else:
-            dpg.configure_item(self.window, show=True)
-            width, height = self._kit.px(960), self._kit.px(480)
-            dpg.set_item_pos(
-                self.window,
-                [
-                    max(0, (dpg.get_viewport_client_width() - width) // 2),
-                    max(0, (dpg.get_viewport_client_height() - height) // 2),
-                ],
-            )
-            dpg.focus_item(self.window)
-
-    def close(self) -> None:
-        """Close it."""
-        dpg.configure_item(self.window, show=False)

@@ -9,8 +9,10 @@ import dearpygui.dearpygui as dpg
 
 from app.geometry import SCALES
 from app.kit import Kit
+from app.panels.popup import Popup
 from app.studio import Studio
 
+SIZE = (380, 206)
 RATES: dict[str, float | None] = {
     "Automatic": None, "5 fps": 5.0, "10 fps": 10.0, "15 fps": 15.0, "24 fps": 24.0,
     "30 fps": 30.0, "60 fps": 60.0,
@@ -18,19 +20,19 @@ RATES: dict[str, float | None] = {
 DEVICES = {"Automatic": "auto", "CPU": "cpu", "GPU (CUDA)": "cuda"}
 
 
-class SettingsWindow:
+class SettingsWindow(Popup):
     """A small window with the remembered choices; each takes effect at once."""
 
     def __init__(self, kit: Kit, rescale: Callable[[float], None]) -> None:
-        self._kit, self._rescale = kit, rescale
-        self.window = 0
+        super().__init__(kit, SIZE)
+        self._rescale = rescale
 
     def build(self) -> None:
         """Create the items."""
         kit = self._kit
         with dpg.window(
             label="Settings", show=False, no_resize=True, no_collapse=True,
-            width=kit.px(380), height=kit.px(220), no_scrollbar=True,
+            width=kit.px(SIZE[0]), height=kit.px(SIZE[1]), no_scrollbar=True,
         ) as window:  # fmt: skip
             with kit.row("Interface size"):
                 scales = [f"{s:.0%}" for s in SCALES]
@@ -69,22 +71,3 @@ class SettingsWindow:
         if device != studio.settings.device:
             studio.client.restart(device)
             studio.change_settings(replace(studio.settings, device=device))
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it is on the screen."""
-        return bool(dpg.is_item_shown(self.window))
-
-    def toggle(self) -> None:
-        """Open or close it."""
-        if self.is_open:
-            self.close()
-            return
-        left = (dpg.get_viewport_client_width() - self._kit.px(380)) // 2
-        dpg.configure_item(self.window, show=True)
-        dpg.set_item_pos(self.window, [max(left, 0), self._kit.px(140)])
-        dpg.focus_item(self.window)
-
-    def close(self) -> None:
-        """Close it."""
-        dpg.configure_item(self.window, show=False)

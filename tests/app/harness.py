@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import pytest
 
 from app.client import EngineClient
 from app.messages import Event, FrameReady, ModelLoaded
@@ -104,6 +106,20 @@ class Harness:
             return any(entry.startswith(line) for entry in self.log())
 
         until(seen, f"{line!r} in the log")
+
+
+@contextmanager
+def running_engine(folder: Path, opener: str = OPENER) -> Iterator[Harness]:
+    """An engine for the tests of a module (starting one costs seconds), with its settings and
+    its log in ``folder``."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MAQUETTE_CONFIG_DIR", str(folder / "config"))
+        patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setenv("MAQUETTE_FAKE_LOG", "")
+        harness = Harness(folder / "log", opener)
+        harness.client.start()
+        yield harness
+        harness.client.close()
 
 
 def shows(frame: FrameReady, seed: int, yaw: float = 0.0) -> bool:

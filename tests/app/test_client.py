@@ -11,21 +11,13 @@ import pytest
 
 from app.messages import FrameReady, ModelFailed, RenderFailed
 from engine.recipe import ModelRef
-from tests.app.harness import Harness, recipe, shows
+from tests.app.harness import Harness, recipe, running_engine, shows
 
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
-    """One engine for all tests here: starting it costs seconds."""
-    folder = tmp_path_factory.mktemp("engine")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MAQUETTE_CONFIG_DIR", str(folder / "config"))
-        patch.setenv("OMP_NUM_THREADS", "1")
-        patch.setenv("MAQUETTE_FAKE_LOG", "")
-        harness = Harness(folder / "log")
-        harness.client.start()
+    with running_engine(tmp_path_factory.mktemp("engine")) as harness:
         yield harness
-        harness.client.close()
 
 
 def test_a_picture_comes(engine: Harness) -> None:

@@ -15,22 +15,15 @@ import pytest
 from app.client import EngineClient
 from app.messages import EngineDied, EngineRestored, FrameReady, ModelFailed, ModelLoaded
 from app.restarts import RestartPolicy
-from tests.app.harness import PATIENCE, Harness, process_runs, recipe, shows, until
+from tests.app.harness import PATIENCE, Harness, process_runs, recipe, running_engine, shows, until
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
 
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
-    folder = tmp_path_factory.mktemp("death")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MAQUETTE_CONFIG_DIR", str(folder / "config"))
-        patch.setenv("OMP_NUM_THREADS", "1")
-        patch.setenv("MAQUETTE_FAKE_LOG", "")
-        harness = Harness(folder / "log")
-        harness.client.start()
+    with running_engine(tmp_path_factory.mktemp("engine")) as harness:
         yield harness
-        harness.client.close()
 
 
 def kill(pid: int | None) -> None:

@@ -27,21 +27,15 @@ from engine.draw import Painter
 from engine.generators.registry import open_model
 from engine.recipe import ModelRef, Recipe
 from engine.views import view_image
-from tests.app.harness import Harness
+from tests.app.harness import Harness, running_engine
 
 CHECKPOINT = Path(__file__).parents[1] / "data" / "goldens" / "eg3d_ffhq" / "checkpoint.pkl"
 
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
-    folder = tmp_path_factory.mktemp("real")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MAQUETTE_CONFIG_DIR", str(folder / "config"))
-        patch.setenv("MAQUETTE_FAKE_LOG", "")
-        harness = Harness(folder / "log", opener="")
-        harness.client.start()
+    with running_engine(tmp_path_factory.mktemp("engine"), opener="") as harness:
         yield harness
-        harness.client.close()
 
 
 @pytest.fixture(scope="module")
