@@ -204,11 +204,6 @@ class EngineClient:
         """Exports that are running or waiting, in order."""
         return self._exports.jobs
 
-    @property
-    def export_pid(self) -> int | None:
-        """Process id of the export process, ``None`` while there is none."""
-        return self._exports.pid
-
     def close(self) -> None:
         """Stop everything: the engine, running exports (which leave no file), the shared
         memory. May be called twice."""

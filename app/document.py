@@ -81,11 +81,6 @@ def set_model(document: Document, ref: ModelRef, capabilities: Capabilities) -> 
     )
 
 
-def set_recipe(document: Document, recipe: Recipe) -> Document:
-    """The document with another recipe (from a picture, for instance) on its own model."""
-    return replace(document, recipe=replace(recipe, model=document.model).checked())
-
-
 # Identity -----------------------------------------------------------------------------------
 
 
@@ -199,26 +194,6 @@ def reset_view(document: Document) -> Document:
 def set_view(document: Document, view: ViewMode) -> Document:
     """Which picture of the rendering is shown: picture, raw, depth, normals, opacity."""
     return _with(document, view=view)
-
-
-def set_size(document: Document, size: int | None) -> Document:
-    """Side of exported pictures in pixels, 16 to 8192; ``None`` is the model's own."""
-    return _with(document, size=size)
-
-
-def set_neural_resolution(document: Document, resolution: int | None) -> Document:
-    """Side of the volume rendering in pixels, 16 to 8192; ``None`` is the model's own."""
-    return _with(document, neural_resolution=resolution)
-
-
-def set_samples(document: Document, samples: float) -> Document:
-    """Multiplier on the samples per ray, above 0 and at most 8."""
-    return _with(document, samples=float(samples))
-
-
-def set_transparent(document: Document, transparent: bool) -> Document:
-    """Cut the background away where the model knows its opacity."""
-    return _with(document, transparent=bool(transparent))
 
 
 def _with(document: Document, **changes: object) -> Document:

@@ -35,7 +35,6 @@ class Settings:
         target_fps: pictures a second to hold while moving, 1 to 240; ``None`` chooses 15
             on a processor and 60 on a graphics card.
         export_folder: folder of the last export, empty for the home folder.
-        last_model: path of the model that was open last, empty for the bundled one.
     """
 
     recent: tuple[str, ...] = ()
@@ -45,7 +44,6 @@ class Settings:
     device: str = "auto"
     target_fps: float | None = None
     export_folder: str = ""
-    last_model: str = ""
 
     def with_recent(self, path: str) -> Settings:
         """These settings with ``path`` at the head of the recent list (``"bundled"`` is
@@ -207,5 +205,4 @@ _READERS: dict[str, Any] = {
     "device": _text,
     "target_fps": lambda v: None if v is None else _number(v, 1, 240),
     "export_folder": _text,
-    "last_model": _text,
 }

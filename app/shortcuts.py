@@ -155,8 +155,3 @@ def find(chord: Chord, typing: bool, table: Iterable[Shortcut] = SHORTCUTS) -> S
         if chord in shortcut.chords and (shortcut.everywhere or not typing):
             return shortcut
     return None
-
-
-def keys_of(action: Action) -> str:
-    """The keys of an action as people read them (for tooltips)."""
-    return next(s.keys for s in SHORTCUTS if s.action is action)

@@ -370,9 +370,7 @@ class Studio:
                 self.history = self.history.amend(opened)
             else:
                 self.history = self.history.edit("Open model", opened)
-        path = event.ref.path
-        last = "" if path == BUNDLED else path
-        self._remember(replace(self.settings.with_recent(path), last_model=last))
+        self._remember(self.settings.with_recent(event.ref.path))
         self._request(moving=False)
 
     def _model_failed(self, event: ModelFailed) -> None:

@@ -28,7 +28,7 @@ from app.geometry import (
     next_scale,
 )
 from app.input_watch import InputWatch
-from app.kit import Kit
+from app.kit import Kit, Panel
 from app.live_texture import LiveTexture
 from app.meter import Pace
 from app.panels.camera import CameraPanel
@@ -185,7 +185,7 @@ class Window:
         self._placed = (0, 0)
         self._seen = -1
 
-    def _fixed(self, theme_item: int | None, *parts: object, scrolls: bool = False) -> int:
+    def _fixed(self, theme_item: int | None, *parts: Panel, scrolls: bool = False) -> int:
         """A part of the window that never moves, with its panels inside."""
         with dpg.window(
             no_title_bar=True, no_resize=True, no_move=True, no_collapse=True, no_close=True,
@@ -193,7 +193,7 @@ class Window:
             no_bring_to_front_on_focus=True, min_size=(1, 1),
         ) as window:  # fmt: skip
             for part in parts:
-                part.build()  # type: ignore[attr-defined]
+                part.build()
         if theme_item is not None:
             dpg.bind_item_theme(window, theme_item)
         return int(window)

@@ -150,7 +150,11 @@ class OrbitPose:
     look_at: Vec3 = field(default=(0.0, 0.0, 0.0))
 
     def camera(self) -> Camera:
-        """The camera of this pose."""
+        """The camera of this pose.
+
+        Raises:
+            UserError: the radius is not above zero.
+        """
         if not self.radius > 0:
             raise UserError(f"The camera's radius must be above zero, not {self.radius:g}.")
         pitch = math.radians(min(max(self.pitch, -MAX_PITCH), MAX_PITCH))
@@ -179,10 +183,6 @@ class OrbitPose:
         return replace(
             self, center=_shift(self.center, offset), look_at=_shift(self.look_at, offset)
         )
-
-    def zoomed(self, factor: float) -> Self:
-        """The pose with its distance multiplied by ``factor`` (below 1 comes closer)."""
-        return replace(self, radius=self.radius * factor)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for recipes and documents; :meth:`from_json` is its inverse."""

@@ -12,7 +12,7 @@ from app.document import Document, History
 from engine.camera import OrbitPose
 from engine.capabilities import Capabilities
 from engine.errors import UserError
-from engine.recipe import ModelRef, Recipe
+from engine.recipe import ModelRef
 
 HOME = OrbitPose(radius=2.0, look_at=(0.0, 0.0, 0.2))
 
@@ -106,13 +106,6 @@ def test_pan_shows_what_lies_to_the_right(document: Document) -> None:
     panned = d.pan(front, 0.1, 0.0).pose.camera()
     # Facing the person, the picture's right is the person's left: +X.
     assert panned.position[0] > front.pose.camera().position[0]
-
-
-def test_a_recipe_from_elsewhere_keeps_the_model(document: Document) -> None:
-    taken = d.set_recipe(document, Recipe(model=ModelRef("x.pkl"), seed=5, psi=1.0))
-    assert taken.recipe.seed == 5 and taken.model == document.model
-    with pytest.raises(UserError):
-        d.set_recipe(document, Recipe(seed=-1))
 
 
 def test_undo_and_redo(document: Document) -> None:

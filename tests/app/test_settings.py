@@ -50,7 +50,6 @@ def test_what_is_saved_comes_back(path: Path) -> None:
         device="cpu",
         target_fps=24.0,
         export_folder="/pictures",
-        last_model="/a.pkl",
     )
     save_settings(settings)
     assert load_settings().settings == settings
@@ -102,11 +101,10 @@ def test_a_folder_in_its_place(path: Path) -> None:
         ("target_fps", float("nan")),
         ("target_fps", 1e9),
         ("export_folder", None),
-        ("last_model", {}),
     ],
 )
 def test_one_bad_value_falls_back_alone(path: Path, name: str, value: object) -> None:
-    good = "export_folder" if name != "export_folder" else "last_model"
+    good = "export_folder" if name != "export_folder" else "device"
     write(path, {"format": "maquette-settings/1", name: value, good: "/kept"})
     loaded = load_settings()
     assert getattr(loaded.settings, name) == getattr(Settings(), name)
