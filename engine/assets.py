@@ -29,7 +29,11 @@ def data_dir(name: str) -> Path:
 
 
 def asset(relative: str) -> Path:
-    """One file in ``assets/``, ``"icons/maquette.png"`` for instance."""
+    """One file in ``assets/``, ``"icons/maquette-32.png"`` for instance.
+
+    Raises:
+        UserError: the installation is incomplete.
+    """
     path = data_dir("assets") / relative
     if not path.exists():
         raise UserError(f"The file assets/{relative} is missing; install Maquette again.")

@@ -16,6 +16,9 @@ def view_image(frame: Frame, view: ViewMode) -> Tensor:
         ``[H, W, 3]`` float32 in ``[0, 1]``, on the frame's device. ``depth`` is bright where
         the surface is near, scaled between the nearest and farthest visible surface;
         ``normals`` maps -1..1 to 0..1 with a mid-grey background.
+
+    Raises:
+        ValueError: ``view`` is ``"normals"`` and the frame was rendered without them.
     """
     if view == "picture":
         return frame.rgb.clamp(0, 1)

@@ -74,7 +74,11 @@ def read_json(path: Path) -> Checkpoint:
 
 
 def read_safetensors(path: Path) -> Checkpoint:
-    """Open a converted model by its safetensors file; the JSON must stand beside it."""
+    """Open a converted model by its safetensors file; the JSON must stand beside it.
+
+    Raises:
+        CheckpointError: the JSON is missing, or one of the two is damaged.
+    """
     beside = path.with_suffix(".json")
     if not beside.is_file():
         raise CheckpointError(

@@ -165,7 +165,11 @@ class EG3D(Generator):
             return self.network.mapping(z.to(self.device)[None], c, psi, cutoff)[0]
 
     def planes(self, w: Tensor) -> Tensor:
-        """``[1, 3, C, H, W]`` tri-planes of ``w`` ``[num_ws, w_dim]``; the last few are kept."""
+        """``[1, 3, C, H, W]`` tri-planes of ``w`` ``[num_ws, w_dim]``; the last few are kept.
+
+        Raises:
+            UserError: ``w`` has another shape.
+        """
         expected = (self.config.num_ws, self.config.w_dim)
         if w.shape != expected:
             raise UserError(
@@ -229,6 +233,9 @@ class EG3D(Generator):
         Options that are understood: ``intrinsics`` (9 numbers) or ``fov_y``,
         ``neural_resolution``, ``samples_factor``, ``mix_from_layer`` with the latent
         ``z_mix``, ``noise``; the latent ``cond`` is the camera shown to the mapping.
+
+        Raises:
+            UserError: the case asks for what this family cannot draw.
         """
         options = case.options
         w = self._golden_w(case)

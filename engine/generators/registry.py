@@ -61,7 +61,11 @@ def families() -> dict[str, Family]:
 
 
 def pick_device(wanted: str = "auto") -> torch.device:
-    """``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:1"`` -> a device that works here."""
+    """``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:1"`` -> a device that works here.
+
+    Raises:
+        CheckpointError: there is no such device here.
+    """
     if wanted == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -113,7 +117,11 @@ def find_source(checkpoint: Checkpoint) -> ModelSource:
 
 
 def build_generator(source: ModelSource, device: str | torch.device = "auto") -> Generator:
-    """Build the generator that a source describes."""
+    """Build the generator that a source describes.
+
+    Raises:
+        CheckpointError: its options or tensors do not fit, or memory does not suffice.
+    """
     where = device if isinstance(device, torch.device) else pick_device(device)
     tensors = {name: lazy.load() for name, lazy in source.tensors.items()}
     try:
