@@ -233,7 +233,8 @@ class Studio:
             if not where.exists():
                 raise UserError(f"There is no file at {where}; check the path.")
             text = str(where.resolve())
-        self.notices.close_key("model")
+        for key in ("model", BUNDLED):
+            self.notices.close_key(key)
         self.client.open_model(text)
         self._touch()
 
@@ -374,7 +375,9 @@ class Studio:
         self._request(moving=False)
 
     def _model_failed(self, event: ModelFailed) -> None:
-        self.notices.post(event.message, "error", self.clock(), "model")
+        # Where the bundled model was to stand in for another, both faults must be told.
+        key = BUNDLED if event.path == BUNDLED else "model"
+        self.notices.post(event.message, "error", self.clock(), key)
         if self.model is not None and self.document.model.path != self.model.ref.path:
             # Undo went back to a model that cannot be opened any more.
             kept = edits.set_model(self.document, self.model.ref, self.model.capabilities)

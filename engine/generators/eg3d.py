@@ -334,7 +334,8 @@ def build(config: dict[str, Any], tensors: Mapping[str, Tensor], device: torch.d
     for name, tensor in state.items():
         if not bool(torch.isfinite(tensor).all()):
             raise CheckpointError(
-                f"The EG3D model is damaged: {name} holds values that are not finite numbers."
+                f"The EG3D model is damaged: {name} holds values that are not finite numbers; "
+                "download or copy it again."
             )
     network.load_state_dict(state, strict=True, assign=True)
     return EG3D(network, device)

@@ -161,6 +161,8 @@ def test_the_first_model_failing_opens_the_bundled_one(
     assert client.opened == ["bundled"]
     client.send(studio, ModelFailed("bundled", "It is missing."))
     assert client.opened == ["bundled"]
+    told = [notice.text for notice in studio.notices.notices]
+    assert told == ["x.pkl is damaged.", "It is missing."]
     assert studio.engine is EngineState.EMPTY
 
 
