@@ -25,6 +25,7 @@ class Confirm:
         top = dpg.get_viewport_client_height() // 3
         with dpg.window(
             modal=True, no_title_bar=True, no_resize=True, no_move=True, autosize=True,
+            no_scrollbar=True,
             pos=(left, top), min_size=(width, 1), on_close=self.close,
         ) as window:  # fmt: skip
             dpg.add_text(text, wrap=kit.px(388))
