@@ -205,3 +205,20 @@ def test_pairs_are_the_heads_attributes_and_teach_the_mapping(heads, tmp_path):
         trainer.train_step(0.0)
     after = model.attribute_error(model.network.mapping(latents)[:, 0], truth).item()
     assert after < 0.5 * before
+
+
+def test_the_mapping_can_be_taught_alone_before_anything_is_drawn(heads, tmp_path):
+    heads.wait_for(1)
+    torch.manual_seed(3)
+    model = HeadGenerator(toy_config(), torch.zeros(2, 3))
+    latents = torch.randn(300, 4)
+    truth = torch.stack([latents[:, 0].sign(), latents[:, 1], latents[:, 2]], dim=1) * 0.05
+    planes = {k: v.clone() for k, v in model.network.backbone.synthesis.state_dict().items()}
+    trainer = Trainer(model, heads, TrainingOptions(), tmp_path, (latents, truth))
+    before = model.attribute_error(model.network.mapping(latents)[:, 0], truth).item()
+    after = trainer.teach_mapping(seconds=2.0)
+    assert after < 0.5 * before
+    for name, value in model.network.backbone.synthesis.state_dict().items():
+        assert torch.equal(value, planes[name])
+    with pytest.raises(ValueError, match="pairs"):
+        Trainer(model, heads, TrainingOptions(), tmp_path).teach_mapping(1.0)

@@ -58,6 +58,10 @@ def main(arguments: list[str] | None = None) -> int:
             command.add_argument("--adversarial", type=float, default=TrainingOptions.adversarial)
             command.add_argument("--pairs", type=int, default=0, help="latents for the mapping")
             command.add_argument("--mixed", action="store_true", help="bfloat16 convolutions")
+            command.add_argument("--mapping-rate", type=float, default=TrainingOptions.mapping_rate)
+            command.add_argument(
+                "--mapping-seconds", type=float, default=90.0, help="teach it alone at first"
+            )
             command.add_argument("--wait-for", type=int, default=1, help="heads to wait for")
         if name == "score":
             command.add_argument("--count", type=int, default=200)
@@ -91,6 +95,7 @@ def _train(options: argparse.Namespace) -> int:
     training = TrainingOptions(
         minutes=options.minutes,
         learning_rate=options.rate,
+        mapping_rate=options.mapping_rate,
         heads=options.batch_heads,
         views=options.batch_views,
         side=options.side,
@@ -102,6 +107,9 @@ def _train(options: argparse.Namespace) -> int:
     print(
         f"{'Going on' if resumed else 'Starting'} with {pool.count} heads on {device}.", flush=True
     )
+    if pairs and not resumed:
+        error = trainer.teach_mapping(options.mapping_seconds)
+        print(f"The mapping reads attributes with an error of {error:.3f} spreads.", flush=True)
     with pool.following():
         trainer.run()
     return 0

@@ -144,6 +144,34 @@ class Trainer:
         self.sharpened = False
         self.meter = Meter()
 
+    def teach_mapping(self, seconds: float) -> float:
+        """Teach the mapping network alone, by the pairs; returns the error at the end.
+
+        Until w tells people apart, the rest of the network can only learn their average. The
+        pairs say at once, and without drawing anything, what w has to tell.
+        """
+        if self.pairs is None:
+            raise ValueError("the mapping is taught by pairs, and there are none")
+        z, truth = self.pairs
+        mapping = self.model.network.backbone.mapping
+        groups = [
+            {"params": list(mapping.parameters()), "scale": 100.0},
+            {"params": list(self.model.reader.parameters()), "scale": 1.0},
+        ]
+        optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-12)
+        started, error = time.monotonic(), math.inf
+        while (progress := (time.monotonic() - started) / seconds) < 1.0:
+            for group in optimizer.param_groups:
+                group["lr"] = 4e-3 * group["scale"] * (0.02 + 0.98 * (1.0 - progress) ** 1.5)
+            rows = torch.randint(len(z), (512,), generator=self.jitter, device=self.device)
+            loss = self.model.attribute_error(mapping(z[rows])[:, 0], truth[rows])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            error = float(loss.detach())
+        self.average.load_state_dict(self.model.state_dict())
+        return error
+
     # -- one step -----------------------------------------------------------------------
 
     def losses(self, patch: Patch, guided: bool) -> tuple[dict[str, Tensor], Tensor, Tensor]:
