@@ -52,6 +52,11 @@ class ExportQueue:
         running = () if self._running is None else (self._running,)
         return running + tuple(state for state, _ in self._waiting)
 
+    @property
+    def pid(self) -> int | None:
+        """Process id of the export process, ``None`` while there is none."""
+        return None if self._process is None else self._process.pid
+
     def set_options(self, options: ProcessOptions) -> None:
         """Start later export processes with these; one that is idle is ended."""
         self._options = options
