@@ -11,11 +11,11 @@ import torch
 
 from engine.camera import OrbitPose
 from engine.errors import CheckpointError
-from engine.generators.eg3d_network import EG3DConfig
+from engine.generators.eg3d_network import EG3DConfig, EG3DNetwork
 from engine.generators.registry import open_model
 from engine.rendering.volume import RenderSettings
 from engine.training.bundled.evaluate import score
-from engine.training.bundled.model import HeadGenerator, bundled_config
+from engine.training.bundled.model import DENSITY_GAIN, HeadGenerator, bundled_config
 from engine.training.bundled.pairs import latent_attribute_pairs
 from engine.training.bundled.pool import HeadPool
 from engine.training.bundled.train import Trainer, TrainingOptions
@@ -95,6 +95,18 @@ def test_the_packed_model_opens_and_draws_the_same(model, tmp_path):
     torch.testing.assert_close(frame.rgb, ((drawn + 1) / 2).clamp(0, 1), atol=2e-3, rtol=0)
     average = model.network.mapping(torch.randn(4000, 4))[:, 0].mean(0)
     assert (generator.mean_w()[0] - average).abs().max() < 0.1
+
+
+def test_density_is_trained_in_larger_units(model):
+    """What the trainer draws is what the packed decoder, with the factor folded in, draws."""
+    planes = model.network.planes(model.network.mapping(torch.randn(1, 4)))
+    points = torch.rand(1, 20, 3) - 0.5
+    raised, colour = model.network.field_at(planes, points)
+    plain = EG3DNetwork(toy_config())
+    plain.load_state_dict(model.network.state_dict())
+    density, same_colour = plain.field_at(planes, points)
+    torch.testing.assert_close(raised, density * DENSITY_GAIN)
+    torch.testing.assert_close(colour, same_colour)
 
 
 def test_training_can_start_from_a_packed_model(model, tmp_path):
@@ -198,6 +210,7 @@ def test_pairs_are_the_heads_attributes_and_teach_the_mapping(heads, tmp_path):
         attributes=10.0,
         learning_rate=2e-2,
         mapping_rate=10.0,
+        reader_rate=1.0,
     )
     trainer = Trainer(model, heads, options, tmp_path, (latents, truth))
     before = model.attribute_error(model.network.mapping(latents)[:, 0], truth).item()

@@ -61,6 +61,12 @@ def bundled_config() -> EG3DConfig:
     )
 
 
+#: The decoder's density is multiplied by this while training, and the factor is folded into
+#: its last layer when packed. A head's skin must turn opaque within a fiftieth of the box, so
+#: raw densities in the hundreds are wanted, which weights of unit size are slow to reach.
+DENSITY_GAIN = 30.0
+
+
 class Drawn(NamedTuple):
     """What one pass draws.
 
@@ -95,6 +101,7 @@ class HeadGenerator(nn.Module):
     def __init__(self, config: EG3DConfig, attributes: Tensor, mixed: bool = False) -> None:
         super().__init__()
         self.network = EG3DNetwork(config)
+        self.network.decoder.register_forward_hook(_raise_density)
         self.mixed = mixed
         if mixed:
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -181,7 +188,10 @@ class HeadGenerator(nn.Module):
         source = find_source(read_checkpoint(path))
         if source.config != json.loads(json.dumps(self.network.config.to_json())):
             raise CheckpointError(f"{path} has other options than the network to be trained.")
-        self.network.load_state_dict({name: lazy.load() for name, lazy in source.tensors.items()})
+        state = {name: lazy.load() for name, lazy in source.tensors.items()}
+        for name in ("decoder.net.2.weight", "decoder.net.2.bias"):
+            state[name] = _scaled_density(state[name], 1.0 / DENSITY_GAIN)
+        self.network.load_state_dict(state)
 
     @torch.no_grad()
     def set_average(self, count: int = 10_000) -> None:
@@ -195,9 +205,24 @@ class HeadGenerator(nn.Module):
         """Write the network alone as a Maquette model in half precision; its JSON's path."""
         self.set_average()
         state = {k: v.detach().cpu().contiguous() for k, v in self.network.state_dict().items()}
+        for name in ("decoder.net.2.weight", "decoder.net.2.bias"):
+            state[name] = _scaled_density(state[name], DENSITY_GAIN)
         lazy = {
             name: LazyTensor(tuple(value.shape), value.dtype, partial(torch.clone, value))
             for name, value in state.items()
         }
         config = self.network.config.to_json()
         return write_model(ModelSource("eg3d", "Bundled heads", config, lazy), path, half=True)
+
+
+def _raise_density(
+    module: nn.Module, _: object, out: tuple[Tensor, Tensor]
+) -> tuple[Tensor, Tensor]:
+    return out[0] * DENSITY_GAIN, out[1]
+
+
+def _scaled_density(values: Tensor, factor: float) -> Tensor:
+    """The decoder's last weights or biases with the density's row (the first) scaled."""
+    scaled = values.clone()
+    scaled[0] *= factor
+    return scaled

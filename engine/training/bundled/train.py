@@ -15,7 +15,7 @@ import copy
 import json
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,7 @@ from engine.training.bundled.losses import (
     region_weight,
     weighted_l1,
 )
+from engine.training.bundled.meter import Meter
 from engine.training.bundled.model import HeadGenerator
 from engine.training.bundled.pool import HeadPool, Patch
 
@@ -47,6 +48,7 @@ class TrainingOptions:
         learning_rate: of Adam. Weights with runtime scaling have unit size, so this is the
             relative change of a step; ten times StyleGAN2's, because a supervised gradient
             is far less noisy than an adversarial one.
+        reader_rate: multiplier for the attributes' reader, whose weights are small.
         warmup: steps over which the rate rises to its full value.
         mapping_rate: multiplier for the mapping network, whose stored weights are a hundred
             times larger and would otherwise hardly move.
@@ -65,14 +67,15 @@ class TrainingOptions:
 
     minutes: float = 60.0
     heads: int = 8
-    views: int = 1
-    side: int = 56
+    views: int = 3
+    side: int = 32
     learning_rate: float = 3e-2
+    reader_rate: float = 0.03
     warmup: int = 100
-    mapping_rate: float = 20.0
+    mapping_rate: float = 3.0
     mask: float = 0.5
     depth: float = 2.0
-    edges: float = 1.0
+    edges: float = 0.1
     attributes: float = 0.5
     adversarial: float = 0.0
     adversarial_from: float = 0.8
@@ -83,26 +86,6 @@ class TrainingOptions:
     guided_samples: float = 0.7
     save_every: float = 60.0
     seed: int = 0
-
-
-@dataclass
-class Meter:
-    """Running means of named numbers since they were last taken."""
-
-    sums: dict[str, Tensor] = field(default_factory=dict)
-    count: int = 0
-
-    def add(self, values: dict[str, Tensor]) -> None:
-        """Add one step's numbers (kept on their device: no synchronisation)."""
-        for name, value in values.items():
-            self.sums[name] = self.sums.get(name, torch.zeros((), device=value.device)) + value
-        self.count += 1
-
-    def take(self) -> dict[str, float]:
-        """The means, and start again."""
-        means = {name: float(total) / max(self.count, 1) for name, total in self.sums.items()}
-        self.sums, self.count = {}, 0
-        return means
 
 
 class Trainer:
@@ -129,13 +112,9 @@ class Trainer:
         self.device = pool.device
         self.average = copy.deepcopy(model).requires_grad_(False)
         self.discriminator = PatchDiscriminator().to(self.device)
-        mapping = list(model.network.backbone.mapping.parameters())
-        known = {id(p) for p in mapping}
-        others = [p for p in model.parameters() if id(p) not in known]
-        groups = [
-            {"params": others, "scale": 1.0},
-            {"params": mapping, "scale": options.mapping_rate},
-        ]
+        mapping = model.network.backbone.mapping.parameters()
+        drawing = [p for name, p in model.named_parameters() if not _is_reading(name)]
+        groups = [{"params": drawing}, {"params": mapping}, {"params": model.reader.parameters()}]
         self.optimizer = torch.optim.Adam(groups, lr=options.learning_rate, betas=(0.9, 0.99))
         self.critic = torch.optim.Adam(self.discriminator.parameters(), lr=2e-3, betas=(0.0, 0.99))
         self.random = np.random.default_rng(options.seed)
@@ -223,7 +202,7 @@ class Trainer:
         options = self.options
         rate = options.learning_rate * min(1.0, (self.step + 1) / options.warmup)
         rate *= 0.05 + 0.95 * 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0)))
-        scales = (1.0, options.mapping_rate)
+        scales = (1.0, options.mapping_rate, options.reader_rate)
         for group, scale in zip(self.optimizer.param_groups, scales, strict=True):
             group["lr"], group["eps"] = rate * scale, 1e-12
         patch = self.pool.sample(options.heads, options.views, options.side, self.random)
@@ -329,3 +308,8 @@ class Trainer:
         self.step, self.elapsed = int(state["step"]), float(state["elapsed"])
         self.sharpened = bool(state["sharpened"])
         return True
+
+
+def _is_reading(name: str) -> bool:
+    """Whether a parameter turns z into w or w into attributes, rather than w into pictures."""
+    return name.startswith(("network.backbone.mapping.", "reader."))
