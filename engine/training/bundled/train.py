@@ -112,9 +112,12 @@ class Trainer:
         self.device = pool.device
         self.average = copy.deepcopy(model).requires_grad_(False)
         self.discriminator = PatchDiscriminator().to(self.device)
-        mapping = model.network.backbone.mapping.parameters()
-        drawing = [p for name, p in model.named_parameters() if not _is_reading(name)]
-        groups = [{"params": drawing}, {"params": mapping}, {"params": model.reader.parameters()}]
+        parts = (
+            [p for name, p in model.named_parameters() if not _is_reading(name)],
+            list(model.network.backbone.mapping.parameters()),
+            list(model.reader.parameters()),
+        )
+        groups = [{"params": part} for part in parts]
         self.optimizer = torch.optim.Adam(groups, lr=options.learning_rate, betas=(0.9, 0.99))
         self.critic = torch.optim.Adam(self.discriminator.parameters(), lr=2e-3, betas=(0.0, 0.99))
         self.random = np.random.default_rng(options.seed)
