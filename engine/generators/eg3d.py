@@ -6,10 +6,8 @@ Chan et al., "Efficient Geometry-aware 3D Generative Adversarial Networks" (2022
 
 from __future__ import annotations
 
-import time
 from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -24,6 +22,8 @@ from engine.generators.base import NEVER, CancelToken, Field, Generator, GoldenC
 from engine.generators.eg3d_config import EG3DConfig
 from engine.generators.eg3d_network import EG3DNetwork, Volume
 from engine.generators.eg3d_source import matches, source
+from engine.generators.evaluation import Stopwatch, by_chunks, exact, unit_picture
+from engine.generators.loading import load_strictly
 from engine.generators.registry import Family
 from engine.rendering.rays import intrinsics_from_focal, pinhole_rays
 
@@ -32,8 +32,6 @@ __all__ = ["EG3D", "FAMILY", "EG3DConfig", "EG3DNetwork", "TriplaneField", "Volu
 _AXES = FAMILY_AXES["eg3d"]
 #: Identities whose planes stay in memory (25 MB each at full size).
 _CACHED_PLANES = 4
-#: Points that the field evaluates at once.
-_CHUNK_POINTS = 1 << 18
 
 
 def camera_label(camera: Camera) -> Tensor:
@@ -41,35 +39,6 @@ def camera_label(camera: Camera) -> Tensor:
     f = camera.focal
     intrinsics = [f, 0.0, 0.5, 0.0, f, 0.5, 0.0, 0.0, 1.0]
     return torch.tensor([*_AXES.from_ours(camera.cam2world).reshape(-1).tolist(), *intrinsics])
-
-
-@contextmanager
-def _exact(device: torch.device) -> Iterator[None]:
-    """No gradients, and on a GPU full float32 and the same sums on every run."""
-    with torch.inference_mode():
-        if device.type != "cuda":
-            yield
-            return
-        with torch.backends.cudnn.flags(
-            enabled=True, benchmark=False, deterministic=True, allow_tf32=False
-        ):
-            yield
-
-
-class _Stopwatch:
-    """Seconds by stage; waits for the GPU, so that a stage is charged its own work."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        begin = time.perf_counter()
-        yield
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-        self.seconds[name] = time.perf_counter() - begin
 
 
 class TriplaneField(Field):
@@ -83,21 +52,17 @@ class TriplaneField(Field):
 
     def density(self, points: Tensor) -> Tensor:
         """``[N, 3]`` -> ``[N]`` raw density (before softplus), on the points' device."""
-        with _exact(self._planes.device):
-            parts = [self._network.density_at(self._planes, p)[0] for p in self._chunks(points)]
-            return torch.cat(parts).to(points.device)
+        planes, network = self._planes, self._network
+        return by_chunks(points, planes.device, lambda p: network.density_at(planes, p[None])[0])
 
     def color(self, points: Tensor, directions: Tensor | None = None) -> Tensor:
         """``[N, 3]`` -> ``[N, 3]`` in ``[0, 1]``; the field does not depend on directions."""
-        with _exact(self._planes.device):
-            parts = [
-                self._network.field_at(self._planes, p)[1][0, :, :3] for p in self._chunks(points)
-            ]
-            return torch.cat(parts).clamp(0.0, 1.0).to(points.device)
+        planes, network = self._planes, self._network
 
-    def _chunks(self, points: Tensor) -> list[Tensor]:
-        points = points.to(self._planes.device, torch.float32)
-        return [part[None] for part in torch.split(points, _CHUNK_POINTS)]
+        def colours(part: Tensor) -> Tensor:
+            return network.field_at(planes, part[None])[1][0, :, :3].clamp(0.0, 1.0)
+
+        return by_chunks(points, planes.device, colours)
 
 
 class EG3D(Generator):
@@ -160,7 +125,7 @@ class EG3D(Generator):
             raise UserError(
                 f"This model's latent has {self.config.z_dim} numbers, not {tuple(z.shape)}."
             )
-        with _exact(self.device):
+        with exact(self.device):
             c = label.to(self.device, torch.float32)[None] if self.config.c_dim else None
             return self.network.mapping(z.to(self.device)[None], c, psi, cutoff)[0]
 
@@ -181,7 +146,7 @@ class EG3D(Generator):
                 del self._planes[index]
                 self._planes.append((known, planes))
                 return planes
-        with _exact(self.device):
+        with exact(self.device):
             planes = _interleaved(self.network.planes(w[None]))
         self._planes.append((w.clone(), planes))
         return planes
@@ -194,12 +159,12 @@ class EG3D(Generator):
         self, w: Tensor, camera: Camera, quality: Quality = Quality(), cancel: CancelToken = NEVER
     ) -> Frame:
         """See :meth:`Generator.render`. Timings: planes, volume, upsample, normals."""
-        watch = _Stopwatch(self.device)
+        watch = Stopwatch(self.device)
         label = camera_label(camera).to(self.device)
         cam2world, intrinsics = label[:16].reshape(1, 4, 4), label[16:].reshape(1, 3, 3)
         side = quality.neural_resolution or self.config.neural_rendering_resolution
         cancel.check()
-        with _exact(self.device):
+        with exact(self.device):
             with watch.stage("planes"):
                 planes = self.planes(w)
             with watch.stage("volume"):
@@ -211,14 +176,14 @@ class EG3D(Generator):
                     self.config.rendering.scaled(quality.samples),
                     check=cancel.check,
                 )
-            raw = _unit(volume.rgb)
+            raw = unit_picture(volume.rgb)
             depth, alpha = volume.depth[0, 0], volume.alpha[0, 0].clamp(0.0, 1.0)
             rgb = raw
             if quality.upsample:
                 cancel.check()
                 with watch.stage("upsample"):
                     ws = w.to(self.device, torch.float32)[None]
-                    rgb = _unit(self.network.superresolve(volume.rgb, volume.features, ws))
+                    rgb = unit_picture(self.network.superresolve(volume.rgb, volume.features, ws))
             normal: Tensor | None = None
             if quality.normals:
                 with watch.stage("normals"):
@@ -244,7 +209,7 @@ class EG3D(Generator):
             raise UserError(
                 f"Golden case {case.name!r} asks for noise {noise!r}; EG3D has 'const' and 'none'."
             )
-        with _exact(self.device):
+        with exact(self.device):
             planes = self.planes(w) if noise == "const" else self.network.planes(w[None], "none")
             if case.points is not None:
                 points = case.points.to(self.device, torch.float32)[None]
@@ -287,11 +252,6 @@ class EG3D(Generator):
         return intrinsics_from_focal(torch.tensor([focal], device=self.device))
 
 
-def _unit(image: Tensor) -> Tensor:
-    """``[1, 3, H, W]`` in [-1, 1] -> ``[H, W, 3]`` in [0, 1]."""
-    return (image[0].permute(1, 2, 0) * 0.5 + 0.5).clamp(0.0, 1.0).contiguous()
-
-
 def _interleaved(planes: Tensor) -> Tensor:
     """The same ``[1, 3, C, H, W]`` with channels innermost in memory: a sample then reads
     its features from four places instead of 4 C, which makes sampling 2-3 times faster."""
@@ -317,55 +277,10 @@ def build(config: dict[str, Any], tensors: Mapping[str, Tensor], device: torch.d
         raise
     except UserError as error:
         raise CheckpointError(str(error)) from error
-    # Shapes only: a file can ask for any size, and the tensors come from the file anyway.
-    try:
-        with torch.device("meta"):
-            network = EG3DNetwork(options)
-    except (RuntimeError, ValueError, OverflowError) as error:
-        raise CheckpointError(
-            f"No EG3D network can be made from the model's options ({error})."
-        ) from error
-    wanted = {name: tuple(t.shape) for name, t in network.state_dict().items()}
-    given = dict(tensors)
     # Nothing is drawn from it, and models trained elsewhere leave it out.
-    given.setdefault("dataset_label_std", torch.zeros(options.c_dim))
-    _check_tensors(wanted, given)
-    state = {name: given[name].to(device, torch.float32) for name in wanted}
-    for name, tensor in state.items():
-        if not bool(torch.isfinite(tensor).all()):
-            raise CheckpointError(
-                f"The EG3D model is damaged: {name} holds values that are not finite numbers; "
-                "download or copy it again."
-            )
-    network.load_state_dict(state, strict=True, assign=True)
+    defaults = {"dataset_label_std": torch.zeros(options.c_dim)}
+    network = load_strictly("EG3D", lambda: EG3DNetwork(options), tensors, device, defaults)
     return EG3D(network, device)
-
-
-def _check_tensors(wanted: Mapping[str, tuple[int, ...]], given: Mapping[str, Tensor]) -> None:
-    problems = {
-        "lacks": [name for name in wanted if name not in given],
-        "holds, beyond what EG3D has,": [name for name in given if name not in wanted],
-        "has other shapes than its options say for": [
-            f"{name} ({_sides(given[name].shape)} instead of {_sides(shape)})"
-            for name, shape in wanted.items()
-            if name in given and tuple(given[name].shape) != shape
-        ],
-        "has something other than numbers in": [
-            name for name in wanted if name in given and not given[name].is_floating_point()
-        ],
-    }
-    said = [f"{what} {_first_few(names)}" for what, names in problems.items() if names]
-    if said:
-        raise CheckpointError(f"The EG3D model does not fit together: it {'; it '.join(said)}.")
-
-
-def _first_few(names: list[str], count: int = 3) -> str:
-    more = f" and {len(names) - count} more" if len(names) > count else ""
-    return ", ".join(names[:count]) + more
-
-
-def _sides(shape: tuple[int, ...] | torch.Size) -> str:
-    return " x ".join(str(side) for side in shape) or "a single number"
 
 
 FAMILY = Family(

@@ -7,7 +7,6 @@ are changed during training. Every option may be missing; the authors' default t
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from engine.checkpoints.plain import Checkpoint, LazyTensor, ModelSource, Node, module_tensors
 from engine.errors import CheckpointError, UserError
 from engine.generators.eg3d_config import FACE_FOCAL, EG3DConfig, visualizer_focal
+from engine.generators.options import FileOptions, plain_dict, shape_of, submodule_state
 from engine.generators.superresolution import SR_LAYOUTS
 from engine.generators.triplane import EG3D_AXES
 from engine.rendering.volume import RenderSettings
@@ -29,7 +29,7 @@ def _generator(checkpoint: Checkpoint) -> Node | None:
     candidates = [root.get("G_ema"), root.get("G")] if isinstance(root, dict) else [root]
     for node in candidates:
         if isinstance(node, Node) and {"backbone", "decoder", "superresolution"} <= set(
-            _plain(node.state.get("_modules"))
+            plain_dict(node.state.get("_modules"))
         ):
             return node
     return None
@@ -42,61 +42,6 @@ def matches(checkpoint: Checkpoint) -> bool:
         return False
     names = {name for name, _ in module_tensors(node)}
     return {"backbone.synthesis.b4.const", "decoder.net.0.weight"} <= names
-
-
-def _plain(value: Any) -> dict[Any, Any]:
-    """A dictionary, whether the file stored a plain one or some class's."""
-    if isinstance(value, Node):
-        value = value.state
-    return value if isinstance(value, dict) else {}
-
-
-def _child(node: Node, path: str) -> dict[Any, Any]:
-    """State of a submodule (``"backbone.mapping"``), empty where there is none."""
-    state = node.state
-    for name in path.split("."):
-        state = _plain(_plain(state.get("_modules")).get(name))
-    return state
-
-
-class _Options:
-    """Typed access to options that may be missing, and the sentences about those."""
-
-    def __init__(self, path: Any, values: Mapping[Any, Any]) -> None:
-        self._path, self._values = path, values
-
-    def number(self, key: str, default: float) -> float:
-        value = self._values.get(key, default)
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, (int, float))
-            or not math.isfinite(value)
-        ):
-            raise CheckpointError(f"{self._path} states {key} = {value!r}, which is not a number.")
-        return float(value)
-
-    def integer(self, key: str, default: int) -> int:
-        value = self.number(key, default)
-        if value != int(value):
-            raise CheckpointError(f"{self._path} states {key} = {value!r}, not a whole number.")
-        return int(value)
-
-    def flag(self, key: str, default: bool) -> bool:
-        return bool(self._values.get(key, default))
-
-    def text(self, key: str, default: str) -> str:
-        return str(self._values.get(key, default))
-
-    def has(self, key: str) -> bool:
-        return key in self._values
-
-
-def _shape(tensors: Mapping[str, LazyTensor], name: str, sides: int) -> tuple[int, ...]:
-    tensor = tensors.get(name)
-    if tensor is None or len(tensor.shape) != sides:
-        found = "missing" if tensor is None else f"of {len(tensor.shape)} dimensions"
-        raise CheckpointError(f"This is not a whole EG3D model: its tensor {name} is {found}.")
-    return tensor.shape
 
 
 def _clamp(state: Mapping[Any, Any]) -> float | None:
@@ -114,8 +59,8 @@ def source(checkpoint: Checkpoint) -> ModelSource:
     if node is None:
         raise CheckpointError(f"{checkpoint.path} holds no EG3D generator.")
     tensors = dict(module_tensors(node))
-    kwargs = _plain(node.state.get("rendering_kwargs"))
-    options = _Options(checkpoint.path, kwargs)
+    kwargs = plain_dict(node.state.get("rendering_kwargs"))
+    options = FileOptions(checkpoint.path, kwargs)
     assumptions: list[str] = []
     try:
         config = EG3DConfig(
@@ -125,7 +70,7 @@ def source(checkpoint: Checkpoint) -> ModelSource:
             **_sr_options(checkpoint, node, tensors, options, assumptions),
             **_camera_options(options, assumptions),
             rendering=_render_settings(node, options, assumptions),
-            neural_rendering_resolution=_Options(checkpoint.path, node.state).integer(
+            neural_rendering_resolution=FileOptions(checkpoint.path, node.state).integer(
                 "neural_rendering_resolution", 64
             ),
             c_gen_conditioning_zero=options.flag("c_gen_conditioning_zero", False),
@@ -144,12 +89,12 @@ def source(checkpoint: Checkpoint) -> ModelSource:
 def _mapping_options(node: Node, tensors: Mapping[str, LazyTensor]) -> dict[str, Any]:
     prefix = "backbone.mapping"
     layers = sum(re.fullmatch(rf"{prefix}\.fc\d+\.weight", name) is not None for name in tensors)
-    w_dim = _shape(tensors, f"{prefix}.fc{max(layers - 1, 0)}.weight", 2)[0]
-    width, first_in = _shape(tensors, f"{prefix}.fc0.weight", 2)
+    w_dim = shape_of("EG3D", tensors, f"{prefix}.fc{max(layers - 1, 0)}.weight", 2)[0]
+    width, first_in = shape_of("EG3D", tensors, f"{prefix}.fc0.weight", 2)
     embed, c_dim = 0, 0
     if f"{prefix}.embed.weight" in tensors:
-        embed, c_dim = _shape(tensors, f"{prefix}.embed.weight", 2)
-    gain = _child(node, f"{prefix}.fc0").get("bias_gain", 0.01)
+        embed, c_dim = shape_of("EG3D", tensors, f"{prefix}.embed.weight", 2)
+    gain = submodule_state(node, f"{prefix}.fc0").get("bias_gain", 0.01)
     return {
         "z_dim": first_in - embed,
         "c_dim": c_dim,
@@ -167,24 +112,24 @@ def _backbone_options(node: Node, tensors: Mapping[str, LazyTensor]) -> dict[str
     sides = sorted(int(match[1]) for match in found if match)
     if not sides:
         raise CheckpointError("This is not a whole EG3D model: its backbone has no blocks.")
-    made_with = _plain(_child(node, prefix).get("_init_kwargs"))
+    made_with = plain_dict(submodule_state(node, prefix).get("_init_kwargs"))
     base, limit = made_with.get("channel_base", 32768), made_with.get("channel_max", 512)
     return {
         "plane_resolution": sides[-1],
-        "plane_channels": _shape(tensors, f"{prefix}.b{sides[-1]}.torgb.weight", 4)[0],
+        "plane_channels": shape_of("EG3D", tensors, f"{prefix}.b{sides[-1]}.torgb.weight", 4)[0],
         "channel_base": base if isinstance(base, int) else 32768,
         "channel_max": limit if isinstance(limit, int) else 512,
         "block_channels": tuple(
-            _shape(tensors, f"{prefix}.b{side}.conv1.weight", 4)[0] for side in sides
+            shape_of("EG3D", tensors, f"{prefix}.b{side}.conv1.weight", 4)[0] for side in sides
         ),
-        "conv_clamp": _clamp(_child(node, f"{prefix}.b{sides[-1]}.conv1")),
+        "conv_clamp": _clamp(submodule_state(node, f"{prefix}.b{sides[-1]}.conv1")),
     }
 
 
 def _decoder_options(node: Node, tensors: Mapping[str, LazyTensor]) -> dict[str, Any]:
-    hidden, _ = _shape(tensors, "decoder.net.0.weight", 2)
-    outputs, _ = _shape(tensors, "decoder.net.2.weight", 2)
-    gain = _child(node, "decoder.net.0").get("bias_gain", 1.0)
+    hidden, _ = shape_of("EG3D", tensors, "decoder.net.0.weight", 2)
+    outputs, _ = shape_of("EG3D", tensors, "decoder.net.2.weight", 2)
+    gain = submodule_state(node, "decoder.net.0").get("bias_gain", 1.0)
     return {
         "decoder_hidden": hidden,
         "decoder_features": outputs - 1,
@@ -196,13 +141,13 @@ def _sr_options(
     checkpoint: Checkpoint,
     node: Node,
     tensors: Mapping[str, LazyTensor],
-    options: _Options,
+    options: FileOptions,
     assumptions: list[str],
 ) -> dict[str, Any]:
-    module = _plain(node.state.get("_modules"))["superresolution"]
+    module = plain_dict(node.state.get("_modules"))["superresolution"]
     stated = options.text("superresolution_module", "").rsplit(".", 1)[-1]
     name = module.kind.rsplit(".", 1)[-1] if isinstance(module, Node) else stated
-    first = _child(node, "superresolution.block0.conv0").get("up")
+    first = submodule_state(node, "superresolution.block0.conv0").get("up")
     if not isinstance(first, int):
         if name not in SR_LAYOUTS:
             raise CheckpointError(
@@ -216,10 +161,10 @@ def _sr_options(
             "StyleGAN2 blocks."
         )
     channels = tuple(
-        _shape(tensors, f"superresolution.block{i}.conv1.weight", 4)[0] for i in (0, 1)
+        shape_of("EG3D", tensors, f"superresolution.block{i}.conv1.weight", 4)[0] for i in (0, 1)
     )
-    middle = _shape(tensors, "superresolution.block0.conv1.noise_const", 2)[0]
-    state = _child(node, "superresolution")
+    middle = shape_of("EG3D", tensors, "superresolution.block0.conv1.noise_const", 2)[0]
+    state = submodule_state(node, "superresolution")
     antialias = state.get("sr_antialias", options.flag("sr_antialias", True))
     return {
         "sr_module": name,
@@ -227,18 +172,20 @@ def _sr_options(
         "sr_input_resolution": middle // 2 if first == 2 else middle,
         "sr_first_upsamples": first == 2,
         "sr_antialias": bool(antialias),
-        "sr_conv_clamp": _clamp(_child(node, "superresolution.block0.conv1")),
+        "sr_conv_clamp": _clamp(submodule_state(node, "superresolution.block0.conv1")),
         "superresolution_noise_mode": options.text("superresolution_noise_mode", "none"),
-        "img_resolution": _shape(tensors, "superresolution.block1.conv1.noise_const", 2)[0],
+        "img_resolution": shape_of("EG3D", tensors, "superresolution.block1.conv1.noise_const", 2)[
+            0
+        ],
     }
 
 
-def _camera_options(options: _Options, assumptions: list[str]) -> dict[str, Any]:
+def _camera_options(options: FileOptions, assumptions: list[str]) -> dict[str, Any]:
     radius = options.number("avg_camera_radius", 2.7)
-    pivot = options._values.get("avg_camera_pivot", (0.0, 0.0, 0.0))
+    pivot = options.get("avg_camera_pivot", (0.0, 0.0, 0.0))
     if not isinstance(pivot, (list, tuple)) or len(pivot) != 3:
         raise CheckpointError(f"The file states avg_camera_pivot = {pivot!r}, not three numbers.")
-    point = _Options("the file", {str(i): x for i, x in enumerate(pivot)})
+    point = FileOptions("the file", {str(i): x for i, x in enumerate(pivot)})
     found: dict[str, Any] = {
         "avg_camera_radius": radius,
         "avg_camera_pivot": tuple(point.number(str(i), 0.0) for i in range(3)),
@@ -254,10 +201,10 @@ def _camera_options(options: _Options, assumptions: list[str]) -> dict[str, Any]
     return found
 
 
-def _render_settings(node: Node, options: _Options, assumptions: list[str]) -> RenderSettings:
-    limits = [options._values.get(key) for key in ("ray_start", "ray_end")]
+def _render_settings(node: Node, options: FileOptions, assumptions: list[str]) -> RenderSettings:
+    limits = [options.get(key) for key in ("ray_start", "ray_end")]
     auto = [value == "auto" for value in limits]
-    axes: Any = _child(node, "renderer").get("plane_axes")
+    axes: Any = submodule_state(node, "renderer").get("plane_axes")
     if isinstance(axes, LazyTensor) and axes.shape == (3, 3, 3):
         axes = axes.load().tolist()
     else:

@@ -1,0 +1,61 @@
+"""What every family's drawing needs: exact arithmetic, a stopwatch, chunks, final pictures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+#: Points that a field evaluates at once, by kind of device.
+CHUNK_POINTS: dict[str, int] = {"cpu": 1 << 15, "cuda": 1 << 18}
+
+
+@contextmanager
+def exact(device: torch.device) -> Iterator[None]:
+    """No gradients, and on a GPU full float32 and the same sums on every run."""
+    with torch.inference_mode():
+        if device.type != "cuda":
+            yield
+            return
+        with torch.backends.cudnn.flags(
+            enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+        ):
+            yield
+
+
+class Stopwatch:
+    """Seconds by stage; waits for the GPU, so that a stage is charged its own work."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Charge what happens inside to ``name``; a stage that comes again adds up."""
+        begin = time.perf_counter()
+        yield
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - begin
+
+
+def unit_picture(image: Tensor) -> Tensor:
+    """``[1, 3, H, W]`` or ``[3, H, W]`` in [-1, 1] -> ``[H, W, 3]`` in [0, 1], clamped."""
+    planar = image[0] if image.ndim == 4 else image
+    return (planar.permute(1, 2, 0) * 0.5 + 0.5).clamp(0.0, 1.0).contiguous()
+
+
+def by_chunks(points: Tensor, device: torch.device, evaluate: Callable[[Tensor], Tensor]) -> Tensor:
+    """``evaluate`` applied to ``[N, 3]`` points a chunk at a time, exactly, on ``device``.
+
+    Returns:
+        The joined results ``[N, ...]`` on the points' own device.
+    """
+    size = CHUNK_POINTS.get(device.type, 1 << 16)
+    with exact(device):
+        parts = torch.split(points.to(device, torch.float32), size)
+        return torch.cat([evaluate(part) for part in parts]).to(points.device)
