@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from engine.camera import MAX_FOV, MAX_PITCH, MIN_FOV, OrbitPose
-from engine.capabilities import Capabilities, ViewMode
+from engine.capabilities import Capabilities, ModelSetting, SettingValue, ViewMode
 from engine.errors import UserError
 from engine.recipe import ModelRef, Recipe
 
@@ -75,10 +75,39 @@ def set_model(document: Document, ref: ModelRef, capabilities: Capabilities) -> 
     home = capabilities.default_pose
     pose = recipe.pose if home == document.home else home
     view: ViewMode = recipe.view if recipe.view in capabilities.view_modes else "picture"
-    return Document(
-        replace(recipe, model=ref, cutoff=cutoff, pose=pose, view=view, neural_resolution=None),
-        home,
-    )
+    recipe = replace(
+        recipe, model=ref, cutoff=cutoff, pose=pose, view=view, neural_resolution=None
+    ).with_settings(_kept_settings(dict(recipe.settings), capabilities))
+    return Document(recipe, home)
+
+
+def _kept_settings(
+    values: dict[str, SettingValue], capabilities: Capabilities
+) -> dict[str, SettingValue]:
+    """The settings that the model has and whose values it takes, if not their defaults."""
+    kept: dict[str, SettingValue] = {}
+    for setting in capabilities.settings:
+        try:
+            value = setting.checked(values.get(setting.name, setting.default))
+        except UserError:
+            continue
+        if value != setting.default:
+            kept[setting.name] = value
+    return kept
+
+
+def set_setting(document: Document, setting: ModelSetting, value: SettingValue) -> Document:
+    """Another value of one of the model's own settings.
+
+    Raises:
+        UserError: it is not one of its values.
+    """
+    values = dict(document.recipe.settings)
+    values.pop(setting.name, None)
+    checked = setting.checked(value)
+    if checked != setting.default:
+        values[setting.name] = checked
+    return replace(document, recipe=document.recipe.with_settings(values).checked())
 
 
 # Identity -----------------------------------------------------------------------------------

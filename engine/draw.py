@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine.capabilities import SettingValue
 from engine.errors import UserError
 from engine.frame import Frame
 from engine.generators.base import NEVER, CancelToken, Generator, Quality, latent_from_seed
@@ -22,6 +23,7 @@ class LatentKey:
     seed: int
     psi: float
     cutoff: int | None
+    settings: tuple[tuple[str, SettingValue], ...]
 
 
 class Painter:
@@ -34,7 +36,8 @@ class Painter:
 
     def latent(self, recipe: Recipe) -> Tensor:
         """``[num_ws, w_dim]`` of a recipe; the same object while nothing about it changes."""
-        key = LatentKey(recipe.seed, recipe.psi, recipe.cutoff)
+        self.generator.adjust(dict(recipe.settings))
+        key = LatentKey(recipe.seed, recipe.psi, recipe.cutoff, recipe.settings)
         if self._w is None or key != self._key:
             z = latent_from_seed(recipe.seed, self.generator.capabilities.z_dim)
             self._w = self.generator.map(z, psi=recipe.psi, cutoff=recipe.cutoff)

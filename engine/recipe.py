@@ -8,11 +8,12 @@ torch; :mod:`engine.draw` turns it into a frame.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 from engine.camera import OrbitPose
-from engine.capabilities import VIEW_MODES, Capabilities, ViewMode
+from engine.capabilities import VIEW_MODES, Capabilities, SettingValue, ViewMode
 from engine.errors import UserError
 
 RECIPE_FORMAT = "maquette-recipe/1"
@@ -49,6 +50,8 @@ class Recipe:
         neural_resolution: side of the volume rendering; ``None`` is the model's own.
         samples: multiplier on the samples per ray.
         transparent: cut the background away where the model knows its opacity.
+        settings: the model's own settings (:class:`~engine.capabilities.ModelSetting`) that
+            differ from their defaults, by name and sorted; see :meth:`with_settings`.
     """
 
     model: ModelRef = field(default_factory=ModelRef)
@@ -61,6 +64,11 @@ class Recipe:
     neural_resolution: int | None = None
     samples: float = 1.0
     transparent: bool = False
+    settings: tuple[tuple[str, SettingValue], ...] = ()
+
+    def with_settings(self, values: Mapping[str, SettingValue]) -> Self:
+        """This recipe with exactly these settings of the model."""
+        return replace(self, settings=tuple(sorted(values.items())))
 
     def checked(self) -> Self:
         """This recipe, if every value is in range.
@@ -91,6 +99,10 @@ class Recipe:
         plain = {f.name: getattr(self, f.name) for f in fields(self)}
         plain["model"] = {f.name: getattr(self.model, f.name) for f in fields(ModelRef)}
         plain["pose"] = self.pose.to_json()
+        plain["settings"] = dict(self.settings)
+        if not self.settings:
+            # Earlier versions know recipes without settings, and read those.
+            del plain["settings"]
         return {"format": RECIPE_FORMAT, **plain}
 
     @classmethod
@@ -127,6 +139,7 @@ class Recipe:
                 neural_resolution=neural,
                 samples=float(data["samples"]),
                 transparent=bool(data["transparent"]),
+                settings=_settings(data.get("settings", {})),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(f"This recipe is damaged ({type(error).__name__}: {error}).") from error
@@ -137,3 +150,13 @@ class Recipe:
     def with_defaults_of(self, capabilities: Capabilities) -> Self:
         """This recipe with its camera set to the model's frontal default."""
         return replace(self, pose=capabilities.default_pose)
+
+
+def _settings(data: Any) -> tuple[tuple[str, SettingValue], ...]:
+    """Names and plain values; whether the model has them is seen once it is open."""
+    if not isinstance(data, dict) or not all(
+        isinstance(name, str) and isinstance(value, (bool, int, float, str))
+        for name, value in data.items()
+    ):
+        raise ValueError("its settings are not names and values")
+    return tuple(sorted(data.items()))

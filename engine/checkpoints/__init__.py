@@ -5,6 +5,7 @@ from engine.checkpoints.native import write_model
 from engine.checkpoints.omegaconf import unwrap_omegaconf
 from engine.checkpoints.plain import Checkpoint, ClassRef, LazyTensor, Node, module_tensors
 from engine.checkpoints.reader import read_checkpoint
+from engine.checkpoints.references import resolve_omegaconf
 from engine.checkpoints.source import LazyBytes
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "file_sha256",
     "module_tensors",
     "read_checkpoint",
+    "resolve_omegaconf",
     "unwrap_omegaconf",
     "write_model",
 ]

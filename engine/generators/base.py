@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from engine.camera import Camera
-from engine.capabilities import Capabilities
+from engine.capabilities import Capabilities, SettingValue
 from engine.errors import Cancelled, UserError
 from engine.frame import Frame
 
@@ -104,6 +104,32 @@ class Generator(ABC):
 
     capabilities: Capabilities
     device: torch.device
+    _adjusted: Mapping[str, SettingValue] | None = None
+
+    @property
+    def settings(self) -> Mapping[str, SettingValue]:
+        """Present value of every setting in ``capabilities.settings``."""
+        if self._adjusted is None:
+            self._adjusted = self.capabilities.settings_with({})
+        return self._adjusted
+
+    def adjust(self, changes: Mapping[str, Any]) -> None:
+        """Set the family's own settings: their defaults, but for ``changes``.
+
+        Everything drawn or mapped from now on follows them; a ``w`` that was mapped before
+        keeps what it has.
+
+        Raises:
+            UserError: the model has no such setting, or not such a value of it.
+        """
+        values = self.capabilities.settings_with(changes)
+        if values != self.settings:
+            self._adjusted = values
+            self.settings_changed()
+
+    def settings_changed(self) -> None:
+        """Called when a setting has changed: drop what was computed with the old one."""
+        return
 
     @abstractmethod
     def map(

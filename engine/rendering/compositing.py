@@ -68,3 +68,45 @@ def mean_depth(depths: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     seen = total > 0
     depth = (weights * middles).sum(dim=-1) / torch.where(seen, total, 1.0)
     return torch.where(seen, depth, torch.inf), total
+
+
+# The quadrature of NeRF itself, which the other families keep to ----------------------------
+
+
+def step_alphas(depths: Tensor, densities: Tensor, last: float) -> Tensor:
+    """Opacity of each sample: ``alpha_i = 1 - exp(-sigma_i (t_(i+1) - t_i))``.
+
+    Mildenhall et al., "NeRF" (2020), equation 3.
+
+    Args:
+        depths: ``[..., S]`` ascending.
+        densities: ``[..., S]`` after their activation, not negative.
+        last: length of the step behind the last sample (1e10: whatever is there is opaque).
+
+    Returns:
+        ``[..., S]``.
+    """
+    deltas = F.pad(depths[..., 1:] - depths[..., :-1], (0, 1), value=last)
+    return 1.0 - torch.exp(-densities * deltas)
+
+
+def alpha_weights(alphas: Tensor) -> tuple[Tensor, Tensor]:
+    """Weights of the samples, and how much light passes all but the last of them.
+
+    ``w_i = alpha_i T_i`` with ``T_i = prod_(j<i) (1 - alpha_j + 1e-10)``.
+
+    Args:
+        alphas: ``[..., S]`` from :func:`step_alphas`.
+
+    Returns:
+        ``[..., S]`` weights and ``[...]`` ``T_(S-1)``, the share of what lies behind (NeRF++).
+    """
+    clear = F.pad(1.0 - alphas[..., :-1] + 1e-10, (1, 0), value=1.0)
+    transmittance = torch.cumprod(clear, dim=-1)
+    return alphas * transmittance, transmittance[..., -1]
+
+
+def close_last(weights: Tensor) -> Tensor:
+    """``[..., S]`` weights with whatever is missing from one given to the last sample."""
+    rest = 1.0 - weights.sum(dim=-1, keepdim=True)
+    return torch.cat([weights[..., :-1], weights[..., -1:] + rest], dim=-1)

@@ -6,6 +6,8 @@ intrinsics normalised by the picture's side, as EG3D states them.
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -48,6 +50,48 @@ def pinhole_rays(
     directions = F.normalize(local @ cam2world[:, :3, :3].transpose(1, 2), dim=-1)
     origins = cam2world[:, None, :3, 3].expand_as(directions)
     return origins, directions
+
+
+def grid_rays(cam2world: Tensor, x: Tensor, y: Tensor, fov_y: float) -> tuple[Tensor, Tensor]:
+    """Rays through points of the picture plane of a camera with **OpenGL** axes (x right, y up,
+    z backward), as most families' authors write theirs.
+
+    Args:
+        cam2world: ``[4, 4]``.
+        x, y: ``[H, W]`` positions in the picture, -1 at its left and lower edges and 1 at its
+            right and upper ones.
+        fov_y: full angle in degrees between -1 and 1.
+
+    Returns:
+        ``[3]`` origin and ``[H * W, 3]`` directions ``(x t, y t, -1)``, ``t = tan(fov / 2)``,
+        in world axes, row by row. They are **not** of unit length: a step of one moves a point
+        by one along the viewing axis.
+    """
+    half = math.tan(math.radians(fov_y) / 2.0)
+    local = torch.stack([x * half, y * half, -torch.ones_like(x)], dim=-1).reshape(-1, 3)
+    return cam2world[:3, 3], local @ cam2world[:3, :3].T
+
+
+def inclusive_grid(
+    height: int, width: int, device: torch.device | None = None
+) -> tuple[Tensor, Tensor]:
+    """``[H, W]`` x and y from -1 to 1 with the **outermost pixels' middles** on the edges, y
+    downwards from 1 (pi-GAN's lineage)."""
+    columns = torch.linspace(-1.0, 1.0, width, device=device)
+    rows = torch.linspace(1.0, -1.0, height, device=device)
+    y, x = torch.meshgrid(rows, columns, indexing="ij")
+    return x, y
+
+
+def centred_grid(
+    height: int, width: int, device: torch.device | None = None
+) -> tuple[Tensor, Tensor]:
+    """``[H, W]`` x and y of the pixels' middles when -1 and 1 are the picture's outer edges, y
+    downwards from the top."""
+    columns = (torch.arange(width, device=device) + 0.5) / width * 2.0 - 1.0
+    rows = 1.0 - (torch.arange(height, device=device) + 0.5) / height * 2.0
+    y, x = torch.meshgrid(rows, columns, indexing="ij")
+    return x, y
 
 
 def box_limits(rays_o: Tensor, rays_d: Tensor, side: float) -> tuple[Tensor, Tensor, Tensor]:

@@ -61,7 +61,11 @@ def smooth_weights(weights: Tensor) -> Tensor:
 
 
 def sample_histogram(
-    edges: Tensor, masses: Tensor, count: int, jitter: torch.Generator | None = None
+    edges: Tensor,
+    masses: Tensor,
+    count: int,
+    jitter: torch.Generator | None = None,
+    right: bool = True,
 ) -> Tensor:
     """Draw from a piecewise constant density by inverting its cumulative distribution.
 
@@ -70,6 +74,8 @@ def sample_histogram(
         masses: ``[B, K]`` weight of each bin, not negative.
         count: samples per row.
         jitter: random numbers; without them the quantiles 0 ... 1 in equal steps.
+        right: a quantile that falls on an edge belongs to the bin behind it (else to the one
+            in front, as the authors of NeRF have it).
 
     Returns:
         ``[B, count]``, ascending without ``jitter``.
@@ -85,7 +91,7 @@ def sample_histogram(
         u = torch.rand(
             (edges.shape[0], count), generator=jitter, dtype=edges.dtype, device=edges.device
         )
-    index = torch.searchsorted(cdf, u, right=True)
+    index = torch.searchsorted(cdf, u, right=right)
     below, above = (index - 1).clamp(min=0), index.clamp(max=bins)
     cdf_below, cdf_above = cdf.gather(-1, below), cdf.gather(-1, above)
     edge_below, edge_above = edges.gather(-1, below), edges.gather(-1, above)
@@ -115,6 +121,42 @@ def importance_depths(
         smooth = smooth_weights(weights.detach().reshape(n * r, s - 1))
         drawn = sample_histogram(middles, smooth[:, 1:-1], count, jitter)
     return drawn.reshape(n, r, count)
+
+
+def nerf_importance_depths(
+    depths: Tensor,
+    weights: Tensor,
+    count: int,
+    lift: float = PDF_FLOOR,
+    jitter: torch.Generator | None = None,
+) -> Tensor:
+    """Depths drawn where a first march put its weight, as NeRF and pi-GAN do it.
+
+    The bins lie between the middles of neighbouring samples and carry the weights of the
+    samples inside, without the first and the last. No gradient flows through the result.
+
+    Args:
+        depths: ``[..., S]`` ascending (or any monotonous parameter of them), S at least 3.
+        weights: ``[..., S]`` weights of the samples.
+        count: samples per ray.
+        lift: added to every weight, besides the floor that every bin is given (pi-GAN's
+            lineage adds 1e-5 twice, StyleNeRF once: ``lift=0``).
+        jitter: see :func:`sample_histogram`.
+
+    Returns:
+        ``[..., count]``, ascending without ``jitter``.
+    """
+    with torch.no_grad():
+        middles = 0.5 * (depths[..., 1:] + depths[..., :-1])
+        inner = weights.detach()[..., 1:-1] + lift
+        drawn = sample_histogram(
+            middles.reshape(-1, middles.shape[-1]),
+            inner.reshape(-1, inner.shape[-1]),
+            count,
+            jitter,
+            right=False,
+        )
+    return drawn.reshape(*depths.shape[:-1], count)
 
 
 def guided_depths(

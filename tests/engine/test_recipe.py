@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from engine.camera import OrbitPose
-from engine.capabilities import Capabilities
+from engine.capabilities import Capabilities, ModelSetting
 from engine.errors import UserError
 from engine.recipe import ModelRef, Recipe
 
@@ -98,3 +98,38 @@ def test_the_window_side_needs_no_torch():
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+SAMPLES = ModelSetting("samples", "Samples", "integer", 24, "Samples a ray.", 4, 256)
+NOISE = ModelSetting("noise", "Noise", "choice", "stored", "Noise.", choices=("stored", "none"))
+BACK = ModelSetting("back", "Back", "flag", False, "Background.")
+
+
+def test_settings_travel_and_are_left_out_when_there_are_none() -> None:
+    recipe = Recipe().with_settings({"samples": 64, "back": True})
+    assert recipe.settings == (("back", True), ("samples", 64))
+    assert Recipe.from_json(recipe.to_json()) == recipe
+    assert "settings" not in Recipe().to_json()
+    with pytest.raises(UserError, match="damaged"):
+        Recipe.from_json(recipe.to_json() | {"settings": {"samples": [1]}})
+
+
+@pytest.mark.parametrize(
+    ("setting", "given", "value"),
+    [(SAMPLES, "64", 64), (SAMPLES, 4.0, 4), (NOISE, "none", "none"), (BACK, "on", True)],
+)
+def test_settings_understand_what_is_typed(
+    setting: ModelSetting, given: object, value: object
+) -> None:
+    got = setting.checked(given)
+    assert got == value and type(got) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("setting", "given"),
+    [(SAMPLES, 3), (SAMPLES, "many"), (SAMPLES, 4.5), (SAMPLES, True), (NOISE, "x"), (BACK, "2"),
+     (SAMPLES, float("nan"))],
+)  # fmt: skip
+def test_settings_refuse_what_they_cannot_be(setting: ModelSetting, given: object) -> None:
+    with pytest.raises(UserError, match=setting.name):
+        setting.checked(given)

@@ -7,7 +7,15 @@ import math
 import pytest
 import torch
 
-from engine.rendering.compositing import blend, march_weights, mean_depth, sample_weights
+from engine.rendering.compositing import (
+    alpha_weights,
+    blend,
+    close_last,
+    march_weights,
+    mean_depth,
+    sample_weights,
+    step_alphas,
+)
 
 
 def softplus(x: float) -> float:
@@ -57,3 +65,27 @@ def test_an_empty_ray_has_infinite_depth_and_finite_gradients() -> None:
     assert depth.item() == math.inf and total.item() == 0.0
     depth.clamp(max=3.0).sum().backward()
     assert densities.grad is not None and bool(torch.isfinite(densities.grad).all())
+
+
+def test_nerf_quadrature_equals_a_literal_loop() -> None:
+    torch.manual_seed(1)
+    depths = torch.rand(3, 6, dtype=torch.float64).sort(dim=-1).values + 1
+    densities = torch.rand(3, 6, dtype=torch.float64) * 5
+    alphas = step_alphas(depths, densities, last=0.25)
+    weights, behind = alpha_weights(alphas)
+    closed = close_last(weights)
+    for ray in range(3):
+        d, s = depths[ray].tolist(), densities[ray].tolist()
+        clear, total = 1.0, 0.0
+        for i in range(6):
+            step = d[i + 1] - d[i] if i < 5 else 0.25
+            alpha = 1 - math.exp(-s[i] * step)
+            assert alphas[ray, i].item() == pytest.approx(alpha, rel=1e-12)
+            assert weights[ray, i].item() == pytest.approx(alpha * clear, rel=1e-12)
+            total += alpha * clear
+            if i == 5:
+                assert behind[ray].item() == pytest.approx(clear, rel=1e-12)
+                last = alpha * clear + 1 - total
+                assert closed[ray, i].item() == pytest.approx(last, rel=1e-12)
+            clear *= 1 - alpha + 1e-10
+    assert torch.allclose(closed.sum(-1), torch.ones(3, dtype=torch.float64))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ import torch
 from engine.rendering.sampling import (
     guided_depths,
     importance_depths,
+    nerf_importance_depths,
     sample_histogram,
     smooth_weights,
     stratified_depths,
@@ -89,3 +91,35 @@ def test_guided_samples_surround_the_surface_and_fill_empty_rays() -> None:
     for ray in (1, 2, 3):
         expected = [2.0 + (k + 0.5) / 9 for k in range(9)]
         assert depths[0, ray].tolist() == pytest.approx(expected)
+
+
+def test_nerf_importance_equals_a_literal_inversion() -> None:
+    torch.manual_seed(2)
+    depths = torch.rand(4, 6, dtype=torch.float64).sort(dim=-1).values
+    weights = torch.rand(4, 6, dtype=torch.float64)
+    drawn = nerf_importance_depths(depths, weights, 5)
+    for ray in range(4):
+        d, w = depths[ray].tolist(), weights[ray].tolist()
+        edges = [(a + b) / 2 for a, b in pairwise(d)]
+        masses = [x + 2e-5 for x in w[1:-1]]
+        cdf = [0.0]
+        for mass in masses:
+            cdf.append(cdf[-1] + mass / sum(masses))
+        for k in range(5):
+            u = k / 4
+            # The first edge whose cumulated mass reaches u.
+            above = min((i for i, c in enumerate(cdf) if c >= u - 1e-15), default=4)
+            below = max(above - 1, 0)
+            width = cdf[above] - cdf[below]
+            share = (u - cdf[below]) / (width if width >= 1e-5 else 1.0)
+            expected = edges[below] + share * (edges[above] - edges[below])
+            assert drawn[ray, k].item() == pytest.approx(expected, abs=1e-9)
+
+
+def test_quantiles_on_an_edge_fall_to_the_side_that_is_asked_for() -> None:
+    edges = torch.tensor([[0.0, 1.0, 2.0, 3.0]], dtype=torch.float64)
+    # The middle bin is all but empty: exactly half of the mass lies on either side of it.
+    masses = torch.tensor([[0.5, -1e-5, 0.5]], dtype=torch.float64)
+    left = sample_histogram(edges, masses, 3, right=False)[0, 1].item()
+    right = sample_histogram(edges, masses, 3, right=True)[0, 1].item()
+    assert left == pytest.approx(1.0) and right == pytest.approx(2.0)

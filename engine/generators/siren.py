@@ -1,0 +1,37 @@
+"""FiLM-conditioned sine layers: the fields of pi-GAN, CIPS-3D and StyleSDF.
+
+Sitzmann et al., "Implicit Neural Representations with Periodic Activation Functions" (2020);
+Chan et al., "pi-GAN" (2021), equation 3: ``sin(gamma * (W x + b) + beta)``, where the frequency
+``gamma`` and the phase ``beta`` come from the latent.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+#: Frequencies lie around 30, as a SIREN's do, and the latent moves them by 15 times its output.
+FREQUENCY_SCALE, FREQUENCY_OFFSET = 15.0, 30.0
+
+
+def film_frequencies(raw: Tensor) -> Tensor:
+    """What a mapping puts out -> frequencies of sine layers."""
+    return raw * FREQUENCY_SCALE + FREQUENCY_OFFSET
+
+
+def film_sine(x: Tensor, weight: Tensor, bias: Tensor, frequency: Tensor, phase: Tensor) -> Tensor:
+    """``sin(frequency * (x W^T + b) + phase)``.
+
+    Args:
+        x: ``[N, I]``.
+        weight, bias: ``[O, I]``, ``[O]``.
+        frequency, phase: ``[O]`` of one identity, or ``[N, O]``.
+
+    Returns:
+        ``[N, O]``.
+    """
+    if frequency.ndim == 1 and not torch.is_grad_enabled():
+        # One identity: the modulation folds into the layer, which leaves a single product.
+        return F.linear(x, weight * frequency[:, None], bias * frequency + phase).sin_()
+    return torch.sin(frequency * F.linear(x, weight, bias) + phase)
