@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import OrderedDict
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -12,8 +13,13 @@ from engine.capabilities import SettingValue
 from engine.errors import UserError
 from engine.frame import Frame
 from engine.generators.base import NEVER, CancelToken, Generator, Quality, latent_from_seed
+from engine.identity import Blend, StyleSource
+from engine.latents import blended, mixed
 from engine.recipe import Recipe
 from engine.views import view_image
+
+#: Mapped seeds that are kept, for blends and mixes of several.
+_KEPT_SEEDS = 64
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,8 @@ class LatentKey:
     seed: int
     psi: float
     cutoff: int | None
+    blend: Blend | None
+    mixes: tuple[StyleSource, ...]
     settings: tuple[tuple[str, SettingValue], ...]
 
 
@@ -33,16 +41,50 @@ class Painter:
         self.generator = generator
         self._key: LatentKey | None = None
         self._w: Tensor | None = None
+        self._mapped: OrderedDict[LatentKey, Tensor] = OrderedDict()
 
     def latent(self, recipe: Recipe) -> Tensor:
-        """``[num_ws, w_dim]`` of a recipe; the same object while nothing about it changes."""
+        """``[num_ws, w_dim]`` of a recipe; the same object while nothing about it changes.
+
+        Raises:
+            UserError: the recipe mixes layers, or sets settings, that this model lacks.
+        """
         self.generator.adjust(dict(recipe.settings))
-        key = LatentKey(recipe.seed, recipe.psi, recipe.cutoff, recipe.settings)
+        key = LatentKey(
+            recipe.seed, recipe.psi, recipe.cutoff, recipe.blend, recipe.mixes, recipe.settings
+        )
         if self._w is None or key != self._key:
-            z = latent_from_seed(recipe.seed, self.generator.capabilities.z_dim)
-            self._w = self.generator.map(z, psi=recipe.psi, cutoff=recipe.cutoff)
+            with torch.inference_mode():
+                self._w = self._compose(key)
             self._key = key
         return self._w
+
+    def _compose(self, key: LatentKey) -> Tensor:
+        def of_seed(seed: int) -> Tensor:
+            return self._seed(replace(key, seed=seed, blend=None, mixes=()))
+
+        if key.blend is None:
+            w = of_seed(key.seed)
+        else:
+            w = blended(
+                key.blend,
+                lambda seed: latent_from_seed(seed, self.generator.capabilities.z_dim),
+                of_seed,
+                lambda z: self.generator.map(z, psi=key.psi, cutoff=key.cutoff),
+            )
+        return mixed(w, key.mixes, of_seed)
+
+    def _seed(self, key: LatentKey) -> Tensor:
+        w = self._mapped.get(key)
+        if w is None:
+            z = latent_from_seed(key.seed, self.generator.capabilities.z_dim)
+            w = self.generator.map(z, psi=key.psi, cutoff=key.cutoff)
+            self._mapped[key] = w
+            if len(self._mapped) > _KEPT_SEEDS:
+                self._mapped.popitem(last=False)
+        else:
+            self._mapped.move_to_end(key)
+        return w
 
     def frame(
         self, recipe: Recipe, cancel: CancelToken = NEVER, quality: Quality | None = None

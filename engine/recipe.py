@@ -15,9 +15,12 @@ from typing import Any, Self
 from engine.camera import OrbitPose
 from engine.capabilities import VIEW_MODES, Capabilities, SettingValue, ViewMode
 from engine.errors import UserError
+from engine.identity import MAX_PARTS, Blend, StyleSource
 
 RECIPE_FORMAT = "maquette-recipe/1"
 MIN_SIZE, MAX_SIZE = 16, 8192
+#: Entries that came after the format's first version and are left out where they say nothing.
+_LATER = ("settings", "blend", "mixes")
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ class Recipe:
         neural_resolution: side of the volume rendering; ``None`` is the model's own.
         samples: multiplier on the samples per ray.
         transparent: cut the background away where the model knows its opacity.
+        blend: a face between several instead of the seed's own, or ``None``.
+        mixes: rows of w taken from others, in this order.
         settings: the model's own settings (:class:`~engine.capabilities.ModelSetting`) that
             differ from their defaults, by name and sorted; see :meth:`with_settings`.
     """
@@ -64,6 +69,8 @@ class Recipe:
     neural_resolution: int | None = None
     samples: float = 1.0
     transparent: bool = False
+    blend: Blend | None = None
+    mixes: tuple[StyleSource, ...] = ()
     settings: tuple[tuple[str, SettingValue], ...] = ()
 
     def with_settings(self, values: Mapping[str, SettingValue]) -> Self:
@@ -82,6 +89,8 @@ class Recipe:
             raise UserError(f"Truncation psi must be -1 to 2, not {self.psi:g}.")
         if self.cutoff is not None and self.cutoff < 0:
             raise UserError(f"The truncation cutoff must be 0 or more layers, not {self.cutoff}.")
+        if len(self.mixes) > MAX_PARTS:
+            raise UserError(f"At most {MAX_PARTS} faces can be mixed, not {len(self.mixes)}.")
         for name, side in (("size", self.size), ("neural resolution", self.neural_resolution)):
             if side is not None and not MIN_SIZE <= side <= MAX_SIZE:
                 raise UserError(f"The {name} must be {MIN_SIZE} to {MAX_SIZE} pixels, not {side}.")
@@ -100,9 +109,12 @@ class Recipe:
         plain["model"] = {f.name: getattr(self.model, f.name) for f in fields(ModelRef)}
         plain["pose"] = self.pose.to_json()
         plain["settings"] = dict(self.settings)
-        if not self.settings:
-            # Earlier versions know recipes without settings, and read those.
-            del plain["settings"]
+        plain["blend"] = None if self.blend is None else self.blend.to_json()
+        plain["mixes"] = [source.to_json() for source in self.mixes]
+        for name in _LATER:
+            # Earlier versions know recipes without these, and read those.
+            if not plain[name]:
+                del plain[name]
         return {"format": RECIPE_FORMAT, **plain}
 
     @classmethod
@@ -139,6 +151,8 @@ class Recipe:
                 neural_resolution=neural,
                 samples=float(data["samples"]),
                 transparent=bool(data["transparent"]),
+                blend=None if data.get("blend") is None else Blend.from_json(data["blend"]),
+                mixes=tuple(StyleSource.from_json(item) for item in data.get("mixes", ())),
                 settings=_settings(data.get("settings", {})),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:

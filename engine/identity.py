@@ -1,0 +1,210 @@
+"""Whose face: one seed, a blend of several, and layers taken from others.
+
+Plain records that recipes hold; :class:`engine.draw.Painter` turns them into latents. Needs
+numpy only, so that the window can plan a morph.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from engine.errors import UserError
+
+MAX_SEED = 2**32 - 1
+#: Most seeds of a blend, and most people that layers are taken from.
+MAX_PARTS = 64
+#: Weights beyond this exaggerate far beyond anything that a generator was trained on.
+MAX_WEIGHT = 8.0
+
+BlendSpace = Literal["w", "z"]
+MorphMode = Literal["linear", "spherical", "spline"]
+MORPH_MODES: dict[str, str] = {
+    "linear": "straight lines between the extended latents w",
+    "spherical": "along great circles between the input latents z, as their distribution lies",
+    "spline": "a smooth curve in w through all of them (Catmull-Rom)",
+}
+
+
+def _check_seed(seed: int) -> None:
+    if not 0 <= seed <= MAX_SEED:
+        raise UserError(f"A seed must be 0 to {MAX_SEED}, not {seed}.")
+
+
+def _check_weight(weight: float) -> None:
+    if not (math.isfinite(weight) and abs(weight) <= MAX_WEIGHT):
+        raise UserError(
+            f"The weight of a face must be -{MAX_WEIGHT:g} to {MAX_WEIGHT:g}, not {weight:g}."
+        )
+
+
+@dataclass(frozen=True)
+class Blend:
+    """A face between faces.
+
+    Attributes:
+        seeds: the faces, one or more.
+        weights: as many shares. In ``"w"`` they are used as they are, and a face that is
+            neither brighter nor duller than others has shares that sum to one; in ``"z"`` only
+            their proportions count, and none is negative.
+        space: ``"w"`` sums extended latents (a straight line between two); ``"z"`` walks
+            along great circles between input latents, from the first face to each next one
+            (Shoemake's slerp), which keeps the length that the mapping expects.
+
+    Raises:
+        UserError: on making one whose numbers are out of range.
+    """
+
+    seeds: tuple[int, ...]
+    weights: tuple[float, ...]
+    space: BlendSpace = "w"
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.seeds) <= MAX_PARTS or len(self.seeds) != len(self.weights):
+            raise UserError(
+                f"A blend needs 1 to {MAX_PARTS} faces with a weight each, not {len(self.seeds)} "
+                f"faces and {len(self.weights)} weights."
+            )
+        if self.space not in ("w", "z"):
+            raise UserError(f"A blend is made in 'w' or 'z', not in {self.space!r}.")
+        for seed, weight in zip(self.seeds, self.weights, strict=True):
+            _check_seed(seed)
+            _check_weight(weight)
+            if self.space == "z" and weight < 0:
+                raise UserError("A blend in z has no negative weights; blend in w instead.")
+        if self.space == "z" and not sum(self.weights) > 0:
+            raise UserError("A blend in z needs at least one weight above zero.")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; :meth:`from_json` is its inverse."""
+        return {"seeds": list(self.seeds), "weights": list(self.weights), "space": self.space}
+
+    @classmethod
+    def from_json(cls, data: Any) -> Self:
+        """Read :meth:`to_json`'s form. Raises ``KeyError``, ``TypeError`` or ``ValueError`` where
+        it is damaged, and :class:`~engine.errors.UserError` where a number is out of range."""
+        seeds = tuple(int(seed) for seed in data["seeds"])
+        return cls(seeds, tuple(float(weight) for weight in data["weights"]), data["space"])
+
+
+@dataclass(frozen=True)
+class StyleSource:
+    """Rows of w that are taken from somebody else (style mixing, Karras et al. 2019).
+
+    Attributes:
+        seed: the other face.
+        rows: which rows of ``w``, ascending and each once.
+        weight: 1 replaces the rows, 0.5 meets half-way.
+
+    Raises:
+        UserError: on making one whose numbers are out of range.
+    """
+
+    seed: int
+    rows: tuple[int, ...]
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_seed(self.seed)
+        _check_weight(self.weight)
+        if list(self.rows) != sorted(set(self.rows)) or any(row < 0 for row in self.rows):
+            raise UserError(
+                f"The layers to mix must be ascending numbers from 0 on, not {list(self.rows)}."
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; :meth:`from_json` is its inverse."""
+        return {"seed": self.seed, "rows": list(self.rows), "weight": self.weight}
+
+    @classmethod
+    def from_json(cls, data: Any) -> Self:
+        """Read :meth:`to_json`'s form; errors as those of :meth:`Blend.from_json`."""
+        rows = tuple(int(row) for row in data["rows"])
+        return cls(int(data["seed"]), rows, float(data["weight"]))
+
+
+def morph_at(seeds: tuple[int, ...], position: float, mode: str, loop: bool = False) -> Blend:
+    """The face at one place of a morph.
+
+    Args:
+        seeds: the faces, two or more, passed at the positions 0, 1, 2, ...
+        position: 0 to ``len(seeds) - 1``, or to ``len(seeds)`` (the first face again) in a loop.
+        mode: a key of :data:`MORPH_MODES`.
+        loop: the last face is followed by the first.
+
+    Raises:
+        UserError: fewer than two faces, or an unknown mode.
+    """
+    count = len(seeds)
+    if not 2 <= count <= MAX_PARTS:
+        raise UserError(f"A morph needs 2 to {MAX_PARTS} faces, not {count}.")
+    if mode not in MORPH_MODES:
+        raise UserError(f"Unknown morph {mode!r}; use one of {', '.join(MORPH_MODES)}.")
+    last = count if loop else count - 1
+    position = min(max(position, 0.0), float(last))
+    index = min(int(position), last - 1)
+    share = position - index
+
+    def face(offset: int) -> int:
+        place = index + offset
+        return place % count if loop else min(max(place, 0), count - 1)
+
+    if mode == "spline":
+        parts = dict.fromkeys(range(count), 0.0)
+        for offset, weight in zip((-1, 0, 1, 2), catmull_rom(share), strict=True):
+            parts[face(offset)] += weight
+    else:
+        parts = {face(0): 1.0 - share, face(1): share}
+    kept = {place: weight for place, weight in parts.items() if weight != 0.0}
+    return Blend(
+        tuple(seeds[place] for place in kept),
+        tuple(kept.values()),
+        "z" if mode == "spherical" else "w",
+    )
+
+
+def catmull_rom(t: float) -> tuple[float, float, float, float]:
+    """Shares of four keys at ``t`` in [0, 1] between the middle two (Catmull and Rom 1974,
+    tension 0.5); they sum to one."""
+    return (
+        0.5 * (-t + 2 * t**2 - t**3),
+        0.5 * (2 - 5 * t**2 + 3 * t**3),
+        0.5 * (t + 4 * t**2 - 3 * t**3),
+        0.5 * (-(t**2) + t**3),
+    )
+
+
+def morph(
+    seeds: tuple[int, ...], frames: int, mode: str = "linear", loop: bool = False
+) -> list[Blend]:
+    """The faces of a video that passes through all seeds at an even pace.
+
+    Args:
+        seeds, mode, loop: see :func:`morph_at`. Not in a loop, the first frame is the first
+            face and the last frame the last; in a loop the frame after the last one would be
+            the first face again.
+        frames: 1 or more.
+    """
+    last = len(seeds) if loop else len(seeds) - 1
+    steps = frames if loop else max(frames - 1, 1)
+    return [morph_at(seeds, float(p), mode, loop) for p in np.arange(frames) * (last / steps)]
+
+
+def with_row(
+    sources: tuple[StyleSource, ...], seed: int, row: int, weight: float
+) -> tuple[StyleSource, ...]:
+    """``sources`` with one row taken from ``seed`` at ``weight`` and from nobody else; weight 0
+    gives the row back to the base face."""
+    freed = [StyleSource(s.seed, tuple(r for r in s.rows if r != row), s.weight) for s in sources]
+    if weight:
+        for index, source in enumerate(freed):
+            if source.seed == seed and source.weight == weight:
+                rows = tuple(sorted({*source.rows, row}))
+                freed[index] = StyleSource(seed, rows, weight)
+                break
+        else:
+            freed.append(StyleSource(seed, (row,), weight))
+    return tuple(source for source in freed if source.rows)
