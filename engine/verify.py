@@ -170,10 +170,11 @@ class GoldenSet:
     ) -> _Expectation:
         name = str(self._needed(record, "name"))
         latents = self._mapping(self._needed(record, "latents"), f"'latents' of case {name!r}")
-        expected = self._needed(record, "expect")
-        if kind == "density" and isinstance(expected, str):
-            expected = {"density": expected}
-        arrays = self._mapping(expected, f"'expect' of case {name!r}")
+        keys = self._needed(record, "expect")
+        if kind == "density" and isinstance(keys, str):
+            keys = {"density": keys}
+        keys = self._mapping(keys, f"'expect' of case {name!r}")
+        expected = {str(output): self._array(key, name) for output, key in keys.items()}
         cutoff, psi = record.get("cutoff"), record.get("psi", 1.0)
         if not isinstance(psi, (int, float)) or not isinstance(cutoff, (int, type(None))):
             raise self._fault(f"psi or cutoff of case {name!r} is not a number")
@@ -190,12 +191,9 @@ class GoldenSet:
             cam2world=camera,
             points=points,
             options=shared | {k: v for k, v in record.items() if k not in _CASE_KEYS},
+            side=expected["rgb"].shape[-1] if "rgb" in expected and expected["rgb"].ndim else None,
         )
-        return _Expectation(
-            case,
-            f"density {name}" if is_density else name,
-            {str(output): self._array(key, name) for output, key in arrays.items()},
-        )
+        return _Expectation(case, f"density {name}" if is_density else name, expected)
 
 
 def _read_facts(path: Path) -> dict[str, Any]:

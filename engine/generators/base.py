@@ -193,6 +193,8 @@ class GoldenCase:
         cam2world: ``[4, 4]`` in the **authors'** frame, or ``None`` for a density case.
         points: ``[N, 3]`` in the authors' coordinates for a density case, else ``None``.
         options: everything else that the case (or the set) states.
+        side: of the picture that must come out, in pixels (a ray-marched picture has any size,
+            and neither file nor case may state one); ``None`` where none is expected.
     """
 
     name: str
@@ -202,6 +204,7 @@ class GoldenCase:
     cam2world: Tensor | None
     points: Tensor | None
     options: Mapping[str, Any] = field(default_factory=dict)
+    side: int | None = None
 
 
 def latent_from_seed(seed: int, z_dim: int) -> Tensor:

@@ -114,6 +114,7 @@ def test_cases_carry_the_sets_options_and_their_own(tmp_path: Path) -> None:
     assert set(picture.latents) == {"z", "avg_w"} and picture.psi == 0.7
     assert picture.cam2world is not None and picture.points is None
     assert density.points is not None and density.cam2world is None
+    assert (picture.side, density.side) == (2, None)
     assert [(r.case, r.output, r.passed) for r in rows] == [
         ("one", "rgb", True),
         ("density d", "density", True),
