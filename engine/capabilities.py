@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self
 
@@ -45,6 +46,21 @@ class ModelSetting:
     high: float = math.inf
     choices: tuple[str, ...] = ()
 
+    @property
+    def values(self) -> str:
+        """What it can be, for people: ``"a whole number from 1 to 64"``."""
+        if self.kind == "flag":
+            return "on or off"
+        if self.kind == "choice":
+            return f"one of {', '.join(self.choices)}"
+        what = "a whole number" if self.kind == "integer" else "a number"
+        low, high = (f"{v:.0f}" if v % 1 == 0 else f"{v:g}" for v in (self.low, self.high))
+        if math.isfinite(self.low) and math.isfinite(self.high):
+            return f"{what} from {low} to {high}"
+        if math.isfinite(self.low):
+            return f"{what}, {low} or more"
+        return f"{what}, {high} or less" if math.isfinite(self.high) else what
+
     def checked(self, value: Any) -> SettingValue:
         """``value`` in this setting's kind; text as typed on a command line is understood.
 
@@ -56,13 +72,11 @@ class ModelSetting:
                      "false": False, "no": False, "off": False, "0": False}  # fmt: skip
             known = words.get(str(value).lower())
             if known is None:
-                raise UserError(f"The setting {self.name} is on or off, not {value!r}.")
+                raise self._refused(value)
             return known
         if self.kind == "choice":
             if value not in self.choices:
-                raise UserError(
-                    f"The setting {self.name} is one of {', '.join(self.choices)}, not {value!r}."
-                )
+                raise self._refused(value)
             return str(value)
         try:
             number = float(value)
@@ -75,12 +89,27 @@ class ModelSetting:
             or not self.low <= number <= self.high
             or (whole and number != int(number))
         ):
-            what = "a whole number" if whole else "a number"
-            raise UserError(
-                f"The setting {self.name} is {what} from {self.low:g} to {self.high:g}, "
-                f"not {value!r}."
-            )
+            raise self._refused(value)
         return int(number) if whole else number
+
+    def _refused(self, value: Any) -> UserError:
+        return UserError(f"The setting {self.name} is {self.values}, not {value!r}.")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; a bound that there is none of is ``None``, since JSON has no infinity."""
+        bounds = {"low": self.low, "high": self.high}
+        finite = {name: v if math.isfinite(v) else None for name, v in bounds.items()}
+        return asdict(self) | finite
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Inverse of :meth:`to_json`."""
+        low, high = data["low"], data["high"]
+        bounds = {
+            "low": -math.inf if low is None else low,
+            "high": math.inf if high is None else high,
+        }
+        return cls(**{**data, **bounds, "choices": tuple(data["choices"])})
 
 
 @dataclass(frozen=True)
@@ -139,9 +168,35 @@ class Capabilities:
             for name, setting in known.items()
         }
 
+    def changed_settings(self, changes: Mapping[str, Any]) -> dict[str, SettingValue]:
+        """Those of ``changes`` that are not the defaults: what a recipe holds.
+
+        Raises:
+            UserError: as :meth:`settings_with`.
+        """
+        values = self.settings_with(changes)
+        return {s.name: values[s.name] for s in self.settings if values[s.name] != s.default}
+
+    def fitting_settings(self, values: Mapping[str, Any]) -> dict[str, SettingValue]:
+        """What of another model's settings this one can take over, defaults left out."""
+        kept: dict[str, SettingValue] = {}
+        for setting in self.settings:
+            with suppress(UserError):
+                kept[setting.name] = setting.checked(values.get(setting.name, setting.default))
+        return self.changed_settings(kept)
+
+    def why_not(self, control: str) -> str:
+        """Why the model has no such view or control; empty if it has.
+
+        Args:
+            control: a view mode, or a key of ``absent`` such as ``"cutoff"``.
+        """
+        known = control not in VIEW_MODES or control in self.view_modes
+        return self.absent.get(control, "" if known else "This model has no such view.")
+
     def to_json(self) -> dict[str, Any]:
-        """Plain data (``inspect --json``, and the message from the engine to the window)."""
-        return asdict(self)
+        """Plain data, also for JSON (``inspect --json``)."""
+        return asdict(self) | {"settings": [setting.to_json() for setting in self.settings]}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
@@ -154,9 +209,6 @@ class Capabilities:
             "layer_groups": {k: tuple(v) for k, v in data["layer_groups"].items()},
             "yaw_range": tuple(data["yaw_range"]),
             "pitch_range": tuple(data["pitch_range"]),
-            "settings": tuple(
-                ModelSetting(**{**item, "choices": tuple(item["choices"])})
-                for item in data["settings"]
-            ),
+            "settings": tuple(ModelSetting.from_json(item) for item in data["settings"]),
         }
         return cls(**{**data, **fixed})
