@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 from engine.errors import UserError
+from engine.generators.options import check_kinds, config_from_json
 from engine.generators.stylegan2 import NoiseMode, num_ws_of, stylegan_channels
 from engine.generators.superresolution import SR_LAYOUTS
 from engine.rendering.volume import RenderSettings
 
-#: Largest whole number that an option may state (a guard against nonsense in files).
-MAX_OPTION = 1 << 20
 #: Focal length, in picture sides, that the face and cat models were trained with.
 FACE_FOCAL = 4.2647
 
@@ -124,10 +122,7 @@ class EG3DConfig:
             object.__setattr__(self, name, tuple(getattr(self, name)))
 
     def _check(self, factor: int, blocks: int) -> None:
-        for item in fields(self):
-            fault = _fault(str(item.type), getattr(self, item.name))
-            if fault:
-                raise UserError(f"The option {item.name} must be {fault}.")
+        check_kinds(self)
         if self.plane_channels % 3:
             raise UserError(
                 f"The channels of three planes must divide by 3, not be {self.plane_channels}."
@@ -181,46 +176,13 @@ class EG3DConfig:
         Raises:
             UserError: an option is unknown, of the wrong kind or contradicts another.
         """
-        known = {item.name for item in fields(cls)}
-        unknown = sorted(set(data) - known)
-        if unknown:
-            raise UserError(f"The model has options that EG3D does not know: {', '.join(unknown)}.")
-        values: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in data.items()
-        }
+        values = dict(data)
         try:
             if "rendering" in values:
                 values["rendering"] = RenderSettings.from_json(dict(values["rendering"]))
-            return cls(**values)
         except (TypeError, ValueError, AttributeError) as error:
             raise UserError(f"The options of the EG3D model cannot be read ({error}).") from error
-
-
-def _fault(kind: str, value: Any) -> str:
-    """What an option's value should have been, judged by its annotation; empty if it is."""
-
-    def number(x: Any) -> bool:
-        return isinstance(x, (int, float)) and not isinstance(x, bool) and math.isfinite(x)
-
-    def whole(x: Any) -> bool:
-        return isinstance(x, int) and not isinstance(x, bool) and 0 <= x <= MAX_OPTION
-
-    if value is None and kind.endswith("| None"):
-        return ""
-    numbers = value if isinstance(value, (tuple, list)) else ()
-    tests: dict[str, tuple[bool, str]] = {
-        "int": (whole(value), f"a whole number up to {MAX_OPTION}"),
-        "float": (number(value), "a number"),
-        "bool": (isinstance(value, bool), "true or false"),
-        "str": (isinstance(value, str), "a word"),
-        "tuple[int": (bool(numbers) and all(map(whole, numbers)), "whole numbers"),
-        "tuple[float": (bool(numbers) and all(map(number, numbers)), "numbers"),
-    }
-    passed, wanted = tests.get(re.split(r"[,|]", kind)[0].strip(), (True, ""))
-    if passed and kind.startswith("tuple") and "..." not in kind:
-        sides = kind.removesuffix(" | None").count(",") + 1
-        passed, wanted = len(numbers) == sides, f"{sides} numbers"
-    return "" if passed else f"{wanted}, not {value!r}"
+        return config_from_json(cls, values, "EG3D")
 
 
 def visualizer_focal(fov: float) -> float:
