@@ -14,6 +14,7 @@ import tyro
 
 from app.cli.parsing import finite
 from engine.camera import MAX_PITCH, OrbitPose
+from engine.capabilities import Capabilities
 from engine.errors import UserError
 from engine.recipe import Recipe
 
@@ -104,3 +105,46 @@ class QualityOptions:
         finite(samples=self.samples)
         changes = {"neural_resolution": self.neural_resolution, "samples": self.samples}
         return replace(recipe, **{k: v for k, v in changes.items() if v is not None})  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class SettingOptions:
+    """Choices that only some models have; 'maquette inspect' lists those of a file."""
+
+    words: Annotated[
+        tyro.conf.UseAppendAction[tuple[str, ...]],
+        tyro.conf.arg(
+            name="set", metavar="NAME=VALUE", help_behavior_hint="(default: the model's own)"
+        ),
+    ] = ()
+    """One of the model's own settings, such as samples_per_ray=32; may be given several times."""
+
+    def given(self) -> dict[str, str]:
+        """What was given, by name, as it was typed.
+
+        Raises:
+            UserError: a word that is not NAME=VALUE.
+        """
+        values: dict[str, str] = {}
+        for word in self.words:
+            name, sign, value = word.partition("=")
+            if not (sign and name.strip()):
+                raise UserError(f"--set takes NAME=VALUE, not {word!r}.")
+            values[name.strip().replace("-", "_")] = value.strip()
+        return values
+
+    def apply(self, recipe: Recipe, capabilities: Capabilities, foreign: bool = False) -> Recipe:
+        """``recipe`` with what was given here, in the model's own terms.
+
+        Args:
+            recipe: it may hold settings already, from a picture.
+            capabilities: the model's.
+            foreign: the recipe was made with another model: what this one lacks is left out.
+
+        Raises:
+            UserError: no such setting, or not such a value; it names what there is.
+        """
+        before = dict(recipe.settings)
+        if foreign:
+            before = capabilities.fitting_settings(before)
+        return recipe.with_settings(capabilities.changed_settings(before | self.given()))
