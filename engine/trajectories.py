@@ -22,6 +22,7 @@ TRAJECTORIES: dict[str, str] = {
     "circle": "the camera draws a circle about its position, the face stays in view",
     "figure-eight": "the camera draws a lying eight about its position",
     "yaw-sweep": "side to side and back, slow at the ends",
+    "still": "the camera stays where it is, for a morph between faces",
 }
 
 MIN_FRAMES, MAX_FRAMES = 1, 10_000
@@ -45,7 +46,8 @@ def poses(
     - ``circle``: yaw + ``A sin t``, pitch + ``B cos t`` (starts above the base);
     - ``figure-eight``: yaw + ``A sin t``, pitch + ``B sin 2t`` (a Lissajous curve, starts at
       the base);
-    - ``yaw-sweep``: yaw + ``A sin t``, fastest at the base and at rest at both ends.
+    - ``yaw-sweep``: yaw + ``A sin t``, fastest at the base and at rest at both ends;
+    - ``still``: the base, every time.
 
     Args:
         kind: a key of :data:`TRAJECTORIES`.
@@ -73,8 +75,10 @@ def poses(
         yaw, pitch = yaw_amplitude * np.sin(angle), pitch_amplitude * np.cos(angle)
     elif kind == "figure-eight":
         yaw, pitch = yaw_amplitude * np.sin(angle), pitch_amplitude * np.sin(2.0 * angle)
-    else:
+    elif kind == "yaw-sweep":
         yaw, pitch = yaw_amplitude * np.sin(angle), still
+    else:
+        yaw, pitch = still, still
     return [_moved(base, float(y), float(p)) for y, p in zip(yaw, pitch, strict=True)]
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import tyro
 
+from app.cli.mixing import MixingOptions
 from app.cli.options import FaceOptions, SubjectOptions
 from app.cli.parsing import Flag, one_seed, parse
 from app.cli.subject import DrawingOptions, open_subject, read_subject
@@ -33,16 +34,17 @@ class MeshCommand:
     mesh: MeshOptions = field(default_factory=MeshOptions)
     subject: SubjectOptions = field(default_factory=SubjectOptions)
     face: FaceOptions = field(default_factory=FaceOptions)
+    mixing: MixingOptions = field(default_factory=MixingOptions)
 
 
 def run(words: Sequence[str]) -> int:
     """The command. Returns the exit status."""
     options = parse(MeshCommand, words, "maquette mesh")
     chosen = options.mesh.checked()
-    drawing = DrawingOptions(subject=options.subject, face=options.face)
+    drawing = DrawingOptions(subject=options.subject, face=options.face, mixing=options.mixing)
     recipe = read_subject(drawing)
     if options.seed is not None:
-        recipe = replace(recipe, seed=one_seed(options.seed))
+        recipe = replace(recipe, seed=one_seed(options.seed), blend=None)
     out = options.out.expanduser()
 
     from engine.export.files import check_writable

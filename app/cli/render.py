@@ -64,7 +64,7 @@ def run(words: Sequence[str]) -> int:
         for done, (seed, target) in enumerate(zip(seeds, targets, strict=True)):
             report(done, len(seeds))
             start = time.perf_counter()
-            recipe = replace(base, seed=seed)
+            recipe = replace(base, seed=seed, blend=None) if options.seed else base
             pixels = painter.picture(recipe)
             spent = time.perf_counter() - start
             if _is_folder(options, targets):

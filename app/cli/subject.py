@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.cli.mixing import MixingOptions
 from app.cli.options import CameraOptions, FaceOptions, QualityOptions, SubjectOptions
 from engine.errors import CheckpointError, UserError
 from engine.recipe import ModelRef, Recipe
@@ -23,6 +24,7 @@ class DrawingOptions:
 
     subject: SubjectOptions = field(default_factory=SubjectOptions)
     face: FaceOptions = field(default_factory=FaceOptions)
+    mixing: MixingOptions = field(default_factory=MixingOptions)
     camera: CameraOptions = field(default_factory=CameraOptions)
     quality: QualityOptions = field(default_factory=QualityOptions)
 
@@ -38,7 +40,7 @@ def read_subject(options: DrawingOptions) -> Recipe:
         from engine.export.picture import read_recipe
 
         recipe = read_recipe(options.subject.source)
-    recipe = options.quality.apply(options.face.apply(recipe))
+    recipe = options.quality.apply(options.mixing.apply(options.face.apply(recipe)))
     options.camera.apply(recipe.pose)
     return recipe.checked()
 
@@ -66,7 +68,7 @@ def open_subject(options: DrawingOptions, recipe: Recipe) -> tuple[Generator, Re
         model=ModelRef(kept, file_sha256(weights), weights.stem),
         pose=options.camera.apply(pose),
     )
-    return generator, finished
+    return generator, options.mixing.mixes(finished, generator.capabilities)
 
 
 def checkpoint_path(path: str) -> Path:

@@ -39,7 +39,7 @@ def run(words: Sequence[str]) -> int:
     chosen = options.video.checked()
     recipe = read_subject(options)
     if options.seed is not None:
-        recipe = replace(recipe, seed=one_seed(options.seed))
+        recipe = replace(recipe, seed=one_seed(options.seed), blend=None)
     out = options.out.expanduser()
 
     from engine.export.files import check_new_folder, check_writable

@@ -14,6 +14,7 @@ from app.kit import Kit
 from app.studio import Studio
 from engine.errors import UserError
 from engine.export.options import MeshOptions, VideoFormat, VideoOptions
+from engine.identity import MORPH_MODES
 from engine.recipe import Recipe
 from engine.trajectories import TRAJECTORIES
 
@@ -86,6 +87,18 @@ def read_size(text: str) -> int | None:
         UserError: it is not a whole number.
     """
     return read_whole(text, "size in pixels")
+
+
+def read_seeds(text: str) -> tuple[int, ...]:
+    """Seeds between commas or blanks; none from an empty box.
+
+    Raises:
+        UserError: something else stands there.
+    """
+    words = text.replace(",", " ").split()
+    if not all(word.isdigit() for word in words):
+        raise UserError(f"The faces of a morph must be seeds such as 3, 8, 21, not {text!r}.")
+    return tuple(int(word) for word in words)
 
 
 def read_whole(text: str, what: str) -> int | None:
@@ -176,6 +189,21 @@ class VideoForm(Form):
             self._yaw = kit.box("video_yaw", width=kit.px(56), default_value="25")
             self._pitch = kit.box("video_pitch", width=kit.px(56), default_value="12")
             kit.label("degrees", width=70)
+        with kit.row(
+            "Morph",
+            "Seeds of the faces that the video passes through, such as 3, 8, 21. "
+            "Empty keeps the present face.",
+        ):
+            self._morph = kit.box("video_morph", hint="Seeds, or empty", width=kit.px(96))
+            self._mode = int(
+                dpg.add_combo(
+                    [m.capitalize() for m in MORPH_MODES], default_value="Linear", width=kit.px(84)
+                )
+            )
+            kit.name("video_morph_mode", self._mode)
+            kit.tip(self._mode, "; ".join(f"{m}: {what}" for m, what in MORPH_MODES.items()))
+            self._loop = kit.name("video_morph_loop", int(dpg.add_checkbox(label="Loop")))
+            kit.tip(self._loop, "Lead back to the first face, so that the video can repeat")
         with kit.row("Length", "Seconds, and frames a second"):
             self._seconds = kit.box("video_seconds", width=kit.px(48), default_value="4")
             kit.label("s  at", width=34)
@@ -197,7 +225,7 @@ class VideoForm(Form):
         kind = dpg.get_value(self._path).lower()
         text = TRAJECTORIES[kind]
         dpg.set_value(self._about, text[0].upper() + text[1:])
-        self._kit.enable(self._yaw, kind != "orbit")
+        self._kit.enable(self._yaw, kind not in ("orbit", "still"))
         self._kit.enable(self._pitch, kind in ("circle", "figure-eight"))
 
     def job(self, recipe: Recipe, path: Path) -> Job:
@@ -216,6 +244,9 @@ class VideoForm(Form):
             format=self._chosen_format(),
             yaw_amplitude=default.yaw_amplitude if yaw is None else yaw,
             pitch_amplitude=default.pitch_amplitude if pitch is None else pitch,
+            morph=read_seeds(dpg.get_value(self._morph)),
+            morph_mode=dpg.get_value(self._mode).lower(),
+            morph_loop=bool(dpg.get_value(self._loop)),
         ).checked()
         options.format_for(path)
         return ExportVideo(recipe, str(path), asdict(options))

@@ -14,10 +14,11 @@ from typing import Literal, Self
 
 from engine.capabilities import VIEW_MODES, ViewMode
 from engine.errors import ExportError, UserError
+from engine.identity import MorphMode, morph
 from engine.recipe import MAX_SIZE, MIN_SIZE
 from engine.trajectories import MAX_FRAMES, MAX_TURNS, MIN_FRAMES, TRAJECTORIES
 
-Trajectory = Literal["orbit", "circle", "figure-eight", "yaw-sweep"]
+Trajectory = Literal["orbit", "circle", "figure-eight", "yaw-sweep", "still"]
 VideoFormat = Literal["mp4", "gif", "png"]
 
 MAX_FPS = 120.0
@@ -33,7 +34,7 @@ class VideoOptions:
     """How to turn a recipe into a video.
 
     Attributes:
-        trajectory: the camera's path: orbit, circle, figure-eight or yaw-sweep.
+        trajectory: the camera's path: orbit, circle, figure-eight, yaw-sweep or still.
         seconds: length of the video in seconds, above 0.
         frames: number of frames, 1 to 10000; overrides the seconds.
         fps: frames a second, above 0 and at most 120 (50 for a GIF).
@@ -49,6 +50,11 @@ class VideoOptions:
             circle and the figure-eight.
         turns: how often the path is run through; a negative number runs it backwards.
         view: which picture of the rendering; empty takes the recipe's view.
+        morph: seeds of two or more faces that the video passes through at an even pace; empty
+            keeps the recipe's face.
+        morph_mode: linear (straight lines in w), spherical (great circles in z) or spline (a
+            smooth curve in w).
+        morph_loop: lead back to the first face, so that the video can repeat.
     """
 
     trajectory: Trajectory = "orbit"
@@ -62,6 +68,9 @@ class VideoOptions:
     pitch_amplitude: float = 12.0
     turns: int = 1
     view: ViewMode | None = None
+    morph: tuple[int, ...] = ()
+    morph_mode: MorphMode = "linear"
+    morph_loop: bool = False
 
     def checked(self) -> Self:
         """These options, if every value is in range.
@@ -104,6 +113,8 @@ class VideoOptions:
             )
         if self.view is not None and self.view not in VIEW_MODES:
             raise UserError(f"Unknown view {self.view!r}; use one of {', '.join(VIEW_MODES)}.")
+        if self.morph:
+            morph(self.morph, 1, self.morph_mode, self.morph_loop)
         return self
 
     @property

@@ -20,6 +20,7 @@ from engine.export.gif_palette import PaletteBuilder
 from engine.export.options import VideoFormat, VideoOptions
 from engine.export.picture import save_picture
 from engine.generators.base import NEVER, CancelToken
+from engine.identity import morph
 from engine.recipe import Recipe
 from engine.trajectories import poses
 
@@ -39,7 +40,8 @@ def _no_progress(done: int, total: int) -> None:
 
 
 def frame_recipes(recipe: Recipe, options: VideoOptions, side: int) -> list[Recipe]:
-    """One recipe per frame: ``recipe`` seen from every pose of the trajectory.
+    """One recipe per frame: ``recipe`` seen from every pose of the trajectory, and the faces of
+    the morph if there is one (layers mixed in stay so).
 
     Args:
         recipe: identity, base pose and quality.
@@ -55,7 +57,12 @@ def frame_recipes(recipe: Recipe, options: VideoOptions, side: int) -> list[Reci
         turns=options.turns,
     )
     view = options.view or recipe.view
-    return [replace(recipe, pose=pose, view=view, size=side) for pose in path]
+    recipes = [replace(recipe, pose=pose, view=view, size=side) for pose in path]
+    if not options.morph:
+        return recipes
+    faces = morph(options.morph, len(recipes), options.morph_mode, options.morph_loop)
+    pairs = zip(recipes, faces, strict=True)
+    return [replace(one, seed=face.seeds[0], blend=face) for one, face in pairs]
 
 
 def export_video(
