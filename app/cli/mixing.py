@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -71,7 +71,7 @@ class MixingOptions:
         return replace(recipe, mixes=tuple(sources))
 
 
-def _match(pattern: re.Pattern[str], word: str, option: str, example: str) -> dict[str, str | None]:
+def _match(pattern: re.Pattern[str], word: str, option: str, example: str) -> dict[str, Any]:
     found = pattern.fullmatch(word.strip())
     if found is None:
         raise UserError(f"{word!r} is not something to {option}; write --{option} {example}.")
