@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 #: Points that a field evaluates at once, by kind of device.
 CHUNK_POINTS: dict[str, int] = {"cpu": 1 << 15, "cuda": 1 << 18}
+
+#: Latents whose styles are averaged for truncation where a file stores no average, how many are
+#: mapped at once, and the seed that draws them.
+MEAN_LATENTS, MEAN_BATCH, MEAN_SEED = 10_000, 1000, 0
 
 
 @contextmanager
@@ -59,3 +65,26 @@ def by_chunks(points: Tensor, device: torch.device, evaluate: Callable[[Tensor],
     with exact(device):
         parts = torch.split(points.to(device, torch.float32), size)
         return torch.cat([evaluate(part) for part in parts]).to(points.device)
+
+
+def frozen_mean(mapping: nn.Module, z_dim: int) -> Tensor:
+    """Average style, for truncation in families whose files store none (their authors draw it
+    anew with every picture). The same on every machine: it is computed on the CPU.
+
+    Args:
+        mapping: ``[B, z_dim]`` latents -> ``[B, C]`` styles, on any device; left alone.
+        z_dim: length of its latent.
+
+    Returns:
+        ``[C]`` on the CPU, over :data:`MEAN_LATENTS` latents.
+    """
+    here = copy.deepcopy(mapping).cpu()
+    draw = np.random.RandomState(MEAN_SEED)
+    total: Tensor | None = None
+    with torch.inference_mode():
+        for _ in range(0, MEAN_LATENTS, MEAN_BATCH):
+            z = torch.from_numpy(draw.randn(MEAN_BATCH, z_dim).astype(np.float32))
+            part = here(z).double().sum(dim=0)
+            total = part if total is None else total + part
+        assert total is not None
+        return (total / MEAN_LATENTS).float()

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from engine.errors import UserError
 from engine.rendering.compositing import alpha_weights, blend, close_last, step_alphas
-from engine.rendering.rays import grid_rays, inclusive_grid
+from engine.rendering.rays import centred_grid, grid_rays, inclusive_grid
 from engine.rendering.sampling import PDF_FLOOR, nerf_importance_depths
 
 #: Fewest even samples that importance sampling can work from.
@@ -126,19 +126,30 @@ class Marched(NamedTuple):
         return (1.0 - self.behind).clamp(0.0, 1.0)
 
 
-def unit_rays(cam2world: Tensor, fov_y: float, height: int, width: int) -> tuple[Tensor, Tensor]:
+def unit_rays(
+    cam2world: Tensor, fov_y: float, height: int, width: int, native: int | None = None
+) -> tuple[Tensor, Tensor]:
     """Rays of a camera with OpenGL axes (x right, y up, z backward).
 
     Args:
         cam2world: ``[4, 4]``.
-        fov_y: full angle in degrees between the middles of the outermost rows.
+        fov_y: full angle in degrees between the middles of the outermost rows of a picture of
+            ``native`` pixels.
         height, width: pixels.
+        native: the model's own side. A picture of another side then shows the same view to its
+            very edges, whereas an angle between the middles of its own outermost pixels would
+            show less around them the fewer they are. ``None`` is the picture's own.
 
     Returns:
         ``[3]`` origin and ``[height * width, 3]`` unit directions, in world axes, row by row.
     """
-    x, y = (side.to(cam2world.dtype) for side in inclusive_grid(height, width, cam2world.device))
-    origin, directions = grid_rays(cam2world, x, y, fov_y)
+    if native is None or height == width == native:
+        grid = inclusive_grid(height, width, cam2world.device)
+    else:
+        beyond = native / (native - 1)
+        x, y = centred_grid(height, width, cam2world.device)
+        grid = x * beyond, y * beyond
+    origin, directions = grid_rays(cam2world, *(part.to(cam2world.dtype) for part in grid), fov_y)
     return origin, F.normalize(directions, dim=-1)
 
 

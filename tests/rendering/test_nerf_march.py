@@ -42,6 +42,16 @@ def test_rays_reach_the_edges_of_the_view_with_the_outermost_pixels() -> None:
     assert directions[5].tolist() == pytest.approx([half, 0, -half])
 
 
+def test_previews_show_what_the_native_picture_shows() -> None:
+    """Each pixel of half the side looks between the four that it stands for."""
+    _, native = unit_rays(torch.eye(4), 90.0, 8, 8, native=8)
+    _, half = unit_rays(torch.eye(4), 90.0, 4, 4, native=8)
+    assert torch.equal(native, unit_rays(torch.eye(4), 90.0, 8, 8)[1])
+    plane = [(d / -d[:, 2:])[:, :2].reshape(n, n, 2) for d, n in ((native, 8), (half, 4))]
+    middles = plane[0].reshape(4, 2, 4, 2, 2).mean(dim=(1, 3))
+    assert torch.allclose(plane[1], middles, atol=1e-6)
+
+
 def test_even_samples_of_a_fog_by_hand() -> None:
     """Density ln 2 and steps of 1: each sample holds back half of what reaches it."""
     march = March(1.0, 4.0, 4, 0)
