@@ -109,11 +109,24 @@ class AdaptiveQuality:
     def prime(self, seconds: float, fixed: float = 0.0, upsample: float = 0.0) -> None:
         """Learn from a full-quality frame where to start, so that the first drag need not
         find out by stuttering. Ignored once previews have been timed."""
+        if not self._primed:
+            self.upsample = True
         self._judge_upsampler(upsample)
         if not self._primed:
             spent = fixed if self.upsample else max(0.0, fixed - upsample)
             total = seconds - (fixed - spent)
             self._move(self._affordable(len(self.rungs) - 1, total, spent))
+
+    def unlearn(self) -> None:
+        """The same picture costs something else from now on (a setting of the model has
+        changed): what was timed counts no more. The present rung stays until the next
+        full-quality frame primes it anew, or previews tell."""
+        self._times.clear()
+        self._skip = 1
+        self._primed = False
+        self._climbed_at = self._frame - _MAX_BLOCK
+        self._blocked = (len(self.rungs), 0)
+        self._penalty = _BLOCK
 
     def record(
         self, quality: Preview, seconds: float, fixed: float = 0.0, upsample: float = 0.0

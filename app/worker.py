@@ -38,6 +38,7 @@ from app.wire import (
     SetTarget,
     UseRing,
 )
+from engine.capabilities import SettingValue
 from engine.draw import Painter
 from engine.errors import Cancelled
 from engine.frame import Frame
@@ -66,6 +67,8 @@ class Engine:
         self._painter: Painter | None = None
         self._device = "cpu"
         self._controllers: dict[tuple[object, ...], AdaptiveQuality] = {}
+        #: The model's settings that the controllers have measured.
+        self._measured: tuple[tuple[str, SettingValue], ...] = ()
         self._writer: FrameWriter | None = None
         self._ring_wanted = 0
         #: The request that has been answered, and whether at full quality.
@@ -140,11 +143,21 @@ class Engine:
             self._controllers[key] = AdaptiveQuality(full, recipe.samples, fps)
         return self._controllers[key]
 
+    def _measure_anew(self, recipe: Recipe) -> None:
+        """Other settings of the model may cost anything (samples a ray): what was timed with
+        the old ones counts no more. While a slider moves, previews tell by themselves."""
+        if recipe.settings != self._measured:
+            self._measured = recipe.settings
+            for controller in self._controllers.values():
+                controller.unlearn()
+
     def _draw(self, painter: Painter, request: Draw, full: bool) -> None:
         recipe = request.recipe
         started = time.monotonic()
         try:
             recipe.checked()
+            if full:
+                self._measure_anew(recipe)
             controller = self._controller(painter, recipe)
             rung = controller.quality
             complete = full or controller.at_top

@@ -186,6 +186,25 @@ def test_a_full_quality_frame_chooses_where_to_start_until_previews_are_timed() 
     assert controller.at_top
 
 
+def test_what_was_learned_is_forgotten_when_the_picture_costs_something_else() -> None:
+    controller = AdaptiveQuality(128)
+    drive(controller, 40, linear(0.4))
+    slow = controller.quality
+    assert slow.work < 128**2
+    controller.prime(0.02)
+    assert controller.quality == slow  # previews have been timed: a full frame says nothing new
+    controller.unlearn()
+    assert controller.quality == slow
+    controller.prime(0.02)
+    assert controller.at_top
+    controller.unlearn()
+    controller.prime(0.4, fixed=0.2, upsample=0.2)
+    assert not controller.upsample
+    controller.unlearn()
+    controller.prime(0.02, fixed=0.01, upsample=0.01)
+    assert controller.at_top
+
+
 def test_super_resolution_is_left_out_only_if_it_alone_breaks_the_target() -> None:
     heavy = AdaptiveQuality(128)
     heavy.prime(0.2, fixed=0.1, upsample=0.1)
