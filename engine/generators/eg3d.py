@@ -19,7 +19,7 @@ from engine.capabilities import Capabilities
 from engine.errors import CheckpointError, UserError
 from engine.frame import Frame, normals_from_depth
 from engine.generators.base import NEVER, CancelToken, Field, Generator, GoldenCase, Quality
-from engine.generators.eg3d_config import EG3DConfig
+from engine.generators.eg3d_config import RELEASED, EG3DConfig
 from engine.generators.eg3d_network import EG3DNetwork, Volume
 from engine.generators.eg3d_source import matches, source
 from engine.generators.evaluation import Stopwatch, by_chunks, exact, unit_picture
@@ -289,4 +289,6 @@ FAMILY = Family(
     matches=matches,
     source=source,
     build=build,
+    network=lambda config: EG3DNetwork(EG3DConfig.from_json(config)),
+    released={name: config.to_json() for name, config in RELEASED.items()},
 )

@@ -189,3 +189,17 @@ def visualizer_focal(fov: float) -> float:
     """Focal length for the "fov" of the authors' tools: ``1 / (tan(fov * 3.14159 / 360) *
     1.414)``, which is neither the vertical nor exactly the diagonal angle."""
     return 1.0 / (math.tan(fov * 3.14159 / 360.0) * 1.414)
+
+
+#: The authors' released models.
+RELEASED: dict[str, EG3DConfig] = {
+    "ffhq512-128": EG3DConfig(c_scale=1.0, neural_rendering_resolution=128),
+    "shapenetcars128-64": EG3DConfig(
+        sr_module="SuperresolutionHybrid2X",
+        img_resolution=128,
+        c_gen_conditioning_zero=True,
+        c_scale=1.0,
+        rendering=RenderSettings(64, 64, 0.1, 2.6, box_warp=1.6, white_back=True),
+        avg_camera_radius=1.7,
+    ),
+}

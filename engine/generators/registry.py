@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from engine.checkpoints.plain import Checkpoint
 from engine.checkpoints.plain import ModelSource as ModelSource
@@ -41,6 +41,9 @@ class Family:
         source: reduce a checkpoint of this family to a :class:`ModelSource`.
         build: options and tensors -> generator on a device. Strict: missing, extra and
             misshapen tensors raise :class:`~engine.errors.CheckpointError` naming them.
+        network: options -> a network with random values and the state dict that ``build``
+            takes, for measuring without anybody's weights.
+        released: name of an authors' released model -> its options.
     """
 
     name: str
@@ -48,6 +51,8 @@ class Family:
     matches: Callable[[Checkpoint], bool]
     source: Callable[[Checkpoint], ModelSource]
     build: Callable[[dict[str, Any], Mapping[str, Tensor], torch.device], Generator]
+    network: Callable[[dict[str, Any]], nn.Module] | None = None
+    released: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def _brief(error: Exception) -> str:
