@@ -13,11 +13,11 @@ from functools import partial
 
 import dearpygui.dearpygui as dpg
 
-from app import interaction, theme
+from app import theme
+from app.actions import Actions
 from app.client import EngineClient
 from app.dialogs import Dialogs
 from app.display import require_display
-from app.document import Direction
 from app.geometry import (
     MIN_HEIGHT,
     MIN_WIDTH,
@@ -28,6 +28,7 @@ from app.geometry import (
     next_scale,
 )
 from app.input_watch import InputWatch
+from app.keyboard import Keyboard
 from app.kit import Kit, Panel
 from app.live_texture import LiveTexture
 from app.meter import Pace
@@ -43,12 +44,10 @@ from app.panels.toasts import Toasts
 from app.panels.toolbar import Toolbar
 from app.runner import CallbackRunner
 from app.settings import load_settings
-from app.shortcuts import SHORTCUTS, Action, Chord, find
 from app.state_hook import StateHook
-from app.studio import BRIEF_GESTURE, BUNDLED, Studio
+from app.studio import BUNDLED, Studio
 from app.viewport import Viewport
 from engine.assets import asset
-from engine.capabilities import ViewMode
 from engine.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -112,11 +111,9 @@ class Window:
         # Without the watch input is noticed only by drawing, so the idle rate is higher.
         self._pace = Pace(idle=IDLE_RATE if self._watch.works else BLIND_IDLE_RATE)
         self._hook = StateHook.from_environment()
-        self._keys = _key_codes()
+        self._keyboard = Keyboard()
         self._placed: tuple[int, int] = (0, 0)
         self._rescale_to: float | None = None
-        #: The last frame in which a modifier was down.
-        self._modifiers: dict[str, int] = {}
 
     def run(self) -> None:
         """Show the window until it is closed."""
@@ -173,6 +170,11 @@ class Window:
         self._viewport, self._status = Viewport(kit, self._texture), StatusLine(kit)
         self._toasts = Toasts(kit)
         self._confirm = confirm
+        self._actions = Actions(
+            kit.studio, self._toolbar, self._model, self._identity, self._camera, self._export,
+            help=self._help.toggle, close_popups=self._close_popups,
+            rescale=lambda step: self._ask_rescale(next_scale(kit.scale, step)),
+        )  # fmt: skip
         self._windows = {
             "toolbar": self._fixed(themes.bar, self._toolbar),
             "left": self._fixed(None, self._model, self._identity, scrolls=True),
@@ -249,7 +251,7 @@ class Window:
         self._viewport.update(self._studio)
         dpg.render_dearpygui_frame()
         self._texture.after_frame()
-        self._see_modifiers()
+        self._keyboard.see_modifiers()
         if self._runner.run(dpg.get_callback_queue()):
             self._pace.touch(started)
         self._hook.write(self._studio, self._kit, self._places(), self._help.is_open)
@@ -339,69 +341,9 @@ class Window:
         self._viewport.wheel(notches)
 
     def _key(self, _sender: int, code: int) -> None:
-        name = self._keys.get(code)
-        if name is None:
-            return
-        chord = Chord(name, self._held("Control"), self._held("Shift"))
-        shortcut = find(chord, self._kit.typing)
-        if shortcut is None:
-            return
-        if shortcut.repeats or dpg.is_key_pressed(code):
-            self._act(shortcut.action)
-
-    def _held(self, modifier: str) -> bool:
-        """Whether a modifier is down, or was in the frame before.
-
-        Where frames are slow, one frame may see a key go down and its modifier go up.
-        """
-        return int(dpg.get_frame_count()) - self._modifiers.get(modifier, -2) <= 1
-
-    def _see_modifiers(self) -> None:
-        for modifier in ("Control", "Shift"):
-            codes = (getattr(dpg, f"mvKey_{side}{modifier}") for side in "LR")
-            if any(dpg.is_key_down(code) for code in codes):
-                self._modifiers[modifier] = int(dpg.get_frame_count())
-
-    def _act(self, action: Action) -> None:
-        match action:
-            case Action.OPEN:
-                self._model.browse()
-            case Action.EXPORT:
-                self._export.start()
-            case Action.UNDO:
-                self._studio.undo()
-            case Action.REDO:
-                self._studio.redo()
-            case Action.HELP:
-                self._help.toggle()
-            case Action.CLOSE_POPUP:
-                self._close_popups()
-            case Action.SEED_RANDOM:
-                self._identity.random()
-            case Action.SEED_PREVIOUS:
-                self._identity.previous()
-            case Action.SEED_NEXT:
-                self._identity.next()
-            case Action.RESET_CAMERA:
-                self._camera.reset()
-            case Action.LARGER_UI:
-                self._ask_rescale(next_scale(self._kit.scale, 1))
-            case Action.SMALLER_UI:
-                self._ask_rescale(next_scale(self._kit.scale, -1))
-            case Action.ZOOM_IN | Action.ZOOM_OUT:
-                notches = 1 if action is Action.ZOOM_IN else -1
-                self._studio.edit(
-                    "Zoom", lambda d: interaction.wheel_zoom(d, notches), "Zoom", BRIEF_GESTURE
-                )
-            case _ if action in _DIRECTIONS:
-                self._camera.look_from(_DIRECTIONS[action])
-            case _ if action in _NUDGES:
-                right, up = _NUDGES[action]
-                self._studio.edit(
-                    "Nudge", lambda d: interaction.nudge(d, right, up), "Nudge", BRIEF_GESTURE
-                )
-            case _:
-                self._toolbar.choose(_VIEWS[action])
+        action = self._keyboard.action(code, self._kit.typing)
+        if action is not None:
+            self._actions.perform(action)
 
     def _close_popups(self) -> None:
         self._help.close()
@@ -410,30 +352,6 @@ class Window:
         self._studio.clear_notices()
 
 
-_DIRECTIONS: dict[Action, Direction] = {
-    Action.FRONT: "front", Action.BACK: "back", Action.SIDE: "left",
-    Action.OTHER_SIDE: "right", Action.TOP: "top", Action.BOTTOM: "bottom",
-}  # fmt: skip
-_NUDGES: dict[Action, tuple[int, int]] = {
-    Action.NUDGE_LEFT: (-1, 0), Action.NUDGE_RIGHT: (1, 0),
-    Action.NUDGE_UP: (0, 1), Action.NUDGE_DOWN: (0, -1),
-}  # fmt: skip
-_VIEWS: dict[Action, ViewMode] = {
-    Action.VIEW_PICTURE: "picture", Action.VIEW_RAW: "raw", Action.VIEW_DEPTH: "depth",
-    Action.VIEW_NORMALS: "normals", Action.VIEW_OPACITY: "opacity",
-}  # fmt: skip
-
-
 def _mouse() -> tuple[float, float]:
     x, y = dpg.get_mouse_pos(local=False)
     return float(x), float(y)
-
-
-def _key_codes() -> dict[int, str]:
-    """The toolkit's code of every key in the table -> its name there."""
-    names = {chord.key for shortcut in SHORTCUTS for chord in shortcut.chords}
-    codes = {int(getattr(dpg, f"mvKey_{name}")): name for name in names - {"Equal"}}
-    # Dear PyGui's own constant for the key beside the minus is out of date: the code that is
-    # sent is the one after the semicolon's, which follows the slash's.
-    codes[int(dpg.mvKey_Slash) + 2] = "Equal"
-    return codes

@@ -1,0 +1,55 @@
+"""From the toolkit's key codes to the chords of the table of shortcuts."""
+
+from __future__ import annotations
+
+import dearpygui.dearpygui as dpg
+
+from app.shortcuts import SHORTCUTS, Action, Chord, find
+
+
+class Keyboard:
+    """Knows which modifiers are down and which shortcut a key means."""
+
+    def __init__(self) -> None:
+        self._codes = _key_codes()
+        #: The last frame in which a modifier was down.
+        self._modifiers: dict[str, int] = {}
+
+    def action(self, code: int, typing: bool) -> Action | None:
+        """What a key that went down, or is held, is to do; ``None`` if nothing.
+
+        Args:
+            code: the toolkit's code.
+            typing: a text box is being typed in.
+        """
+        name = self._codes.get(code)
+        if name is None:
+            return None
+        shortcut = find(Chord(name, self._held("Control"), self._held("Shift")), typing)
+        if shortcut is None or not (shortcut.repeats or dpg.is_key_pressed(code)):
+            return None
+        return shortcut.action
+
+    def see_modifiers(self) -> None:
+        """Note which modifiers are down; call once after each frame."""
+        for modifier in ("Control", "Shift"):
+            codes = (getattr(dpg, f"mvKey_{side}{modifier}") for side in "LR")
+            if any(dpg.is_key_down(code) for code in codes):
+                self._modifiers[modifier] = int(dpg.get_frame_count())
+
+    def _held(self, modifier: str) -> bool:
+        """Whether a modifier is down, or was in the frame before.
+
+        Where frames are slow, one frame may see a key go down and its modifier go up.
+        """
+        return int(dpg.get_frame_count()) - self._modifiers.get(modifier, -2) <= 1
+
+
+def _key_codes() -> dict[int, str]:
+    """The toolkit's code of every key in the table -> its name there."""
+    names = {chord.key for shortcut in SHORTCUTS for chord in shortcut.chords}
+    codes = {int(getattr(dpg, f"mvKey_{name}")): name for name in names - {"Equal"}}
+    # Dear PyGui's own constant for the key beside the minus is out of date: the code that is
+    # sent is the one after the semicolon's, which follows the slash's.
+    codes[int(dpg.mvKey_Slash) + 2] = "Equal"
+    return codes
