@@ -255,20 +255,14 @@ class Engine:
 
 def reference(path: str) -> ModelRef:
     """The model's reference with the hash of the file that holds its tensors."""
-    if path == "bundled":
-        from engine.assets import bundled_generator
+    from engine.assets import bundled_generator
+    from engine.checkpoints import file_sha256, model_name, weights_file
 
-        file, name = bundled_generator(), "Bundled heads"
-    else:
-        file = Path(path)
-        name = file.stem
-    if file.suffix == ".json" and file.with_suffix(".safetensors").exists():
-        file = file.with_suffix(".safetensors")
-    if not file.is_file():
-        return ModelRef(path, "", name)
-    from engine.checkpoints import file_sha256
-
-    return ModelRef(path, file_sha256(file), name)
+    bundled = path == "bundled"
+    where = bundled_generator() if bundled else Path(path)
+    name = "Bundled heads" if bundled else model_name(where)
+    sha256 = file_sha256(weights_file(where)) if where.exists() else ""
+    return ModelRef(path, sha256, name)
 
 
 def full_quality(recipe: Recipe) -> Quality:

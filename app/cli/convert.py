@@ -73,8 +73,9 @@ def run(words: Sequence[str]) -> int:
 
 def _stem(out: Path | None, path: Path) -> Path:
     """Common path of both files without an ending."""
+    bare = path if path.is_dir() else path.with_suffix("")
     if out is None:
-        return path.with_suffix("")
+        return bare
     if out.is_dir():
-        return out / path.stem
+        return out / bare.name
     return out.with_suffix("") if out.suffix in (".json", ".safetensors") else out

@@ -11,7 +11,7 @@ from typing import Annotated
 import tyro
 
 from app.cli.mixing import MixingOptions
-from app.cli.options import FaceOptions, SubjectOptions
+from app.cli.options import FaceOptions, SettingOptions, SubjectOptions
 from app.cli.parsing import Flag, one_seed, parse
 from app.cli.subject import DrawingOptions, open_subject, read_subject
 from app.cli.terminal import progress, say, show_json
@@ -35,14 +35,21 @@ class MeshCommand:
     subject: SubjectOptions = field(default_factory=SubjectOptions)
     face: FaceOptions = field(default_factory=FaceOptions)
     mixing: MixingOptions = field(default_factory=MixingOptions)
+    settings: SettingOptions = field(default_factory=SettingOptions)
 
 
 def run(words: Sequence[str]) -> int:
     """The command. Returns the exit status."""
     options = parse(MeshCommand, words, "maquette mesh")
     chosen = options.mesh.checked()
-    drawing = DrawingOptions(subject=options.subject, face=options.face, mixing=options.mixing)
-    recipe = read_subject(drawing)
+    drawing = DrawingOptions(
+        subject=options.subject,
+        face=options.face,
+        mixing=options.mixing,
+        settings=options.settings,
+    )
+    # A mesh is of the head, whatever view of it the picture given with --from shows.
+    recipe = replace(read_subject(drawing), view="picture", transparent=False)
     if options.seed is not None:
         recipe = replace(recipe, seed=one_seed(options.seed), blend=None)
     out = options.out.expanduser()
@@ -75,6 +82,7 @@ def run(words: Sequence[str]) -> int:
             "seed": recipe.seed,
             "psi": recipe.psi,
             "cutoff": recipe.cutoff,
+            "settings": dict(recipe.settings),
         }
         show_json(facts)
     else:

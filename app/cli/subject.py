@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.cli.mixing import MixingOptions
-from app.cli.options import CameraOptions, FaceOptions, QualityOptions, SubjectOptions
+from app.cli.options import (
+    CameraOptions,
+    FaceOptions,
+    QualityOptions,
+    SettingOptions,
+    SubjectOptions,
+)
+from engine.capabilities import Capabilities
 from engine.errors import CheckpointError, UserError
 from engine.recipe import ModelRef, Recipe
 
@@ -27,6 +34,7 @@ class DrawingOptions:
     mixing: MixingOptions = field(default_factory=MixingOptions)
     camera: CameraOptions = field(default_factory=CameraOptions)
     quality: QualityOptions = field(default_factory=QualityOptions)
+    settings: SettingOptions = field(default_factory=SettingOptions)
 
 
 def read_subject(options: DrawingOptions) -> Recipe:
@@ -42,6 +50,7 @@ def read_subject(options: DrawingOptions) -> Recipe:
         recipe = read_recipe(options.subject.source)
     recipe = options.quality.apply(options.mixing.apply(options.face.apply(recipe)))
     options.camera.apply(recipe.pose)
+    options.settings.given()
     return recipe.checked()
 
 
@@ -49,67 +58,75 @@ def open_subject(options: DrawingOptions, recipe: Recipe) -> tuple[Generator, Re
     """Open the model and finish the recipe with what only the model knows.
 
     Raises:
-        UserError: the model is missing, damaged or foreign, or is no longer the one that drew
-            the picture given with ``--from``.
+        UserError: the model is missing, damaged or foreign, is no longer the one that drew
+            the picture given with ``--from``, or cannot do what is asked of it.
     """
     subject = options.subject
     if subject.source is not None and subject.model is None:
         _check_same_model(recipe, subject.source)
     path = subject.model or recipe.model.path
-    weights = model_file(path)
-    from engine.checkpoints import file_sha256
+    where = checkpoint_path(path)
+    from engine.checkpoints import file_sha256, model_name, weights_file
     from engine.generators.registry import open_model
 
-    generator = open_model(checkpoint_path(path), subject.device)
+    generator = open_model(where, subject.device)
+    capabilities = generator.capabilities
+    foreign = subject.source is not None and subject.model is not None
+    recipe = _possible(options, recipe, capabilities)
+    recipe = options.settings.apply(recipe, capabilities, foreign)
     kept = path if path == BUNDLED else str(Path(path).expanduser().resolve())
-    pose = recipe.pose if subject.source is not None else generator.capabilities.default_pose
+    pose = recipe.pose if subject.source is not None else capabilities.default_pose
     finished = replace(
         recipe,
-        model=ModelRef(kept, file_sha256(weights), weights.stem),
+        model=ModelRef(kept, file_sha256(weights_file(where)), model_name(where)),
         pose=options.camera.apply(pose),
     )
-    return generator, options.mixing.mixes(finished, generator.capabilities)
+    return generator, options.mixing.mixes(finished, capabilities)
+
+
+def _possible(options: DrawingOptions, recipe: Recipe, capabilities: Capabilities) -> Recipe:
+    """``recipe`` without what another model left in it and this one has not.
+
+    Raises:
+        UserError: something was asked for that the model cannot do; the reason is told.
+    """
+    asked = {"cutoff": options.face.cutoff, "neural_resolution": options.quality.neural_resolution}
+    for control, value in asked.items():
+        if not (why := capabilities.why_not(control)):
+            continue
+        if value is not None:
+            option = control.replace("_", "-")
+            raise UserError(f"--{option} has no meaning for this model: {why}")
+        recipe = replace(recipe, **{control: None})
+    if why := capabilities.why_not(recipe.view):
+        raise UserError(f"This model has no view {recipe.view!r}: {why}")
+    if recipe.transparent and (why := capabilities.why_not("opacity")):
+        raise UserError(f"This model's background cannot be cut away: {why}")
+    return recipe
 
 
 def checkpoint_path(path: str) -> Path:
-    """The file that the reader is given for ``path``: itself, or the bundled model's JSON.
+    """What the reader is given for ``path``: itself (a file, or the folder of a release), or
+    the bundled model's JSON.
 
     Raises:
-        CheckpointError: there is no such file.
+        CheckpointError: there is nothing there.
     """
     from engine.assets import bundled_generator
 
     where = bundled_generator() if path == BUNDLED else Path(path).expanduser()
-    if where.is_dir():
-        raise CheckpointError(f"{where} is a folder; name the model file in it.")
-    if not where.is_file():
+    if not where.exists():
         raise CheckpointError(f"There is no model at {where}; check the path.")
     return where
 
 
-def model_file(path: str) -> Path:
-    """The file that holds a model's tensors: what a recipe's hash is of.
-
-    For a converted model that is the ``.safetensors`` beside its ``.json``.
-
-    Args:
-        path: ``"bundled"`` or a file.
-
-    Raises:
-        CheckpointError: there is no such file.
-    """
-    where = checkpoint_path(path)
-    weights = where.with_suffix(".safetensors")
-    return weights if where.suffix == ".json" and weights.is_file() else where
-
-
 def _check_same_model(recipe: Recipe, picture: Path) -> None:
     """The model that drew a picture must still be what it was."""
-    from engine.checkpoints import file_sha256
+    from engine.checkpoints import file_sha256, weights_file
 
     reference = recipe.model
     try:
-        where = model_file(reference.path)
+        where = weights_file(checkpoint_path(reference.path))
     except CheckpointError:
         if reference.path == BUNDLED:
             raise

@@ -7,6 +7,7 @@ from engine.checkpoints.plain import Checkpoint, ClassRef, LazyTensor, Node, mod
 from engine.checkpoints.reader import read_checkpoint
 from engine.checkpoints.references import resolve_omegaconf
 from engine.checkpoints.source import LazyBytes
+from engine.checkpoints.weights import model_name, weights_file
 
 __all__ = [
     "Checkpoint",
@@ -15,9 +16,11 @@ __all__ = [
     "LazyTensor",
     "Node",
     "file_sha256",
+    "model_name",
     "module_tensors",
     "read_checkpoint",
     "resolve_omegaconf",
     "unwrap_omegaconf",
+    "weights_file",
     "write_model",
 ]
