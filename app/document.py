@@ -1,22 +1,22 @@
-"""The document: what the person is making, and the history of how it came to be.
+"""The document: what the person is making.
 
-Everything is immutable. An edit is a pure function ``Document -> Document``; a
-:class:`History` keeps the named steps. Nothing here knows the window or torch.
+It is immutable. An edit is a pure function ``Document -> Document``; a
+:class:`~app.history.History` keeps the named steps. Nothing here knows the window or torch.
 
-    history = History(Document())
-    history = history.edit("Seed", set_seed(history.document, 7))
-    history = history.edit("Orbit", orbit(history.document, 5, 0), gesture="orbit")
-    history = history.edit("Orbit", orbit(history.document, 5, 0), gesture="orbit")
-    history = history.end_gesture()      # the mouse button went up: one step, not two
-    history = history.undo()
+:meth:`Document.to_json` and :meth:`Document.from_json` are the one place where a document
+becomes a file's content and comes back. Who adds a field to :class:`Document` adds it there; a
+file that was written before is brought up by :data:`_UPGRADES`, one version after the other.
 """
 
 from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal, Self
+
+from numpy.typing import NDArray
 
 from engine.camera import MAX_FOV, MAX_PITCH, MIN_FOV, OrbitPose
 from engine.capabilities import Capabilities, ModelSetting, SettingValue, ViewMode
@@ -24,6 +24,12 @@ from engine.errors import UserError
 from engine.recipe import ModelRef, Recipe
 
 MAX_SEED = 2**32 - 1
+#: Version of :meth:`Document.to_json`'s form; raised with every change that an earlier Maquette
+#: would misread.
+DOCUMENT_VERSION = 1
+#: Version -> what makes the next version's plain data of that version's.
+_UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+Array = NDArray[Any]
 #: The camera comes no closer than this, and goes no further away, times the model's radius.
 RADIUS_RANGE = (0.2, 8.0)
 Direction = Literal["front", "back", "left", "right", "top", "bottom"]
@@ -50,6 +56,48 @@ class Document:
 
     recipe: Recipe = field(default_factory=Recipe)
     home: OrbitPose = field(default_factory=OrbitPose)
+
+    def to_json(self, arrays: dict[str, Array]) -> dict[str, Any]:
+        """Plain data; :meth:`from_json` is its inverse, to the last bit.
+
+        Args:
+            arrays: takes numbers in bulk (latents), which stand in the data by the name that
+                they have here. A document of this version has none.
+        """
+        return {
+            "version": DOCUMENT_VERSION,
+            "recipe": self.recipe.to_json(),
+            "home": self.home.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, data: Any, arrays: Mapping[str, Array]) -> Self:
+        """Read what :meth:`to_json` gave, of this version or an earlier one, checked.
+
+        Args:
+            data: the plain data; nothing is taken for granted about it.
+            arrays: the arrays that were kept beside it.
+
+        Raises:
+            UserError: no document, one of a newer version, or a value out of range.
+        """
+        version = data.get("version") if isinstance(data, dict) else None
+        if not isinstance(version, int) or version < 1:
+            raise UserError("There is no document in it.")
+        if version > DOCUMENT_VERSION:
+            raise UserError(
+                "It was made by a newer version of Maquette; install that one to open it."
+            )
+        for older in range(version, DOCUMENT_VERSION):
+            data = _UPGRADES[older](data)
+        try:
+            recipe, home = Recipe.from_json(data["recipe"]), OrbitPose.from_json(data["home"])
+        except (KeyError, OverflowError) as error:
+            raise UserError(
+                f"Its document is damaged ({type(error).__name__}: {error})."
+            ) from error
+        home.camera()
+        return cls(recipe, home)
 
     @property
     def model(self) -> ModelRef:
@@ -234,112 +282,3 @@ def _clamped(name: str, value: float, low: float, high: float) -> float:
     if not math.isfinite(value):
         raise UserError(f"{name} must be a number from {low:g} to {high:g}.")
     return min(max(float(value), low), high)
-
-
-# History ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Step:
-    """One entry of the history: what the edit was called and the document beyond it (the
-    state before the edit in ``past``, the state after it in ``future``)."""
-
-    name: str
-    document: Document
-
-
-@dataclass(frozen=True)
-class History:
-    """A document with its undo and redo steps.
-
-    Attributes:
-        document: the present state.
-        past: steps that can be undone, the latest last.
-        future: steps that can be redone, the next one last.
-        gesture: key of the drag under way whose edits join one step, or ``None``.
-        limit: how many steps are kept.
-    """
-
-    document: Document = field(default_factory=Document)
-    past: tuple[Step, ...] = ()
-    future: tuple[Step, ...] = ()
-    gesture: str | None = None
-    limit: int = 500
-
-    def edit(self, name: str, document: Document, gesture: str | None = None) -> History:
-        """The history after an edit.
-
-        Args:
-            name: what the step is called in the menu ("Undo orbit").
-            document: the new state. If nothing changed, no step is made.
-            gesture: edits in a row with the same key join one step until
-                :meth:`end_gesture` (a drag of the mouse or of a slider). An edit without
-                a key, or with another one, starts a step of its own.
-        """
-        joins = gesture is not None and gesture == self.gesture and bool(self.past)
-        if joins:
-            return replace(self, document=document, future=())
-        if document == self.document:
-            return replace(self, gesture=None)
-        past = (*self.past, Step(name, self.document))[-self.limit :]
-        return replace(self, document=document, past=past, future=(), gesture=gesture)
-
-    def end_gesture(self) -> History:
-        """The drag is over: the next edit is a step of its own. A drag that came back to
-        where it began leaves no step."""
-        if self.gesture is None:
-            return self
-        if self.past and self.past[-1].document == self.document:
-            return replace(self, past=self.past[:-1], gesture=None)
-        return replace(self, gesture=None)
-
-    def amend(self, document: Document) -> History:
-        """Another present state without a step, for what is no edit by the person (the
-        hash of the model that has just become known, for instance)."""
-        return replace(self, document=document)
-
-    def undo(self) -> History:
-        """One step back; the same history if there is none."""
-        ended = self.end_gesture()
-        if not ended.past:
-            return ended
-        step = ended.past[-1]
-        return replace(
-            ended,
-            document=step.document,
-            past=ended.past[:-1],
-            future=(*ended.future, Step(step.name, ended.document)),
-        )
-
-    def redo(self) -> History:
-        """One step forward again; the same history if there is none."""
-        ended = self.end_gesture()
-        if not ended.future:
-            return ended
-        step = ended.future[-1]
-        return replace(
-            ended,
-            document=step.document,
-            past=(*ended.past, Step(step.name, ended.document)),
-            future=ended.future[:-1],
-        )
-
-    @property
-    def can_undo(self) -> bool:
-        """Whether there is a step to undo."""
-        return bool(self.past)
-
-    @property
-    def can_redo(self) -> bool:
-        """Whether there is a step to redo."""
-        return bool(self.future)
-
-    @property
-    def undo_name(self) -> str | None:
-        """Name of the step that undo would take back."""
-        return self.past[-1].name if self.past else None
-
-    @property
-    def redo_name(self) -> str | None:
-        """Name of the step that redo would bring back."""
-        return self.future[-1].name if self.future else None

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from app import document as edits
 from app.client import EngineClient
-from app.document import Document, History
+from app.document import Document
+from app.history import History
 from app.jobs import ExportMesh, ExportPicture, ExportVideo, Job
 from app.messages import (
     EngineDied,

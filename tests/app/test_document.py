@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from app import document as d
-from app.document import Document, History
+from app.document import Document
+from app.history import History
 from engine.camera import OrbitPose
 from engine.capabilities import Capabilities
 from engine.errors import UserError
