@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from engine.checkpoints.hashing import file_sha256
 from engine.checkpoints.plain import Checkpoint, LazyTensor
+from engine.checkpoints.weights import weights_file
 from engine.errors import CheckpointError
-from engine.generators.registry import families, find_source
+from engine.generators.registry import ModelSource, build_generator, families, find_source
+from engine.hashing import file_sha256
 
 
 def describe(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -17,12 +18,12 @@ def describe(checkpoint: Checkpoint) -> dict[str, Any]:
     Returns:
         ``path, container, bytes, sha256`` of the file; ``family, title, name, options,
         assumptions, parameters`` (number of elements) and ``tensors`` (``name, shape, dtype``)
-        of the generator in it. A file of no known family has ``family`` ``None``, a sentence in
-        ``note``, and lists what stands at its top level under ``contents`` instead.
+        of the generator in it; ``capabilities`` is what it can do and which settings it has
+        (:meth:`~engine.capabilities.Capabilities.to_json`), or ``None`` with a sentence in
+        ``note`` where its tensors do not fit. A file of no known family has ``family`` ``None``,
+        a sentence in ``note``, and lists what stands at its top level under ``contents`` instead.
     """
-    weights = checkpoint.path
-    if checkpoint.container == "maquette":
-        weights = checkpoint.path.with_suffix(".safetensors")
+    weights = weights_file(checkpoint.path)
     facts: dict[str, Any] = {
         "path": str(checkpoint.path),
         "container": checkpoint.container,
@@ -49,7 +50,16 @@ def describe(checkpoint: Checkpoint) -> dict[str, Any]:
         "options": source.config,
         "assumptions": list(source.assumptions),
         "tensors": tensors,
+        **_capabilities(source),
     }
+
+
+def _capabilities(source: ModelSource) -> dict[str, Any]:
+    """What the generator can do, which only it knows: it is built, on the CPU."""
+    try:
+        return {"capabilities": build_generator(source, "cpu").capabilities.to_json()}
+    except CheckpointError as error:
+        return {"capabilities": None, "note": str(error)}
 
 
 def _contents(root: Any) -> list[dict[str, Any]]:

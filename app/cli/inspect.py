@@ -11,12 +11,13 @@ import tyro
 
 from app.cli.parsing import Flag, parse
 from app.cli.terminal import say, show_json
+from engine.capabilities import Capabilities, SettingValue
 
 
 @dataclass(frozen=True)
 class InspectOptions:
-    """Say what a checkpoint holds: its family, options, size and tensors. Nothing in the
-    file is executed."""
+    """Say what a checkpoint holds and what can be done with it: its family, options, size and
+    tensors, its views, layers and settings. Nothing in the file is executed."""
 
     path: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FILE")]
     """A checkpoint or a converted model, or the word 'bundled'."""
@@ -59,8 +60,12 @@ def _lines(facts: dict[str, Any], tensors: bool) -> list[str]:
         f"family       {facts['family']} ({facts['title']})",
         f"name         {facts['name']}",
         f"parameters   {facts['parameters']:,} in {len(facts['tensors'])} tensors",
-        "options",
     ]
+    if facts["capabilities"] is None:
+        lines.append(f"cannot be drawn: {facts['note']}")
+    else:
+        lines += _abilities(Capabilities.from_json(facts["capabilities"]))
+    lines.append("options")
     lines += [f"  {key} = {json.dumps(value)}" for key, value in sorted(facts["options"].items())]
     if facts["assumptions"]:
         lines += ["assumed", *(f"  {sentence}" for sentence in facts["assumptions"])]
@@ -70,3 +75,37 @@ def _lines(facts: dict[str, Any], tensors: bool) -> list[str]:
             shape = " x ".join(map(str, tensor["shape"])) or "scalar"
             lines.append(f"  {tensor['name']}  {shape}  {tensor['dtype']}")
     return lines
+
+
+def _abilities(can: Capabilities) -> list[str]:
+    """What the model can do, which settings it has, and what it cannot do and why."""
+    pose, (low, high) = can.default_pose, can.bounds
+    groups = [f"{name} {first}-{end - 1}" for name, (first, end) in can.layer_groups.items()]
+    kind = {"density": "density", "sdf": "signed distance"}[can.mesh_level_meaning]
+    angles = "yaw {:g} to {:g}, pitch {:g} to {:g}".format(*can.yaw_range, *can.pitch_range)
+    lines = [
+        f"picture      {can.resolution} px, its volume {can.neural_resolution} px with "
+        f"{can.samples_per_ray} samples a ray",
+        f"latents      z of {can.z_dim}, w of {can.num_ws} layers of {can.w_dim}",
+        *([f"layers       {', '.join(groups)}"] if groups else []),
+        f"views        {', '.join(can.view_modes)}",
+        f"camera       {pose.radius:g} away, {pose.fov_y:g} degrees of view; trained on {angles}",
+        f"surface      {kind} {can.mesh_level:g}, from {_point(low)} to {_point(high)}",
+    ]
+    if can.absent:
+        lines += ["cannot", *(f"  {name}: {why}" for name, why in sorted(can.absent.items()))]
+    if can.settings:
+        lines.append("settings")
+    for setting in can.settings:
+        lines.append(f"  {setting.name} = {_value(setting.default)}  ({setting.values})")
+        lines.append(f"      {setting.title}: {setting.help}")
+    return lines
+
+
+def _point(corner: Sequence[float]) -> str:
+    return "({})".format(", ".join(f"{v:g}" for v in corner))
+
+
+def _value(value: SettingValue) -> str:
+    """A value as --set takes it."""
+    return ("off", "on")[value] if isinstance(value, bool) else str(value)
