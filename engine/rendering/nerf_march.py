@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple, Protocol, Self
+from typing import Literal, NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
@@ -36,11 +36,9 @@ MAX_SAMPLES = 1 << 12
 CHUNK_SAMPLES: dict[str, int] = {"cpu": 1 << 14, "cuda": 1 << 20}
 
 
-class PointField(Protocol):
-    """Points ``[M, 3]`` and the unit directions ``[M, 3]`` of their rays (away from the camera)
-    -> density ``[M]`` before its activation, and features ``[M, C]``."""
-
-    def __call__(self, points: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]: ...
+#: Points ``[M, 3]`` and the unit directions ``[M, 3]`` of their rays (away from the camera) ->
+#: density ``[M]`` before its activation, and features ``[M, C]``.
+PointField = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -146,10 +144,11 @@ def unit_rays(
     if native is None or height == width == native:
         grid = inclusive_grid(height, width, cam2world.device)
     else:
+        across, down = centred_grid(height, width, cam2world.device)
         beyond = native / (native - 1)
-        x, y = centred_grid(height, width, cam2world.device)
-        grid = x * beyond, y * beyond
-    origin, directions = grid_rays(cam2world, *(part.to(cam2world.dtype) for part in grid), fov_y)
+        grid = across * beyond, down * beyond
+    x, y = (part.to(cam2world.dtype) for part in grid)
+    origin, directions = grid_rays(cam2world, x, y, fov_y)
     return origin, F.normalize(directions, dim=-1)
 
 
