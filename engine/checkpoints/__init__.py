@@ -1,6 +1,5 @@
 """Safe readers for model files, and conversion."""
 
-from engine.checkpoints.hashing import file_sha256
 from engine.checkpoints.native import write_model
 from engine.checkpoints.omegaconf import unwrap_omegaconf
 from engine.checkpoints.plain import Checkpoint, ClassRef, LazyTensor, Node, module_tensors
@@ -8,6 +7,7 @@ from engine.checkpoints.reader import read_checkpoint
 from engine.checkpoints.references import resolve_omegaconf
 from engine.checkpoints.source import LazyBytes
 from engine.checkpoints.weights import model_name, weights_file
+from engine.hashing import file_sha256
 
 __all__ = [
     "Checkpoint",

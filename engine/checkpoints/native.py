@@ -18,11 +18,11 @@ from typing import Any
 import torch
 
 from engine.checkpoints.faults import Damaged
-from engine.checkpoints.hashing import file_sha256
 from engine.checkpoints.plain import Checkpoint, LazyTensor, ModelSource
 from engine.checkpoints.source import FileSource
 from engine.checkpoints.tensors import MAX_DIMS, Storage, view
 from engine.errors import CheckpointError
+from engine.hashing import file_sha256
 
 #: What the JSON's ``format`` says.
 FORMAT = "maquette-generator/1"

@@ -1,4 +1,5 @@
-"""The fingerprint by which documents and pictures name a model."""
+"""The fingerprint by which documents and pictures name a model. Needs no torch, so that the
+window can look for a model that has moved."""
 
 from __future__ import annotations
 
