@@ -5,6 +5,7 @@ Needs no torch, so that the window process can hold it.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from contextlib import suppress
@@ -195,8 +196,10 @@ class Capabilities:
         return self.absent.get(control, "" if known else "This model has no such view.")
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data, also for JSON (``inspect --json``)."""
-        return asdict(self) | {"settings": [setting.to_json() for setting in self.settings]}
+        """Plain data as JSON has it, lists for tuples (``inspect --json``)."""
+        plain = asdict(self) | {"settings": [setting.to_json() for setting in self.settings]}
+        lists: dict[str, Any] = json.loads(json.dumps(plain, allow_nan=False))
+        return lists
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
