@@ -118,30 +118,15 @@ def set_model(document: Document, ref: ModelRef, capabilities: Capabilities) -> 
     """
     recipe = document.recipe
     cutoff = recipe.cutoff
-    if cutoff is not None and cutoff > capabilities.num_ws:
+    if capabilities.why_not("cutoff") or (cutoff is not None and cutoff > capabilities.num_ws):
         cutoff = None
     home = capabilities.default_pose
     pose = recipe.pose if home == document.home else home
-    view: ViewMode = recipe.view if recipe.view in capabilities.view_modes else "picture"
+    view: ViewMode = "picture" if capabilities.why_not(recipe.view) else recipe.view
     recipe = replace(
         recipe, model=ref, cutoff=cutoff, pose=pose, view=view, neural_resolution=None
-    ).with_settings(_kept_settings(dict(recipe.settings), capabilities))
+    ).with_settings(capabilities.fitting_settings(dict(recipe.settings)))
     return Document(recipe, home)
-
-
-def _kept_settings(
-    values: dict[str, SettingValue], capabilities: Capabilities
-) -> dict[str, SettingValue]:
-    """The settings that the model has and whose values it takes, if not their defaults."""
-    kept: dict[str, SettingValue] = {}
-    for setting in capabilities.settings:
-        try:
-            value = setting.checked(values.get(setting.name, setting.default))
-        except UserError:
-            continue
-        if value != setting.default:
-            kept[setting.name] = value
-    return kept
 
 
 def set_setting(document: Document, setting: ModelSetting, value: SettingValue) -> Document:
@@ -156,6 +141,11 @@ def set_setting(document: Document, setting: ModelSetting, value: SettingValue) 
     if checked != setting.default:
         values[setting.name] = checked
     return replace(document, recipe=document.recipe.with_settings(values).checked())
+
+
+def reset_settings(document: Document) -> Document:
+    """The model's own settings as they are by themselves."""
+    return replace(document, recipe=document.recipe.with_settings({}))
 
 
 # Identity -----------------------------------------------------------------------------------

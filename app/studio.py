@@ -363,7 +363,9 @@ class Studio:
         document = self.document
         if not first and document.model.path == event.ref.path:
             # The engine follows the document here: after undo, or in a new process.
-            recipe = replace(document.recipe, model=event.ref)
+            # The file may have become another since: settings that it lacks would stop it.
+            kept = event.capabilities.fitting_settings(dict(document.recipe.settings))
+            recipe = replace(document.recipe, model=event.ref).with_settings(kept)
             self.history = self.history.amend(replace(document, recipe=recipe))
         else:
             opened = edits.set_model(document, event.ref, event.capabilities)

@@ -11,11 +11,13 @@ from app import document as d
 from app.document import Document
 from app.history import History
 from engine.camera import OrbitPose
-from engine.capabilities import Capabilities
+from engine.capabilities import Capabilities, ModelSetting
 from engine.errors import UserError
 from engine.recipe import ModelRef
 
 HOME = OrbitPose(radius=2.0, look_at=(0.0, 0.0, 0.2))
+RAYS = ModelSetting("rays", "Samples a ray", "integer", 24, "Finer.", 4, 96)
+NOISE = ModelSetting("noise", "Noise", "choice", "stored", "Grain.", choices=("stored", "none"))
 
 
 def capabilities(**changes: object) -> Capabilities:
@@ -57,6 +59,41 @@ def test_values_that_a_new_model_lacks_are_dropped(document: Document) -> None:
     small = capabilities(num_ws=10, view_modes=("picture", "depth"))
     changed = d.set_model(edited, ModelRef("b.pkl"), small).recipe
     assert changed.cutoff is None and changed.view == "picture"
+
+
+def test_what_a_new_model_cannot_do_is_dropped(document: Document) -> None:
+    edited = d.set_view(d.set_cutoff(document, 3), "raw")
+    absent = {"cutoff": "It has no layers.", "raw": "It has no upsampler."}
+    changed = d.set_model(edited, ModelRef("b.pkl"), capabilities(absent=absent)).recipe
+    assert changed.cutoff is None and changed.view == "picture"
+
+
+def test_settings_are_kept_only_while_they_differ_from_the_defaults(document: Document) -> None:
+    changed = d.set_setting(d.set_setting(document, RAYS, 48), NOISE, "none")
+    assert dict(changed.recipe.settings) == {"rays": 48, "noise": "none"}
+    assert dict(d.set_setting(changed, RAYS, 24).recipe.settings) == {"noise": "none"}
+    assert d.reset_settings(changed) == document
+    with pytest.raises(UserError, match="from 4 to 96"):
+        d.set_setting(document, RAYS, 97)
+
+
+def test_settings_are_edits_with_names(document: Document) -> None:
+    history = History(document)
+    for rays in (30, 40, 50):
+        edited = d.set_setting(history.document, RAYS, rays)
+        history = history.edit(RAYS.title, edited, gesture="rays")
+    history = history.end_gesture()
+    assert (history.undo_name, len(history.past)) == ("Samples a ray", 1)
+    assert history.undo().document == document
+    assert dict(history.undo().redo().document.recipe.settings) == {"rays": 50}
+
+
+def test_a_new_model_takes_over_the_settings_that_it_has(document: Document) -> None:
+    edited = d.set_setting(d.set_setting(document, RAYS, 48), NOISE, "none")
+    fewer = replace(RAYS, high=32)
+    other = d.set_model(edited, ModelRef("b.pkl"), capabilities(settings=(fewer, NOISE)))
+    assert dict(other.recipe.settings) == {"noise": "none"}
+    assert d.set_model(edited, ModelRef("c.pkl"), capabilities()).recipe.settings == ()
 
 
 def test_seeds_wrap_around(document: Document) -> None:
