@@ -121,12 +121,21 @@ class GoldenSet:
         if not self.expectations:
             raise UserError(f"The golden set {self.path} holds no cases.")
 
-    def tolerance(self, output: str) -> Tolerance:
-        """Limits for an output: its own, or those of the nearest thing the set states."""
-        for name in (output, *_STAND_INS):
-            if name in self.tolerances:
-                return self.tolerances[name]
-        return DEFAULT_TOLERANCE
+    def tolerance(self, output: str, expected: Tensor | None = None) -> Tolerance:
+        """Limits for an output: its own, or those of the nearest thing the set states.
+
+        Limits of another thing are meant for its values, which are around one (colours,
+        distances). For ``expected`` values that are typically larger, as densities are, they
+        grow with these: float32 rounds relatively.
+        """
+        if output in self.tolerances:
+            return self.tolerances[output]
+        stated = [self.tolerances[name] for name in _STAND_INS if name in self.tolerances]
+        median, p99, largest = stated[0] if stated else DEFAULT_TOLERANCE
+        size = 1.0
+        if expected is not None and expected.numel():
+            size = max(1.0, float(expected.abs().double().median().nan_to_num(1.0, 1.0)))
+        return median * size, p99 * size, largest * size
 
     def _fault(self, sentence: str) -> UserError:
         return UserError(f"The golden set {self.path} cannot be used: {sentence}.")
@@ -275,7 +284,13 @@ def verify_generator(
             progress(index, len(golden.expectations), expectation.label)
         drawn = generator.golden_case(expectation.case)
         rows += [
-            compare(expectation.label, output, drawn.get(output), array, golden.tolerance(output))
+            compare(
+                expectation.label,
+                output,
+                drawn.get(output),
+                array,
+                golden.tolerance(output, array),
+            )
             for output, array in expectation.arrays.items()
         ]
     if progress is not None:

@@ -130,6 +130,10 @@ def test_tolerances_stand_in_for_each_other(tmp_path: Path) -> None:
     )
     assert golden.tolerance("rgb") == (1, 2, 3)
     assert golden.tolerance("density") == (4, 5, 6)
+    # What stands in grows with densities beyond one; what the set states does not.
+    assert golden.tolerance("density", torch.tensor([0.1, -20.0, 30.0])) == (80, 100, 120)
+    assert golden.tolerance("density", torch.tensor([0.1, -0.2, 30.0])) == (4, 5, 6)
+    assert golden.tolerance("rgb", torch.tensor([20.0])) == (1, 2, 3)
     golden = GoldenSet(small_set(tmp_path / "set", tolerance={}))
     assert golden.tolerance("density") == DEFAULT_TOLERANCE
 
