@@ -20,6 +20,22 @@ def film_frequencies(raw: Tensor) -> Tensor:
     return raw * FREQUENCY_SCALE + FREQUENCY_OFFSET
 
 
+def fold_film(
+    weight: Tensor, bias: Tensor, frequency: Tensor, phase: Tensor
+) -> tuple[Tensor, Tensor]:
+    """One identity's modulation in the layer itself: ``sin(frequency * (x W^T + b) + phase)`` is
+    ``sin(x V^T + c)``.
+
+    Args:
+        weight, bias: ``[O, I]``, ``[O]``.
+        frequency, phase: ``[O]``.
+
+    Returns:
+        ``[O, I]`` V and ``[O]`` c.
+    """
+    return weight * frequency[:, None], bias * frequency + phase
+
+
 def film_sine(x: Tensor, weight: Tensor, bias: Tensor, frequency: Tensor, phase: Tensor) -> Tensor:
     """``sin(frequency * (x W^T + b) + phase)``.
 
@@ -33,5 +49,5 @@ def film_sine(x: Tensor, weight: Tensor, bias: Tensor, frequency: Tensor, phase:
     """
     if frequency.ndim == 1 and not torch.is_grad_enabled():
         # One identity: the modulation folds into the layer, which leaves a single product.
-        return F.linear(x, weight * frequency[:, None], bias * frequency + phase).sin_()
+        return F.linear(x, *fold_film(weight, bias, frequency, phase)).sin_()
     return torch.sin(frequency * F.linear(x, weight, bias) + phase)

@@ -51,11 +51,11 @@ def activate(
     return x.clamp_(-clamp, clamp) if inplace else x.clamp(-clamp, clamp)
 
 
-def fir_filter(taps: Sequence[float] = DEFAULT_FILTER) -> Tensor:
-    """``[K, K]`` outer product of ``taps``, summing to one."""
+def fir_filter(taps: Sequence[float] = DEFAULT_FILTER, gain: float = 1.0) -> Tensor:
+    """``[K, K]`` outer product of ``taps``, summing to ``gain``."""
     # In plain numbers: on the meta device, where networks are built before their tensors are
     # loaded, torch.outer would import all of torch's compiler (1.6 s at every start).
-    total = float(sum(taps)) ** 2
+    total = float(sum(taps)) ** 2 / gain
     return torch.tensor([[a * b / total for b in taps] for a in taps], dtype=torch.float32)
 
 
@@ -116,6 +116,23 @@ def upsample2d(x: Tensor, kernel: Tensor) -> Tensor:
     return F.pixel_shuffle(F.conv2d(flat, weight), 2).reshape(n, c, 2 * h, 2 * w)
 
 
+def modulated_weight(weight: Tensor, style: Tensor, demodulate: bool = True) -> Tensor:
+    """The weights that a modulated convolution has for one identity.
+
+    Args:
+        weight: ``[O, I, K, K]`` shared weights.
+        style: ``[I]`` scale of each input channel.
+        demodulate: give every output channel's weights unit length.
+
+    Returns:
+        ``[O, I, K, K]``.
+    """
+    weight = weight * style.reshape(1, -1, 1, 1)
+    if demodulate:
+        weight = weight * (weight.square().sum(dim=[1, 2, 3], keepdim=True) + 1e-8).rsqrt()
+    return weight
+
+
 def modulated_conv2d(
     x: Tensor,
     weight: Tensor,
@@ -145,9 +162,7 @@ def modulated_conv2d(
     demodulation: Tensor | None = None
     if n == 1:
         # One sample: scale the weights, which are smaller than the pictures.
-        weight = weight * styles[0].reshape(1, -1, 1, 1)
-        if demodulate:
-            weight = weight * (weight.square().sum(dim=[1, 2, 3], keepdim=True) + 1e-8).rsqrt()
+        weight = modulated_weight(weight, styles[0], demodulate)
     else:
         # Several samples: scale the pictures, so that one convolution serves all of them.
         if demodulate:

@@ -1,0 +1,214 @@
+"""StyleSDF's volume rendering: the field of one identity, and rays through it.
+
+Or-El et al., "StyleSDF" (2022), sections 3.1 and 3.2. The signed distance becomes a density,
+``sigma = sigmoid(-d / beta) / beta``, which NeRF's quadrature integrates over even samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from engine.generators.stylesdf_network import FilmLayer, StyleSDFNetwork
+from engine.rendering.compositing import alpha_weights, blend, close_last, step_alphas
+from engine.rendering.rays import centred_grid, grid_rays
+
+#: Samples that are held at once, by kind of device: on a CPU as many as stay in its cache.
+CHUNK_SAMPLES: dict[str, int] = {"cpu": 1 << 12, "cuda": 1 << 19}
+#: Least distance of the first sample, in units of the half depth, for cameras among the rays'
+#: samples.
+_NEAREST = 0.01
+
+
+def _sine(x: Tensor) -> Tensor:
+    return torch.sin(x) if torch.is_grad_enabled() else x.sin_()
+
+
+class FilmField:
+    """The field of one identity: its style folded into the FiLM layers, world units outside.
+
+    Args:
+        network: the model.
+        rows: ``[depth + 1, >= style_dim]``: one style for each layer, the last for the view's.
+    """
+
+    def __init__(self, network: StyleSDFNetwork, rows: Tensor) -> None:
+        config, field = network.config, network.renderer.network
+        styles = rows[:, : config.style_dim]
+        self.width = config.width
+        self._layers: list[tuple[Tensor, Tensor]] = []
+        for layer, style in zip(field.pts_linears, styles, strict=False):
+            assert isinstance(layer, FilmLayer)
+            self._layers.append(layer.folded(style))
+        # Points reach the network in units of the half depth.
+        first, bias = self._layers[0]
+        self._layers[0] = (first / config.half_depth, bias)
+        view, self._view_bias = field.views_linears.folded(styles[config.depth])
+        self._view, self._view_direction = view[:, : self.width], view[:, self.width :]
+        self._distance, self._colour = field.sigma_linear, field.rgb_linear
+        self.beta = network.renderer.sigmoid_beta
+
+    def hidden(self, points: Tensor) -> Tensor:
+        """``[N, 3]`` world points -> ``[N, width]`` what distance and features are read from."""
+        x = points
+        for weight, bias in self._layers:
+            x = _sine(F.linear(x, weight, bias))
+        return x
+
+    def distance(self, hidden: Tensor) -> Tensor:
+        """``[N, width]`` -> ``[N]`` signed distance in world units, negative inside."""
+        distance: Tensor = self._distance(hidden)[:, 0]
+        return distance
+
+    def features(self, hidden: Tensor, directions: Tensor) -> Tensor:
+        """``[R, S, width]`` hidden values of S points each seen along ``[R, 3]`` unit view
+        directions -> ``[R, S, width]`` features."""
+        seen = F.linear(directions, self._view_direction, self._view_bias)
+        x = F.linear(hidden, self._view)
+        x = x + seen[:, None] if torch.is_grad_enabled() else x.add_(seen[:, None])
+        return _sine(x)
+
+    def colour(self, features: Tensor) -> Tensor:
+        """``[..., width]`` features -> ``[..., 3]`` RGB in ``[0, 1]``."""
+        logits: Tensor = self._colour(features)
+        return logits.sigmoid()
+
+
+@dataclass(frozen=True)
+class Rays:
+    """The rays of one picture. Directions have length one along the camera's axis.
+
+    Attributes:
+        origin: ``[3]`` world.
+        directions: ``[R, 3]`` world; ``origin + z * direction`` lies z in front of the camera.
+        view: ``[R, 3]`` unit view directions that the network is shown.
+        depths: ``[S]`` distances z of the samples along the camera's axis.
+        side: R is ``side * side``.
+    """
+
+    origin: Tensor
+    directions: Tensor
+    view: Tensor
+    depths: Tensor
+    side: int
+
+    @property
+    def unit(self) -> Tensor:
+        """``[R, 3]`` unit directions, world."""
+        return F.normalize(self.directions, dim=-1)
+
+    @property
+    def lengths(self) -> Tensor:
+        """``[R]`` lengths of ``directions``: distance along the ray for each unit of z."""
+        return self.directions.norm(dim=-1)
+
+
+def depth_limits(cam2world: Tensor, half_depth: float) -> tuple[float, float]:
+    """Nearest and farthest z of the samples: the half depth before the world's origin and behind
+    it, wherever the camera stands (0.88 and 1.12 from the training distance of 1).
+
+    Args:
+        cam2world: ``[4, 4]``, OpenGL axes.
+    """
+    centre = float(cam2world[:3, 3].double() @ cam2world[:3, 2].double())
+    near = max(centre - half_depth, _NEAREST * half_depth)
+    return near, near + 2.0 * half_depth
+
+
+def picture_rays(
+    cam2world: Tensor,
+    fov_y: float,
+    side: int,
+    limits: tuple[float, float],
+    samples: int,
+    static_view: bool = True,
+) -> Rays:
+    """Rays through the middles of a picture's pixels, row by row from the top left.
+
+    Args:
+        cam2world: ``[4, 4]`` float32, OpenGL axes, on the device to compute on.
+        fov_y: full angle of view between the picture's edges, degrees.
+        side: pixels.
+        limits: near and far z. Sample k of S lies at ``near + (far - near) k / S``: the last is
+            one step short of far.
+        samples: S.
+        static_view: show the network directions in the camera's own axes, as the authors do
+            when they draw, so that the light moves with the camera; else the world's, as in
+            their training.
+    """
+    x, y = centred_grid(side, side, cam2world.device)
+    origin, directions = grid_rays(cam2world, x, y, fov_y)
+    own = grid_rays(torch.eye(4, device=cam2world.device), x, y, fov_y)[1]
+    view = F.normalize(own if static_view else directions, dim=-1)
+    share = torch.arange(samples, dtype=torch.float32, device=cam2world.device) / samples
+    near, far = limits
+    return Rays(origin, directions, view, near * (1.0 - share) + far * share, side)
+
+
+class Volume(NamedTuple):
+    """A volume rendering.
+
+    Attributes:
+        rgb: ``[3, h, w]`` in ``[-1, 1]``.
+        features: ``[1, width, h, w]`` for the decoder (channels innermost in memory), or
+            ``None`` where they were not asked for.
+        z: ``[h, w]`` mean z of what is seen, the background included.
+        background: ``[h, w]`` weight of the last sample, which stands for the background.
+    """
+
+    rgb: Tensor
+    features: Tensor | None
+    z: Tensor
+    background: Tensor
+
+
+def render(
+    field: FilmField, rays: Rays, with_features: bool, check: Callable[[], None] | None = None
+) -> Volume:
+    """Integrate a field along rays, a chunk of them at a time.
+
+    Whatever passes all other samples is given to the last one ("forced background").
+
+    Args:
+        field: of one identity.
+        rays: of one picture.
+        with_features: also integrate the features.
+        check: called before every chunk; raises to stop (``CancelToken.check``).
+    """
+    count, rows, side = len(rays.depths), len(rays.directions), rays.side
+    size = max(1, CHUNK_SAMPLES.get(rays.origin.device.type, 1 << 16) // count)
+    rgb = rays.directions.new_empty(rows, 3)
+    z, background = rgb.new_empty(rows), rgb.new_empty(rows)
+    features = rgb.new_empty(rows, field.width) if with_features else None
+    for first in range(0, rows, size):
+        if check is not None:
+            check()
+        chunk = slice(first, first + size)
+        points = rays.origin + rays.directions[chunk, None] * rays.depths[:, None]
+        hidden = field.hidden(points.reshape(-1, 3))
+        distance = field.distance(hidden).reshape(-1, count)
+        weights = _weights(distance, field.beta, rays.depths * rays.lengths[chunk, None])
+        seen = field.features(hidden.reshape(*distance.shape, -1), rays.view[chunk])
+        rgb[chunk] = blend(weights, field.colour(seen)) * 2.0 - 1.0
+        z[chunk], background[chunk] = weights @ rays.depths, weights[:, -1]
+        if features is not None:
+            features[chunk] = blend(weights, seen)
+    square = (side, side)
+    return Volume(
+        rgb.reshape(*square, 3).permute(2, 0, 1),
+        None if features is None else features.reshape(1, *square, -1).permute(0, 3, 1, 2),
+        z.reshape(square),
+        background.reshape(square),
+    )
+
+
+def _weights(distance: Tensor, beta: Tensor, depths: Tensor) -> Tensor:
+    """``[R, S]`` signed distances at ``[R, S]`` depths along unit rays -> ``[R, S]`` weights that
+    add up to one."""
+    density = torch.sigmoid(-distance / beta) / beta
+    return close_last(alpha_weights(step_alphas(depths, density, last=1e10))[0])
