@@ -1,0 +1,201 @@
+"""CIPS-3D's options, and how they are read off the authors' files.
+
+A file is a flat state dict and states nothing: the sizes of the network follow from the shapes of
+its tensors, and what no tensor tells (camera, samples, the picture's side) is the release's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from engine.checkpoints.plain import Checkpoint, LazyTensor, ModelSource
+from engine.errors import CheckpointError, UserError
+from engine.generators.options import check_kinds, config_from_json, plain_dict, shape_of
+from engine.rendering.nerf_march import March
+
+#: Most layers of one kind: a guard against nonsense in files.
+_MAX_LAYERS = 64
+#: Tensors that no other family has together.
+_MARKS = ("siren.color_layer_sine.gain_fc.weight", "inr_net.network.4.mod1.weight")
+
+
+@dataclass(frozen=True)
+class CIPS3DConfig:
+    """Everything that defines a CIPS-3D generator, as plain data. Lengths are world units.
+
+    Attributes:
+        z_nerf_dim, z_inr_dim: lengths of the two latents.
+        nerf_style_dim, nerf_mapping_layers: the NeRF's mapping.
+        inr_style_dim, inr_mapping_layers: the INR's mapping.
+        nerf_layers, nerf_width: sine layers up to the density, and their width.
+        nerf_color_width, nerf_features: the sine layer behind them, and the features it gives.
+        inr_blocks, inr_width: the INR's blocks ("4", "8" ... doubling) and their width.
+        box: side of the cube that the NeRF sees as -1 to 1.
+        img_resolution: side of the picture; each pixel is drawn by itself, so that any will do.
+        radius, fov_y: the camera of training: distance from the origin, full angle in degrees
+            between the middles of the outermost pixels.
+        near, far: where rays begin and end for that camera.
+        samples: even samples of a ray, and samples where the first found something.
+        last_back, white_back, activation: see :class:`~engine.rendering.nerf_march.March`.
+        mesh_level: raw density at which a mesh is cut by default.
+        yaw_range, pitch_range: degrees in which most training poses lay (two deviations).
+
+    Raises:
+        UserError: the options contradict each other.
+    """
+
+    z_nerf_dim: int = 256
+    z_inr_dim: int = 512
+    nerf_style_dim: int = 128
+    nerf_mapping_layers: int = 4
+    inr_style_dim: int = 512
+    inr_mapping_layers: int = 8
+    nerf_layers: int = 2
+    nerf_width: int = 128
+    nerf_color_width: int = 64
+    nerf_features: int = 32
+    inr_blocks: int = 9
+    inr_width: int = 512
+    box: float = 0.24
+    img_resolution: int = 256
+    radius: float = 1.0
+    fov_y: float = 12.0
+    near: float = 0.88
+    far: float = 1.12
+    samples: tuple[int, int] = (12, 12)
+    last_back: bool = False
+    white_back: bool = False
+    activation: str = "relu"
+    mesh_level: float = 25.0
+    yaw_range: tuple[float, float] = (-34.0, 34.0)
+    pitch_range: tuple[float, float] = (-18.0, 18.0)
+
+    def __post_init__(self) -> None:
+        check_kinds(self)
+        for name in (
+            "nerf_mapping_layers", "inr_mapping_layers", "nerf_layers", "inr_blocks"
+        ):  # fmt: skip
+            if not 1 <= getattr(self, name) <= _MAX_LAYERS:
+                raise UserError(f"The option {name} must be 1 to {_MAX_LAYERS}.")
+        if self.inr_blocks < 4:
+            raise UserError(
+                "The INR needs 4 or more blocks: only from the fourth on does it give colours."
+            )
+        if min(self.z_nerf_dim, self.z_inr_dim, self.nerf_width, self.inr_width) < 1:
+            raise UserError("The widths of the latents and networks must be 1 or more.")
+        if self.img_resolution < 2 or not (self.box > 0 and self.radius > 0):
+            raise UserError("The picture's side, the box and the camera's distance must be sizes.")
+        self.march()
+
+    @property
+    def block_names(self) -> tuple[str, ...]:
+        """The INR's blocks in order, ``"4"`` to ``"1024"`` in the release."""
+        return tuple(str(4 << i) for i in range(self.inr_blocks))
+
+    @property
+    def nerf_rows(self) -> int:
+        """Rows of w that style the NeRF: one for each sine layer."""
+        return self.nerf_layers + 1
+
+    @property
+    def num_ws(self) -> int:
+        """Rows of w: the NeRF's, then two for each block of the INR."""
+        return self.nerf_rows + 2 * self.inr_blocks
+
+    @property
+    def w_dim(self) -> int:
+        """Columns of w; the narrower of both styles is padded with zeros."""
+        return max(self.nerf_style_dim, self.inr_style_dim)
+
+    def march(self) -> March:
+        """How rays of the training camera are marched."""
+        if self.activation not in ("relu", "softplus"):
+            raise UserError(f"The density activation {self.activation!r} is unknown.")
+        return March(
+            self.near, self.far, *self.samples, self.last_back, self.white_back,
+            "relu" if self.activation == "relu" else "softplus",
+        )  # fmt: skip
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON data; :meth:`from_json` is its inverse."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read :meth:`to_json`'s form; absent keys take their defaults.
+
+        Raises:
+            UserError: an option is unknown, of the wrong kind or contradicts another.
+        """
+        return config_from_json(cls, data, "CIPS-3D")
+
+
+def matches(checkpoint: Checkpoint) -> bool:
+    """Whether the file is a state dict with CIPS-3D's parts."""
+    state = plain_dict(checkpoint.root)
+    return all(isinstance(state.get(name), LazyTensor) for name in _MARKS)
+
+
+def source(checkpoint: Checkpoint) -> ModelSource:
+    """Reduce an authors' file to options and tensors.
+
+    Raises:
+        CheckpointError: the file has CIPS-3D's parts but cannot be a whole model.
+    """
+    tensors: dict[str, LazyTensor] = {}
+    for name, value in plain_dict(checkpoint.root).items():
+        if not isinstance(name, str) or not isinstance(value, LazyTensor):
+            raise CheckpointError(
+                f"{checkpoint.path} holds {str(name)[:60]!r} among CIPS-3D's tensors, which is not "
+                "a tensor; use another copy of the file."
+            )
+        tensors[name] = value
+
+    def shape(name: str, sides: int = 2) -> tuple[int, ...]:
+        return shape_of("CIPS-3D", tensors, name, sides)
+
+    def count(pattern: str) -> int:
+        return sum(re.fullmatch(pattern, name) is not None for name in tensors)
+
+    nerf_style, z_nerf = shape("mapping_network_nerf.base_net.0.weight")
+    inr_style, z_inr = shape("mapping_network_inr.base_net.0.weight")
+    features, color_width = shape("siren.color_layer_linear.0.weight")
+    try:
+        config = CIPS3DConfig(
+            z_nerf_dim=z_nerf,
+            z_inr_dim=z_inr,
+            nerf_style_dim=nerf_style,
+            nerf_mapping_layers=count(r"mapping_network_nerf\.base_net\.\d+\.weight"),
+            inr_style_dim=inr_style,
+            # Each layer has a second weight, that of its normalisation.
+            inr_mapping_layers=count(r"mapping_network_inr\.base_net\.\d+\.weight") // 2,
+            nerf_layers=count(r"siren\.network\.\d+\.linear\.weight"),
+            nerf_width=shape("siren.final_layer.weight")[1],
+            nerf_color_width=color_width,
+            nerf_features=features,
+            inr_blocks=count(r"inr_net\.network\.\d+\.mod1\.weight"),
+            inr_width=shape("inr_net.network.4.mod1.weight", 3)[2],
+        )
+    except CheckpointError:
+        raise
+    except UserError as error:
+        raise CheckpointError(f"{checkpoint.path}: {error}") from error
+    name = checkpoint.title or checkpoint.path.stem
+    return ModelSource("cips3d", name, config.to_json(), tensors, _assumptions(config))
+
+
+def _assumptions(config: CIPS3DConfig) -> tuple[str, ...]:
+    coarse, fine = config.samples
+    return (
+        f"The file does not state the picture's side; {config.img_resolution} pixels is that of "
+        "the released models.",
+        f"The file does not state its camera; {config.fov_y:g} degrees from a distance of "
+        f"{config.radius:g}, with rays from {config.near:g} to {config.far:g}, is the release's.",
+        f"The file does not state the samples of a ray; {coarse} and {fine} is what it was trained "
+        "with.",
+        "The file does not say whether the light that is left belongs to the last sample "
+        "(last_back); in training it did not.",
+    )
