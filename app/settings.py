@@ -35,6 +35,7 @@ class Settings:
         target_fps: pictures a second to hold while moving, 1 to 240; ``None`` chooses 15
             on a processor and 60 on a graphics card.
         export_folder: folder of the last export, empty for the home folder.
+        recent_projects: paths of projects opened or saved before, the latest first.
     """
 
     recent: tuple[str, ...] = ()
@@ -44,6 +45,7 @@ class Settings:
     device: str = "auto"
     target_fps: float | None = None
     export_folder: str = ""
+    recent_projects: tuple[str, ...] = ()
 
     def with_recent(self, path: str) -> Settings:
         """These settings with ``path`` at the head of the recent list (``"bundled"`` is
@@ -56,6 +58,15 @@ class Settings:
     def without_recent(self, path: str) -> Settings:
         """These settings with ``path`` taken out of the recent list."""
         return replace(self, recent=tuple(p for p in self.recent if p != path))
+
+    def with_project(self, path: str) -> Settings:
+        """These settings with ``path`` at the head of the recent projects."""
+        others = tuple(p for p in self.recent_projects if p != path)
+        return replace(self, recent_projects=(path, *others)[:MAX_RECENT])
+
+    def without_project(self, path: str) -> Settings:
+        """These settings with ``path`` taken out of the recent projects."""
+        return replace(self, recent_projects=tuple(p for p in self.recent_projects if p != path))
 
 
 @dataclass(frozen=True)
@@ -83,6 +94,15 @@ def log_folder() -> Path:
     import platformdirs
 
     return Path(platformdirs.user_log_dir("maquette", appauthor=False))
+
+
+def state_folder() -> Path:
+    """Folder of what must outlive a crash (inside ``MAQUETTE_CONFIG_DIR`` if that is set)."""
+    if override := os.environ.get("MAQUETTE_CONFIG_DIR"):
+        return Path(override) / "state"
+    import platformdirs
+
+    return Path(platformdirs.user_state_dir("maquette", appauthor=False))
 
 
 def settings_path() -> Path:
@@ -205,4 +225,5 @@ _READERS: dict[str, Any] = {
     "device": _text,
     "target_fps": lambda v: None if v is None else _number(v, 1, 240),
     "export_folder": _text,
+    "recent_projects": _texts,
 }

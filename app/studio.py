@@ -10,15 +10,16 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 
 from app import document as edits
 from app.client import EngineClient
 from app.document import Document
+from app.exports import Export, Kind, kind_of
 from app.history import History
-from app.jobs import ExportMesh, ExportPicture, ExportVideo, Job
+from app.jobs import Job
 from app.messages import (
     EngineDied,
     EngineRestored,
@@ -44,7 +45,6 @@ log = logging.getLogger(__name__)
 BUNDLED = "bundled"
 #: Seconds after which turning the wheel or holding a key counts as finished.
 BRIEF_GESTURE = 0.35
-Kind = str  # "picture", "video" or "mesh"
 
 
 class EngineState(Enum):
@@ -57,35 +57,6 @@ class EngineState(Enum):
     EMPTY = "No model"
     RESTARTING = "Restarting the engine"
     DEAD = "Engine stopped"
-
-
-@dataclass(frozen=True)
-class Export:
-    """The latest export of one kind.
-
-    Attributes:
-        job: number of the job.
-        title: what it makes, for people.
-        path: where to.
-        state: how far it got.
-        done, total: steps; ``total`` is 0 while unknown.
-        seconds_left: an estimate, or ``None``.
-        message: the sentence of a failure.
-    """
-
-    job: int
-    title: str
-    path: str
-    state: str  # "running", "cancelling", "finished", "failed" or "cancelled"
-    done: int = 0
-    total: int = 0
-    seconds_left: float | None = None
-    message: str = ""
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing more will happen to it."""
-        return self.state in ("finished", "failed", "cancelled")
 
 
 class Studio:
@@ -397,21 +368,12 @@ class Studio:
         kind = self._kinds.get(event.job)
         if kind is None or self.exports[kind].job != event.job:
             return
-        export = self.exports[kind]
+        self.exports[kind] = self.exports[kind].after(event)
         match event:
-            case JobProgress():
-                export = replace(
-                    export, done=event.done, total=event.total, seconds_left=event.seconds_left
-                )
             case JobFinished():
-                export = replace(export, state="finished", path=event.path)
                 self.notices.post(f"Saved to {event.path}", "good", self.clock(), f"job-{kind}")
             case JobFailed():
-                export = replace(export, state="failed", message=event.message)
                 self.notices.post(event.message, "error", self.clock(), f"job-{kind}")
-            case JobCancelled():
-                export = replace(export, state="cancelled")
-        self.exports[kind] = export
 
     def _request(self, moving: bool) -> None:
         if self.model is None or self.document.model.path != self.model.ref.path:
@@ -420,14 +382,3 @@ class Studio:
 
     def _touch(self) -> None:
         self.revision += 1
-
-
-def kind_of(job: Job) -> Kind:
-    """``"picture"``, ``"video"`` or ``"mesh"``."""
-    match job:
-        case ExportPicture():
-            return "picture"
-        case ExportVideo():
-            return "video"
-        case ExportMesh():
-            return "mesh"
