@@ -11,9 +11,9 @@ import importlib
 import multiprocessing
 import sys
 from collections.abc import Sequence
-from importlib import metadata
 
 from app.cli.terminal import Terminated, stoppable
+from app.version import version
 from engine.errors import Cancelled, UserError
 
 #: Command -> what it does. Each is the function ``run`` of ``app.cli.<command>``.
@@ -23,18 +23,11 @@ COMMANDS: dict[str, str] = {
     "mesh": "a head as a coloured mesh",
     "inspect": "what a checkpoint holds",
     "convert": "a checkpoint as safetensors and JSON",
+    "bench": "how fast each family draws",
     "verify": "compare a family with pictures of its authors' code",
 }
 
 EXIT_USER_ERROR, EXIT_INTERRUPTED, EXIT_TERMINATED = 2, 130, 143
-
-
-def version() -> str:
-    """The installed version."""
-    try:
-        return metadata.version("maquette")
-    except metadata.PackageNotFoundError:
-        return "unknown (not installed)"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

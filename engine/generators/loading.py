@@ -3,14 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from engine.errors import CheckpointError
 
 M = TypeVar("M", bound=nn.Module)
+
+
+class _ShapesOnly(TorchFunctionMode):
+    """Random and filled tensors are only as large as they should be.
+
+    On the meta device nothing has values anyway, but asking for random ones there makes torch
+    import its compiler and sympy: a second, and 60 MB, at the first model opened.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in _RANDOM:
+            return torch.empty(*args, **kwargs)
+        if func is torch.normal and len(args) == 3:
+            return torch.empty(args[2])
+        if func in _IN_PLACE:
+            return args[0] if args else kwargs["tensor"]
+        if func in _SCALED and not isinstance(args[1], Tensor):
+            return args[0]
+        return func(*args, **kwargs)
+
+
+_RANDOM = {torch.randn, torch.rand}
+_IN_PLACE = {
+    Tensor.normal_, Tensor.uniform_, Tensor.fill_, Tensor.zero_, Tensor.clamp_, Tensor.mul_,
+    nn.init.normal_, nn.init.uniform_, nn.init.zeros_, nn.init.ones_, nn.init.constant_,
+    nn.init.kaiming_uniform_, nn.init.kaiming_normal_,
+}  # fmt: skip
+_SCALED = {Tensor.mul, Tensor.div, Tensor.true_divide, Tensor.add, Tensor.sub,
+           Tensor.__mul__, Tensor.__rmul__, Tensor.__truediv__}  # fmt: skip
 
 
 def load_strictly(
@@ -24,9 +57,9 @@ def load_strictly(
 
     Args:
         title: the family's name in messages, ``"EG3D"``.
-        make: makes the network; called on the meta device, so it must not compute with
-            tensors (a division there imports torch's compiler) nor hold buffers that its
-            state dict leaves out.
+        make: makes the network; called on the meta device, so it must not hold
+            buffers that its state dict leaves out, and should only make tensors, not compute
+            with them (arithmetic there imports torch's compiler).
         tensors: state-dict name -> tensor.
         device: where the network will compute, in float32.
         defaults: tensors that files may leave out.
@@ -37,7 +70,7 @@ def load_strictly(
     """
     # Shapes only: a file can ask for any size, and the tensors come from the file anyway.
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _ShapesOnly():
             network = make()
     except (RuntimeError, ValueError, OverflowError) as error:
         raise CheckpointError(
@@ -48,13 +81,19 @@ def load_strictly(
     _check(title, wanted, given)
     state = {name: given[name].to(device, torch.float32) for name in wanted}
     for name, tensor in state.items():
-        if not bool(torch.isfinite(tensor).all()):
+        if not _finite(tensor):
             raise CheckpointError(
                 f"The {title} model is damaged: {name} holds values that are not finite numbers; "
                 "download or copy it again."
             )
     network.load_state_dict(state, strict=True, assign=True)
     return network.eval().requires_grad_(False)
+
+
+def _finite(tensor: Tensor) -> bool:
+    """Whether no number is infinite or NaN. Such numbers survive a sum, which needs no memory;
+    a sum of finite ones may overflow, so that only then each is looked at."""
+    return bool(tensor.sum().isfinite()) or bool(torch.isfinite(tensor).all())
 
 
 def _check(title: str, wanted: Mapping[str, tuple[int, ...]], given: Mapping[str, Tensor]) -> None:
