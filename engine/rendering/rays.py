@@ -94,6 +94,23 @@ def centred_grid(
     return x, y
 
 
+def framed_grid(
+    side: int, native: int, device: torch.device | None = None
+) -> tuple[Tensor, Tensor]:
+    """``[side, side]`` x and y of a picture that shows what :func:`inclusive_grid` shows at
+    ``native`` pixels, at any other size.
+
+    The outermost pixels' middles of a small inclusive picture lie further inwards on the screen
+    than those of a large one; drawn so, previews would jump. Here the outer edges stay in place:
+    with ``side == native`` this is the inclusive grid.
+    """
+    if side == native:
+        return inclusive_grid(side, side, device)
+    x, y = centred_grid(side, side, device)
+    edge = native / (native - 1)
+    return x * edge, y * edge
+
+
 def box_limits(rays_o: Tensor, rays_d: Tensor, side: float) -> tuple[Tensor, Tensor, Tensor]:
     """Where rays enter and leave the cube of ``side`` around the world origin (slab method).
 

@@ -10,7 +10,13 @@ import pytest
 import torch
 
 from engine.camera import FAMILY_AXES, Camera, OrbitPose
-from engine.rendering.rays import box_limits, intrinsics_from_focal, pinhole_rays
+from engine.rendering.rays import (
+    box_limits,
+    framed_grid,
+    inclusive_grid,
+    intrinsics_from_focal,
+    pinhole_rays,
+)
 
 GOLDENS = Path(__file__).parents[1] / "data" / "goldens" / "eg3d_ffhq" / "golden.npz"
 
@@ -85,3 +91,16 @@ def test_box_limits_by_hand() -> None:
     assert valid.tolist() == [True, True, False, False, True]
     assert start[valid].tolist() == pytest.approx([2.0, 0.0, 2.0])
     assert end[valid].tolist() == pytest.approx([4.0, math.sqrt(2), 4.0])
+
+
+def test_framed_grids_keep_the_picture_in_place() -> None:
+    """Screen position s (0 to 1) of a pixel's middle shows the same point at every size."""
+    native, _ = inclusive_grid(9, 9)
+    assert torch.equal(framed_grid(9, 9)[0], native)
+    for side in (3, 5, 27):
+        x, y = framed_grid(side, 9)
+        screen = (torch.arange(side) + 0.5) / side
+        # At 9 pixels, middles at 1/18 and 17/18 of the screen are -1 and 1.
+        torch.testing.assert_close(x[0], (screen - 0.5) * 2.0 * 9 / 8)
+        torch.testing.assert_close(y[:, 0], -x[0])
+    assert framed_grid(3, 9)[0][0, 0] == pytest.approx(-0.75)
