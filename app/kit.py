@@ -7,7 +7,7 @@ which widgets have a name for the tests.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -45,6 +45,7 @@ class Kit:
     scale: float
     named: dict[str, int] = field(default_factory=dict)
     _typed: list[int] = field(default_factory=list)
+    _handlers: dict[int, int] = field(default_factory=dict)
 
     def px(self, pixels: float) -> int:
         """A length at the UI scale."""
@@ -59,6 +60,14 @@ class Kit:
         """Register a widget that can be typed in."""
         self._typed.append(item)
         return item
+
+    def forget(self, items: Iterable[int]) -> None:
+        """Strike widgets that are about to go from every list."""
+        gone = set(items)
+        self._typed = [item for item in self._typed if item not in gone]
+        self.named = {name: item for name, item in self.named.items() if item not in gone}
+        for item in gone & self._handlers.keys():
+            dpg.delete_item(self._handlers.pop(item))
 
     def is_held(self, item: int) -> bool:
         """Whether the person is changing this widget now, so that it must be left alone."""
@@ -156,12 +165,34 @@ class Kit:
         speed: float,
         form: str,
         width: int = -1,
+        whole: bool = False,
     ) -> int:
         """A number that is dragged sideways, or typed after a double-click."""
+        kind = int if whole else float
+        add = dpg.add_drag_int if whole else dpg.add_drag_float
         item = int(
-            dpg.add_drag_float(
-                min_value=low, max_value=high, speed=speed, format=form, width=width,
+            add(
+                min_value=kind(low), max_value=kind(high), speed=speed, format=form, width=width,
                 clamped=True, callback=lambda _sender, value: change(value),
+            )
+        )  # fmt: skip
+        return self.gesture(self.typed(self.name(name, item)))
+
+    def slider(
+        self,
+        change: Callable[[float], None],
+        name: str,
+        low: float,
+        high: float,
+        whole: bool = False,
+    ) -> int:
+        """A slider that fills the line and shows no number of its own."""
+        kind = int if whole else float
+        add = dpg.add_slider_int if whole else dpg.add_slider_float
+        item = int(
+            add(
+                min_value=kind(low), max_value=kind(high), format="", width=-1, clamped=True,
+                callback=lambda _sender, value: change(value),
             )
         )  # fmt: skip
         return self.gesture(self.typed(self.name(name, item)))
@@ -193,6 +224,7 @@ class Kit:
         with dpg.item_handler_registry() as registry:
             dpg.add_item_deactivated_handler(callback=lambda: action())
         dpg.bind_item_handler_registry(item, registry)
+        self._handlers[item] = int(registry)
 
     def show_value(self, item: int, value: Any) -> None:
         """Set a widget's value unless the person is changing it."""

@@ -2,8 +2,8 @@
 
 With ``MAQUETTE_TEST_STATE=/path/to/file.json`` in the environment the window writes what it
 shows as JSON to that file each time it changes: the document, the engine's process id and
-state, the last frame, exports, notices, and where every named widget lies. Nothing else
-depends on it, and without the variable it does nothing.
+state, the last frame, exports, notices, where every named widget lies, and which are switched
+off. Nothing else depends on it, and without the variable it does nothing.
 """
 
 from __future__ import annotations
@@ -59,6 +59,11 @@ class StateHook:
             name
             for name, item in kit.named.items()
             if dpg.does_item_exist(item) and kit.is_held(item)
+        ]
+        state["disabled"] = [
+            name
+            for name, item in kit.named.items()
+            if dpg.does_item_exist(item) and not dpg.is_item_enabled(item)
         ]
         if state == self._last:
             return

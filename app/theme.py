@@ -201,12 +201,16 @@ def _base(scale: float) -> int:
         factor = 1.0 if name == "DisabledAlpha" else scale
         _style(part, getattr(dpg, f"mvStyleVar_{name}"), x * factor, y * factor if y >= 0 else -1)
     # Disabled widgets are drawn by their own component, which inherits nothing.
-    for kind in (dpg.mvButton, dpg.mvInputText, dpg.mvInputInt, dpg.mvSliderInt, dpg.mvCombo):
+    for kind in (
+        dpg.mvButton, dpg.mvInputText, dpg.mvInputInt, dpg.mvSliderInt, dpg.mvCombo, dpg.mvCheckbox,
+    ):  # fmt: skip
         off = int(dpg.add_theme_component(kind, enabled_state=False, parent=theme))
         _color(off, dpg.mvThemeCol_Text, FAINT)
-        _color(off, dpg.mvThemeCol_Button, FIELD)
-        _color(off, dpg.mvThemeCol_ButtonHovered, FIELD)
-        _color(off, dpg.mvThemeCol_ButtonActive, FIELD)
+        _color(off, dpg.mvThemeCol_SliderGrab, BUTTON)
+        _color(off, dpg.mvThemeCol_SliderGrabActive, BUTTON)
+        for state in ("", "Hovered", "Active"):
+            _color(off, getattr(dpg, f"mvThemeCol_Button{state}"), FIELD)
+            _color(off, getattr(dpg, f"mvThemeCol_FrameBg{state}"), faded(FIELD, 0.6))
     return theme
 
 

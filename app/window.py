@@ -38,6 +38,7 @@ from app.panels.export import ExportPanel
 from app.panels.help import HelpWindow
 from app.panels.identity import IdentityPanel
 from app.panels.model import ModelPanel
+from app.panels.model_settings import ModelSettingsPanel
 from app.panels.settings import SettingsWindow
 from app.panels.status import StatusLine
 from app.panels.toasts import Toasts
@@ -166,6 +167,7 @@ class Window:
         self._settings = SettingsWindow(kit, self._ask_rescale)
         self._toolbar = Toolbar(kit, self._help.toggle, self._settings.toggle)
         self._model, self._identity = ModelPanel(kit), IdentityPanel(kit)
+        self._model_settings = ModelSettingsPanel(kit)
         self._camera, self._export = CameraPanel(kit), ExportPanel(kit, confirm)
         self._viewport, self._status = Viewport(kit, self._texture), StatusLine(kit)
         self._toasts = Toasts(kit)
@@ -178,7 +180,9 @@ class Window:
         self._windows = {
             "toolbar": self._fixed(themes.bar, self._toolbar),
             "left": self._fixed(None, self._model, self._identity, scrolls=True),
-            "right": self._fixed(None, self._camera, self._export, scrolls=True),
+            "right": self._fixed(
+                None, self._camera, self._model_settings, self._export, scrolls=True
+            ),
             "viewport": self._fixed(themes.canvas, self._viewport),
             "status": self._fixed(themes.status, self._status),
         }
@@ -276,8 +280,8 @@ class Window:
         studio = self._studio
         self._seen = studio.revision
         for part in (
-            self._toolbar, self._model, self._identity, self._camera, self._export,
-            self._status, self._settings, self._toasts,
+            self._toolbar, self._model, self._identity, self._model_settings, self._camera,
+            self._export, self._status, self._settings, self._toasts,
         ):  # fmt: skip
             part.update(studio)
         name = studio.model.ref.name if studio.model else ""

@@ -90,14 +90,14 @@ def _possible(options: DrawingOptions, recipe: Recipe, capabilities: Capabilitie
     Raises:
         UserError: something was asked for that the model cannot do; the reason is told.
     """
-    asked = {"cutoff": options.face.cutoff, "neural_resolution": options.quality.neural_resolution}
-    for control, value in asked.items():
-        if not (why := capabilities.why_not(control)):
-            continue
-        if value is not None:
-            option = control.replace("_", "-")
-            raise UserError(f"--{option} has no meaning for this model: {why}")
-        recipe = replace(recipe, **{control: None})
+    if why := capabilities.why_not("cutoff"):
+        if options.face.cutoff is not None:
+            raise UserError(f"--cutoff has no meaning for this model: {why}")
+        recipe = replace(recipe, cutoff=None)
+    if why := capabilities.why_not("neural_resolution"):
+        if options.quality.neural_resolution is not None:
+            raise UserError(f"--neural-resolution has no meaning for this model: {why}")
+        recipe = replace(recipe, neural_resolution=None)
     if why := capabilities.why_not(recipe.view):
         raise UserError(f"This model has no view {recipe.view!r}: {why}")
     if recipe.transparent and (why := capabilities.why_not("opacity")):

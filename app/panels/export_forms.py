@@ -19,6 +19,7 @@ from engine.recipe import Recipe
 from engine.trajectories import TRAJECTORIES
 
 OWN = "Model's own"
+CUT_AWAY = "Cut away by the model's own opacity, softly at the edges"
 VIDEO_FORMATS: dict[str, VideoFormat] = {
     "MP4 (H.264)": "mp4",
     "GIF": "gif",
@@ -144,15 +145,21 @@ class PictureForm(Form):
         kit = self._kit
         with kit.row("Size", "Side of the square picture in pixels, 16 to 8192"):
             self._size = kit.box("picture_size", hint=OWN)
-        with kit.row("Background", "Cut away by the model's own opacity, softly at the edges"):
+        with kit.row("Background", CUT_AWAY):
             self._transparent = int(dpg.add_checkbox(label="Transparent"))
             kit.name("picture_transparent", self._transparent)
+            self._why = kit.name("picture_transparent_tip", kit.tip(self._transparent, CUT_AWAY))
 
     def update(self, studio: Studio) -> None:
-        """Show the model's own size as the hint."""
+        """Show the model's own size as the hint, and whether it knows its opacity."""
         if studio.capabilities:
             hint = f"{studio.capabilities.resolution} px (the model's own)"
             dpg.configure_item(self._size, hint=hint)
+            why = studio.capabilities.why_not("opacity")
+            self._kit.enable(self._transparent, not why)
+            self._kit.show_value(self._why, why or CUT_AWAY)
+            if why:
+                self._kit.show_value(self._transparent, False)
 
     def job(self, recipe: Recipe, path: Path) -> Job:
         """The picture of the present recipe, in the view that is shown."""

@@ -60,13 +60,7 @@ class IdentityPanel:
                 self._set_psi, "psi_number", -1.0, 2.0, 0.005, "%.2f", width=-kit.px(66)
             )
             kit.button("Reset", self._reset_psi, "psi_reset", f"Back to {DEFAULT_PSI}", width=-1)
-        self._psi = int(
-            dpg.add_slider_float(
-                min_value=-1.0, max_value=2.0, format="", width=-1, clamped=True,
-                callback=lambda _sender, value: self._set_psi(value),
-            )
-        )  # fmt: skip
-        kit.gesture(kit.typed(kit.name("psi", self._psi)))
+        self._psi = kit.slider(self._set_psi, "psi", -1.0, 2.0)
         dpg.add_spacer(height=kit.px(2))
         with kit.row(
             "Cutoff",
@@ -74,14 +68,8 @@ class IdentityPanel:
             "the later ones keep the colours of the sample.",
         ):
             self._cutoff_text = kit.label("", width=150)
-        self._cutoff = int(
-            dpg.add_slider_int(
-                min_value=0, max_value=1, format="", width=-1, clamped=True,
-                callback=self._cutoff_moved,
-            )
-        )  # fmt: skip
-        kit.gesture(kit.typed(kit.name("cutoff", self._cutoff)))
-        self._cutoff_why = kit.tip(self._cutoff, "")
+        self._cutoff = kit.slider(self._cutoff_moved, "cutoff", 0, 1, whole=True)
+        self._cutoff_why = kit.name("cutoff_tip", kit.tip(self._cutoff, ""))
 
     def _arrow(self, direction: int, action: Callable[[], None], name: str, tip: str) -> None:
         item = int(dpg.add_button(arrow=True, direction=direction, callback=lambda: action()))
@@ -94,7 +82,7 @@ class IdentityPanel:
         kit.show_value(self._psi, recipe.psi)
         kit.show_value(self._psi_number, recipe.psi)
         layers = capabilities.num_ws if capabilities else 14
-        why = capabilities.absent.get("cutoff", "") if capabilities else ""
+        why = capabilities.why_not("cutoff") if capabilities else ""
         every = recipe.cutoff is None or recipe.cutoff >= layers
         dpg.configure_item(self._cutoff, max_value=layers)
         words = f"all {layers} layers" if every else f"first {recipe.cutoff} of {layers} layers"
@@ -130,9 +118,9 @@ class IdentityPanel:
     def _reset_psi(self) -> None:
         self._kit.studio.edit("Truncation", lambda d: edits.set_psi(d, DEFAULT_PSI))
 
-    def _cutoff_moved(self, _sender: int, value: int) -> None:
+    def _cutoff_moved(self, value: float) -> None:
         capabilities = self._kit.studio.capabilities
         if capabilities is None:
             return
-        cutoff = None if value >= capabilities.num_ws else value
+        cutoff = None if value >= capabilities.num_ws else int(value)
         self._kit.studio.edit("Cutoff", lambda d: edits.set_cutoff(d, cutoff), "cutoff")

@@ -12,7 +12,7 @@ from app.kit import Kit
 from app.studio import BUNDLED, Studio
 from engine.capabilities import Capabilities
 
-CHECKPOINT_ENDINGS = (".pkl", ".pth", ".pt", ".tar", ".json", ".safetensors")
+CHECKPOINT_ENDINGS = (".pkl", ".pth", ".pt", ".zip", ".tar", ".json", ".safetensors")
 FAMILY_TITLES = {
     "eg3d": "EG3D",
     "epigraf": "EpiGRAF",
@@ -62,7 +62,12 @@ class ModelPanel:
             kit.button(
                 "Browse", self.browse, "model_browse", "Choose a checkpoint (Ctrl + O)", width=-1
             )
-        kit.button("Open checkpoint", self._open_typed, "model_open", width=-1)
+        with dpg.group(horizontal=True, horizontal_spacing=kit.px(6)):
+            kit.button("Open checkpoint", self._open_typed, "model_open", width=-kit.px(86))
+            kit.button(
+                "Folder", self.browse_folder, "model_folder",
+                "Choose the folder of a release that comes as one, such as CIPS-3D's", width=-1,
+            )  # fmt: skip
         dpg.add_spacer(height=kit.px(2))
         kit.text("Recent", theme=kit.themes.muted, font=kit.fonts.small)
         self._list = int(dpg.add_group())
@@ -88,14 +93,20 @@ class ModelPanel:
 
     def browse(self) -> None:
         """Ask for a checkpoint with the system's dialog."""
+        patterns = file_patterns(CHECKPOINT_ENDINGS, "Checkpoints")
+        question = Question("Open a checkpoint", start=self._start(), patterns=patterns)
+        self._kit.dialogs.ask(question, self._open)
+
+    def browse_folder(self) -> None:
+        """Ask for the folder of a release with the system's dialog."""
+        question = Question("Open the folder of a model", start=self._start(), folder=True)
+        self._kit.dialogs.ask(question, self._open)
+
+    def _start(self) -> Path:
+        """Where the dialog begins: beside the model that was opened last."""
         recent = self._kit.studio.settings.recent
         start = Path(recent[0]).parent if recent else Path.home()
-        question = Question(
-            "Open a checkpoint",
-            start=start if start.is_dir() else Path.home(),
-            patterns=file_patterns(CHECKPOINT_ENDINGS, "Checkpoints"),
-        )
-        self._kit.dialogs.ask(question, self._open)
+        return start if start.is_dir() else Path.home()
 
     def _open(self, path: Path) -> None:
         dpg.set_value(self._path, str(path))

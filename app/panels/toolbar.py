@@ -50,7 +50,7 @@ class Toolbar:
                     width=kit.px(SEGMENT_WIDTH),
                 )  # fmt: skip
                 self._modes[mode] = item
-                self._tips[mode] = kit.tip(item, _TIPS[mode])
+                self._tips[mode] = kit.name(f"view_{mode}_tip", kit.tip(item, _TIPS[mode]))
         with dpg.group(horizontal=True, horizontal_spacing=kit.px(4)) as right:
             kit.button(
                 "Settings", self._settings, "settings", theme=kit.themes.segment,
@@ -87,19 +87,16 @@ class Toolbar:
         kit.show_value(self._redo_tip, f"{redo} (Ctrl + Shift + Z)")
         capabilities, view = studio.capabilities, studio.document.recipe.view
         for mode, item in self._modes.items():
-            able = capabilities is None or mode in capabilities.view_modes
-            kit.enable(item, able)
-            missing = "This model has no such view."
-            why = "" if able or capabilities is None else capabilities.absent.get(mode, missing)
+            why = capabilities.why_not(mode) if capabilities else ""
+            kit.enable(item, not why)
             kit.show_value(self._tips[mode], why or _TIPS[mode])
             dpg.bind_item_theme(item, kit.themes.chosen if mode == view else kit.themes.segment)
 
     def choose(self, mode: ViewMode) -> None:
         """Show one of the views; nothing happens where the model has no such view."""
         studio = self._kit.studio
-        capabilities = studio.capabilities
-        if capabilities is not None and mode not in capabilities.view_modes:
-            studio.say(capabilities.absent.get(mode, "This model has no such view."), "info")
+        if studio.capabilities and (why := studio.capabilities.why_not(mode)):
+            studio.say(why, "info")
             return
         studio.edit(f"View {mode}", lambda d: edits.set_view(d, mode))
 

@@ -1,8 +1,9 @@
 """A small analytic head that the tests of the real window draw: no weights, a few milliseconds.
 
 A ball with two eyes, a mouth and a nose, lit from the camera's side; the seed chooses its
-colours. It is opened for ``bundled`` and for files that end in ``.head``; any other path goes to
-the real registry, so that bad checkpoints fail for their real reasons.
+colours. It is opened for ``bundled`` and for files that end in ``.head``; files that
+end in ``.tuned`` are heads with settings (:mod:`tests.app.gui.tuned_head`); any other path goes
+to the real registry, so that bad checkpoints fail for their real reasons.
 """
 
 from __future__ import annotations
@@ -131,6 +132,10 @@ def open_model(path: str, device: str) -> Generator:
     """What the engine process calls in place of the registry's function."""
     if path == "bundled" or path.endswith(".head"):
         return HeadGenerator()
+    if path.endswith(".tuned"):
+        from tests.app.gui.tuned_head import TunedHead
+
+        return TunedHead()
     from engine.generators import registry
 
     return registry.open_model(path, device)
