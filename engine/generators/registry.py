@@ -21,7 +21,10 @@ from engine.checkpoints.plain import ModelSource as ModelSource
 from engine.errors import CheckpointError
 from engine.generators.base import Generator
 
-FAMILY_MODULES: tuple[str, ...] = ("engine.generators.eg3d",)
+FAMILY_MODULES: tuple[str, ...] = (
+    "engine.generators.eg3d",
+    "engine.generators.pigan",
+)
 
 
 #: What options of the wrong type or size, which only a damaged or altered file holds, set off.

@@ -1,0 +1,384 @@
+"""The pi-GAN family: authors' files, and drawing with a trained model.
+
+Chan, Monteiro, Kellnhofer, Wu and Wetzstein, "pi-GAN: Periodic Implicit Generative Adversarial
+Networks for 3D-Aware Image Synthesis" (2021), as released (CelebA, Cats, CARLA). Every pixel is
+a ray through one sine network; there is no upsampler, so a picture has any size.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.camera import FAMILY_AXES, Camera, OrbitPose
+from engine.capabilities import Capabilities, ModelSetting
+from engine.errors import CheckpointError, UserError
+from engine.frame import Frame, normals_from_depth
+from engine.generators.base import NEVER, CancelToken, Field, Generator, GoldenCase, Quality
+from engine.generators.evaluation import Stopwatch, by_chunks, exact
+from engine.generators.loading import load_strictly
+from engine.generators.pigan_config import BOXED, DATA_SETS, MAX_STEPS, RELEASED, PiGANConfig
+from engine.generators.pigan_network import ModulatedSiren, PiGANNetwork
+from engine.generators.pigan_source import matches, source
+from engine.generators.registry import Family
+from engine.rendering.nerf_march import March, PointField, march_in_chunks, unit_rays
+
+__all__ = ["FAMILY", "RELEASED", "PiGAN", "PiGANConfig", "PiGANField", "PiGANNetwork"]
+
+_AXES = FAMILY_AXES["pigan"]
+#: Identities whose modulated layers stay in memory (2.3 MB each at full size).
+_CACHED_LAYERS = 4
+#: The direction of every ray where the colour must not depend on the view: straight ahead.
+_AHEAD = (0.0, 0.0, -1.0)
+#: Distance of the camera that the limits of the rays are stated for.
+_RADIUS = 1.0
+
+
+class PiGANField(Field):
+    """The radiance field of one identity.
+
+    Args:
+        siren: its layers.
+        half: half the side of its box, world units.
+        locked: colours are those seen from the front, whatever the directions.
+    """
+
+    def __init__(self, siren: ModulatedSiren, half: float, locked: bool = False) -> None:
+        self._siren, self._locked = siren, locked
+        self._device = siren.color_bias.device
+        corner = torch.full((3,), half, device=self._device)
+        self.bounds = (-corner, corner)
+
+    def density(self, points: Tensor) -> Tensor:
+        """``[N, 3]`` -> ``[N]`` raw density (before relu), on the points' device."""
+        siren = self._siren
+        return by_chunks(
+            _theirs(points), self._device, lambda p: siren.densities(siren.features(p))
+        )
+
+    def color(self, points: Tensor, directions: Tensor | None = None) -> Tensor:
+        """``[N, 3]`` -> ``[N, 3]`` in ``[0, 1]``, seen along unit ``directions`` ``[N, 3]``
+        (away from the eye); without them straight from the front."""
+        siren = self._siren
+        ahead = torch.tensor([_AHEAD], device=self._device)
+        if directions is None or self._locked:
+            return by_chunks(
+                _theirs(points), self._device, lambda p: siren.colors(siren.features(p), ahead)
+            )
+        both = torch.cat([_theirs(points), _theirs(directions).to(points)], dim=1)
+        return by_chunks(
+            both, self._device, lambda p: siren.colors(siren.features(p[:, :3]), p[:, 3:])
+        )
+
+
+def _theirs(points: Tensor) -> Tensor:
+    """Points or directions of our world in the authors'; both have +Y up and the face at +Z."""
+    turn = torch.from_numpy(_AXES.world_rotation).to(points)
+    return points if torch.equal(turn, torch.eye(3).to(turn)) else points @ turn
+
+
+class PiGAN(Generator):
+    """A trained pi-GAN model, ready to draw.
+
+    Args:
+        network: with its tensors loaded, on ``device``.
+        device: where it computes.
+    """
+
+    def __init__(self, network: PiGANNetwork, device: torch.device) -> None:
+        self.network = network.eval().requires_grad_(False)
+        self.config = config = network.config
+        self.device = device
+        self._average: Tensor | None = None
+        self._layers: deque[tuple[Tensor, ModulatedSiren]] = deque(maxlen=_CACHED_LAYERS)
+        data, thirds = config.data, (config.rows // 3, 2 * config.rows // 3)
+        half = data.half
+        no_upsampler = "pi-GAN draws every pixel itself; there is no upsampler to leave out."
+        self.capabilities = Capabilities(
+            family="pigan",
+            z_dim=config.z_dim,
+            num_ws=config.rows,
+            w_dim=2 * config.hidden,
+            resolution=config.resolution,
+            neural_resolution=config.resolution,
+            samples_per_ray=2 * config.steps,
+            default_pose=OrbitPose(pitch=data.pitch, radius=_RADIUS, fov_y=data.fov_y),
+            bounds=((-half, -half, -half), (half, half, half)),
+            mesh_level=config.mesh_level,
+            view_modes=("picture", "depth", "normals", "opacity"),
+            absent={
+                "conditioning": "This model's identities do not depend on a camera.",
+                "upsample": no_upsampler,
+                "raw": "Without an upsampler, the raw picture is the picture.",
+            },
+            layer_groups={
+                "coarse": (0, thirds[0]),
+                "middle": thirds,
+                "fine": (thirds[1], config.rows),
+                "shape": (0, config.layers),
+                "appearance": (config.layers, config.rows),
+            },
+            yaw_range=data.yaw_range,
+            pitch_range=data.pitch_range,
+            settings=_settings(config),
+        )
+
+    def settings_changed(self) -> None:
+        """The box of the field follows the limits of the rays."""
+        half = DATA_SETS[str(self.settings["range"])].half
+        self.capabilities = replace(
+            self.capabilities, bounds=((-half, -half, -half), (half, half, half))
+        )
+
+    def map(
+        self,
+        z: Tensor,
+        psi: float = 1.0,
+        cutoff: int | None = None,
+        conditioning: Camera | None = None,
+    ) -> Tensor:
+        """See :meth:`Generator.map`. Rows hold what the mapping puts out: 256 frequencies,
+        which the field takes times 15 plus 30, then 256 phases."""
+        if z.shape != (self.config.z_dim,):
+            raise UserError(
+                f"This model's latent has {self.config.z_dim} numbers, not {tuple(z.shape)}."
+            )
+        if psi != 1.0 and self._average is None:
+            with exact(self.device):
+                self._average = self.network.average()
+        return self._truncated(z, psi, cutoff, self._average)
+
+    def _truncated(
+        self, z: Tensor, psi: float, cutoff: int | None, average: Tensor | None
+    ) -> Tensor:
+        with exact(self.device):
+            mapping = self.network.siren.mapping_network
+            w = self.network.rows(mapping(z.to(self.device, torch.float32)[None])[0])
+            if psi != 1.0 and average is not None:
+                rows = slice(None, cutoff)
+                w[rows] = average[rows].lerp(w[rows], psi)
+        return w
+
+    def siren(self, w: Tensor) -> ModulatedSiren:
+        """The layers of ``w`` ``[num_ws, w_dim]``; the last few are kept.
+
+        Raises:
+            UserError: ``w`` has another shape.
+        """
+        expected = (self.config.rows, 2 * self.config.hidden)
+        if w.shape != expected:
+            raise UserError(
+                f"This model's w is {expected[0]} x {expected[1]}, not {tuple(w.shape)}."
+            )
+        w = w.detach().to(self.device, torch.float32)
+        for index, (known, layers) in enumerate(self._layers):
+            if torch.equal(known, w):
+                del self._layers[index]
+                self._layers.append((known, layers))
+                return layers
+        with exact(self.device):
+            layers = self.network.modulated(w)
+        self._layers.append((w.clone(), layers))
+        return layers
+
+    def field(self, w: Tensor) -> PiGANField:
+        """The radiance field of ``w``."""
+        half = self.capabilities.bounds[1][0]
+        return PiGANField(self.siren(w), half, bool(self.settings["lock_view_dependence"]))
+
+    def march(self, distance: float, samples: float = 1.0) -> March:
+        """How rays are marched with the present settings from a camera at ``distance``."""
+        data, steps = DATA_SETS[str(self.settings["range"])], int(self.settings["steps"])
+        march = March(
+            data.near,
+            data.far,
+            steps,
+            steps,
+            last_back=bool(self.settings["last_back"]),
+            white_back=self.config.white_back,
+        )
+        return march.scaled(samples).shifted(distance - _RADIUS)
+
+    def render(
+        self, w: Tensor, camera: Camera, quality: Quality = Quality(), cancel: CancelToken = NEVER
+    ) -> Frame:
+        """See :meth:`Generator.render`. Timings: map (modulating the layers), volume, normals."""
+        watch = Stopwatch(self.device)
+        side = quality.neural_resolution or self.config.resolution
+        march = self.march(float(np.linalg.norm(camera.position)), quality.samples)
+        cancel.check()
+        with exact(self.device):
+            with watch.stage("map"):
+                siren = self.siren(w)
+            cam2world = torch.from_numpy(_AXES.from_ours(camera.cam2world))
+            with watch.stage("volume"):
+                origin, directions = (
+                    rays.to(self.device, torch.float32)
+                    for rays in unit_rays(
+                        cam2world, camera.fov_y, side, side, self.config.resolution
+                    )
+                )
+                field = _point_field(siren, bool(self.settings["lock_view_dependence"]))
+                marched = march_in_chunks(field, origin, directions, march, cancel.check)
+            rgb = marched.features.clamp(0.0, 1.0).reshape(side, side, 3)
+            depth = marched.expected_depth(march.far).reshape(side, side)
+            alpha = marched.opacity.reshape(side, side)
+            normal: Tensor | None = None
+            if quality.normals:
+                with watch.stage("normals"):
+                    turn = torch.from_numpy(_AXES.world_rotation).to(directions)
+                    ways = (directions @ turn.T).reshape(side, side, 3)
+                    normal = normals_from_depth(depth, alpha, (turn @ origin).expand_as(ways), ways)
+        return Frame(rgb, rgb, depth, alpha, normal, watch.seconds)
+
+    def golden_case(self, case: GoldenCase) -> dict[str, Tensor]:
+        """See :meth:`Generator.golden_case`.
+
+        Options that are understood: ``fov_y``, ``near``, ``far``, ``samples`` (coarse and
+        fine), ``last_back``, ``white_back``, ``lock_view_dependence``, ``mix_from_layer`` with
+        the latent ``z_mix``; the latents ``avg_freq`` and ``avg_phase`` are the averages.
+
+        Raises:
+            UserError: the case asks for what this family cannot draw.
+        """
+        options, data = case.options, self.config.data
+        with exact(self.device):
+            w = self._golden_w(case)
+            if case.points is not None:
+                points = case.points.to(self.device, torch.float32)
+                return {"density": self.network.density(w, points)}
+            if case.cam2world is None or case.side is None:
+                raise UserError(f"Golden case {case.name!r} has neither a camera nor points.")
+            steps = options.get("samples", [self.config.steps] * 2)
+            march = March(
+                float(options.get("near", data.near)),
+                float(options.get("far", data.far)),
+                int(steps[0]),
+                int(steps[1]),
+                last_back=bool(options.get("last_back", self.config.last_back)),
+                white_back=bool(options.get("white_back", self.config.white_back)),
+            )
+            fov_y = float(options.get("fov_y", data.fov_y))
+            origin, directions = (
+                rays.to(self.device, torch.float32)
+                for rays in unit_rays(case.cam2world.double(), fov_y, case.side, case.side)
+            )
+            locked = bool(options.get("lock_view_dependence", self.config.lock_view_dependence))
+            field = _point_field(self.network.modulated(w), locked)
+            marched = march_in_chunks(field, origin, directions, march)
+        side = case.side
+        rgb = (marched.features * 2.0 - 1.0).T.reshape(3, side, side)
+        return {"rgb": rgb, "depth": marched.depth.reshape(1, side, side)}
+
+    def _golden_w(self, case: GoldenCase) -> Tensor:
+        latents = case.latents
+        if "z" not in latents:
+            raise UserError(
+                f"Golden case {case.name!r} has no latent 'z', which pi-GAN draws from."
+            )
+        average: Tensor | None = None
+        if {"avg_freq", "avg_phase"} <= set(latents):
+            both = torch.cat([latents["avg_freq"].reshape(-1), latents["avg_phase"].reshape(-1)])
+            average = self.network.rows(both.to(self.device, torch.float32))
+        elif case.psi != 1.0:
+            average = self.network.average()
+
+        def mapped(z: Tensor) -> Tensor:
+            return self._truncated(z.reshape(-1), case.psi, case.cutoff, average)
+
+        w = mapped(latents["z"])
+        first = case.options.get("mix_from_layer")
+        if first is None:
+            return w
+        if "z_mix" not in latents:
+            raise UserError(f"Golden case {case.name!r} mixes styles but has no latent 'z_mix'.")
+        return torch.cat([w[: int(first)], mapped(latents["z_mix"])[int(first) :]])
+
+
+def _point_field(siren: ModulatedSiren, locked: bool) -> PointField:
+    """The field as the march asks for it."""
+    ahead = torch.tensor([_AHEAD], device=siren.color_bias.device)
+
+    def evaluate(points: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+        features = siren.features(points)
+        colors = siren.colors(features, ahead if locked else directions)
+        return siren.densities(features), colors
+
+    return evaluate
+
+
+def _settings(config: PiGANConfig) -> tuple[ModelSetting, ...]:
+    """What the authors choose on the command line or by the name of a data set."""
+    ranges = ("celeba", "cats") if config.siren == BOXED else ("carla",)
+    if config.data_set not in ranges:
+        ranges = (*ranges, config.data_set)
+    said = "; ".join(
+        f"{DATA_SETS[name].title} {DATA_SETS[name].near:g} to {DATA_SETS[name].far:g}"
+        for name in ranges
+    )
+    return (
+        ModelSetting(
+            "range",
+            "Depth range",
+            "choice",
+            config.data_set,
+            f"Where rays start and end for a camera at distance 1: {said}.",
+            choices=ranges,
+        ),
+        ModelSetting(
+            "steps",
+            "Steps along a ray",
+            "integer",
+            config.steps,
+            "Even samples on a ray, and as many again where the first found something; trained "
+            "with 12 (CelebA), 24 (Cats) and 48 (CARLA), drawn by the authors with twice as many.",
+            low=4,
+            high=MAX_STEPS,
+        ),
+        ModelSetting(
+            "last_back",
+            "Close the back",
+            "flag",
+            config.last_back,
+            "Light that passes all samples takes the colour of the last one.",
+        ),
+        ModelSetting(
+            "lock_view_dependence",
+            "Lock view dependence",
+            "flag",
+            config.lock_view_dependence,
+            "Colours are those seen straight from the front: steadier while turning (eyebrows stay "
+            "in place), a little softer.",
+        ),
+    )
+
+
+def build(config: dict[str, Any], tensors: Mapping[str, Tensor], device: torch.device) -> PiGAN:
+    """Options and tensors -> a model that draws.
+
+    Raises:
+        CheckpointError: options that contradict each other, or tensors that are missing, not
+            part of pi-GAN, of the wrong shape or not finite.
+    """
+    try:
+        options = PiGANConfig.from_json(config)
+    except UserError as error:
+        raise CheckpointError(str(error)) from error
+    return PiGAN(load_strictly("pi-GAN", lambda: PiGANNetwork(options), tensors, device), device)
+
+
+FAMILY = Family(
+    name="pigan",
+    title="pi-GAN (Chan, Monteiro et al. 2021)",
+    matches=matches,
+    source=source,
+    build=build,
+    network=lambda config: PiGANNetwork(PiGANConfig.from_json(config)),
+    released={name: config.to_json() for name, config in RELEASED.items()},
+)
