@@ -16,6 +16,7 @@ from pathlib import Path
 
 from app import document as edits
 from app.client import EngineClient
+from app.desk import Desk
 from app.document import Document
 from app.exports import Export, Kind, kind_of
 from app.history import History
@@ -36,6 +37,8 @@ from app.messages import (
 )
 from app.meter import RateMeter
 from app.notices import NoticeBoard, Severity
+from app.project import is_project
+from app.recovery import Recovery
 from app.settings import Settings, save_settings
 from engine.capabilities import Capabilities
 from engine.errors import UserError
@@ -66,6 +69,7 @@ class Studio:
         client: the engine.
         settings: as they were loaded.
         clock: a steady clock, seconds.
+        recovery: this window's recovery file, if it keeps one.
 
     ``revision`` grows with every change that can be seen.
     """
@@ -75,6 +79,7 @@ class Studio:
         client: EngineClient,
         settings: Settings,
         clock: Callable[[], float] = time.monotonic,
+        recovery: Recovery | None = None,
     ) -> None:
         self.client = client
         self.settings = settings
@@ -93,6 +98,7 @@ class Studio:
         self._engine_up = True
         self._engine_gave_up = False
         self._was: tuple[object, ...] = ()
+        self.desk = Desk(self, recovery)
 
     # What panels read -------------------------------------------------------------------
 
@@ -123,7 +129,7 @@ class Studio:
             return EngineState.DEAD
         if not self._engine_up:
             return EngineState.RESTARTING
-        if self.client.opening is not None:
+        if self.client.opening is not None or self.desk.opening.is_searching:
             return EngineState.STARTING if self.model is None else EngineState.OPENING
         if self.model is None:
             return EngineState.EMPTY
@@ -156,12 +162,14 @@ class Studio:
         Raises:
             UserError: the change is not possible; nothing has changed.
         """
+        if self._waits():
+            return
         before = self.document
         self.history = self.history.edit(name, change(before), gesture)
         self._gesture_ends = None if lasting is None else self.clock() + lasting
         if self.document != before:
             self._request(moving=gesture is not None)
-        self._touch()
+        self.touch()
 
     def end_gesture(self) -> None:
         """The drag is over: draw at full quality, and the next edit is a step of its own."""
@@ -170,7 +178,7 @@ class Studio:
             return
         self.history = self.history.end_gesture()
         self._request(moving=False)
-        self._touch()
+        self.touch()
 
     def undo(self) -> None:
         """One step back."""
@@ -180,14 +188,20 @@ class Studio:
         """One step forward again."""
         self._travel(self.history.redo())
 
+    def go_to(self, place: int) -> None:
+        """To any step of the history; see :meth:`~app.history.History.go_to`."""
+        self._travel(self.history.go_to(place))
+
     def _travel(self, history: History) -> None:
+        if self._waits():
+            return
         self.history = history
         wanted = history.document.model.path
         if self.model is not None and wanted != self.model.ref.path:
             self.client.open_model(wanted)
         else:
             self._request(moving=False)
-        self._touch()
+        self.touch()
 
     # Models -----------------------------------------------------------------------------
 
@@ -198,6 +212,9 @@ class Studio:
             UserError: the path is empty or there is nothing there.
         """
         text = path.strip()
+        if is_project(text):
+            self.desk.open(text)
+            return
         if not text:
             raise UserError("Type the path of a checkpoint first, or choose one with Browse.")
         if text != BUNDLED:
@@ -205,10 +222,33 @@ class Studio:
             if not where.exists():
                 raise UserError(f"There is no file at {where}; check the path.")
             text = str(where.resolve())
+        self.desk.opening.give_up()
         for key in ("model", BUNDLED):
             self.notices.close_key(key)
         self.client.open_model(text)
-        self._touch()
+        self.touch()
+
+    def place(self, document: Document) -> None:
+        """Show another document, with a history of its own, on the model that is open. If it
+        was made with another model its values are brought into range, and it needs saving."""
+        saved = True
+        if self.model is not None:
+            ref, wanted = self.model.ref, document.model.sha256
+            if wanted and wanted == ref.sha256:
+                document = replace(document, recipe=replace(document.recipe, model=ref))
+            else:
+                document = edits.set_model(document, ref, self.model.capabilities)
+                saved = not wanted
+        self._gesture_ends = None
+        self.history = History.starting(document, saved)
+        self._request(moving=False)
+        self.touch()
+
+    def _waits(self) -> bool:
+        """Whether an edit would be lost because another document is about to come."""
+        if self.desk.opening.is_arriving:
+            self.say("The project is being opened; it can be edited once it is there.", key="wait")
+        return self.desk.opening.is_arriving
 
     def forget(self, path: str) -> None:
         """Take a path out of the recent list."""
@@ -218,7 +258,7 @@ class Studio:
         """Start an engine that has died too often once more."""
         self._engine_gave_up = False
         self.client.restart()
-        self._touch()
+        self.touch()
 
     # Exports ----------------------------------------------------------------------------
 
@@ -245,14 +285,14 @@ class Studio:
         if export is not None and not export.is_over:
             self.exports[kind] = replace(export, state="cancelling")
             self.client.cancel_job(export.job)
-            self._touch()
+            self.touch()
 
     # Notices and settings ---------------------------------------------------------------
 
     def say(self, text: str, severity: Severity = "info", key: str = "") -> None:
         """Show a notice."""
         self.notices.post(text, severity, self.clock(), key)
-        self._touch()
+        self.touch()
 
     def complain(self, text: str) -> None:
         """Show a mistake."""
@@ -261,12 +301,12 @@ class Studio:
     def close_notice(self, number: int) -> None:
         """Take a notice down."""
         self.notices.close(number)
-        self._touch()
+        self.touch()
 
     def clear_notices(self) -> None:
         """Take every notice down."""
         self.notices.clear()
-        self._touch()
+        self.touch()
 
     def change_settings(self, settings: Settings) -> None:
         """Take over and keep other settings."""
@@ -275,7 +315,7 @@ class Studio:
     def _remember(self, settings: Settings) -> None:
         changed = settings != self.settings
         self.settings = settings
-        self._touch()
+        self.touch()
         if not changed:
             return
         try:
@@ -290,16 +330,17 @@ class Studio:
         before = self.revision
         for event in self.client.poll():
             self._handle(event)
-            self._touch()
+            self.touch()
         if self._gesture_ends is not None and self.clock() >= self._gesture_ends:
             self.end_gesture()
+        self.desk.poll()
         if self.notices.expire(self.clock()):
-            self._touch()
+            self.touch()
         # The client's own facts change without an event (a drawing that begins, for one).
         facts = (self.engine, self.client.opening, self.client.pid, self.frames_per_second > 0)
         if facts != self._was:
             self._was = facts
-            self._touch()
+            self.touch()
         return self.revision != before
 
     def _handle(self, event: Event) -> None:
@@ -332,7 +373,9 @@ class Studio:
         first = self.model is None
         self.model = event
         document = self.document
-        if not first and document.model.path == event.ref.path:
+        if self.desk.opening.model_loaded(event.ref.path):
+            pass
+        elif not first and document.model.path == event.ref.path:
             # The engine follows the document here: after undo, or in a new process.
             # The file may have become another since: settings that it lacks would stop it.
             kept = event.capabilities.fitting_settings(dict(document.recipe.settings))
@@ -352,6 +395,7 @@ class Studio:
         # Where the bundled model was to stand in for another, both faults must be told.
         key = BUNDLED if event.path == BUNDLED else "model"
         self.notices.post(event.message, "error", self.clock(), key)
+        self.desk.opening.model_failed(event.path)
         if self.model is not None and self.document.model.path != self.model.ref.path:
             # Undo went back to a model that cannot be opened any more.
             kept = edits.set_model(self.document, self.model.ref, self.model.capabilities)
@@ -380,5 +424,6 @@ class Studio:
             return
         self.client.request(self.document.recipe, moving=moving)
 
-    def _touch(self) -> None:
+    def touch(self) -> None:
+        """Something that can be seen has changed."""
         self.revision += 1

@@ -1,0 +1,240 @@
+"""The desk: which project is being worked on, whether it is saved, and how it is opened, saved
+and left. It knows neither Dear PyGui nor torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.conversation import Choice, Conversation, Prompt, nothing, shown
+from app.document import Document
+from app.project import PROJECT_SUFFIX, Project, is_project, read_project, thumbnail, write_project
+from app.project_opening import UNTITLED, ProjectOpening, Wanted
+from app.recovery import Recovery
+from app.safekeeping import Safekeeping
+from engine.errors import UserError
+from engine.export.files import check_writable
+
+if TYPE_CHECKING:
+    from app.studio import Studio
+
+
+class Desk:
+    """The project of one window.
+
+    Args:
+        studio: the state behind the window.
+        recovery: this window's recovery file; ``None`` keeps none.
+    """
+
+    def __init__(self, studio: Studio, recovery: Recovery | None = None) -> None:
+        self._studio = studio
+        self.talk = Conversation(studio.touch)
+        self.opening = ProjectOpening(studio, self.talk, self._arrived, self._given_up)
+        self.safe = Safekeeping(studio, self.talk, recovery, self.opening.begin)
+        #: Where the project lies; ``None`` until it was saved.
+        self.path: Path | None = None
+        #: The person has decided to leave: the window may close.
+        self.closed = False
+
+    @property
+    def name(self) -> str:
+        """The project's name for people."""
+        return UNTITLED if self.path is None else shown(self.path.stem)
+
+    @property
+    def is_dirty(self) -> bool:
+        """Whether there are changes that are not saved."""
+        return not self._studio.history.is_saved
+
+    @property
+    def title(self) -> str:
+        """The name, with a mark while there are unsaved changes."""
+        return self.name + ("*" if self.is_dirty else "")
+
+    def poll(self) -> None:
+        """Take in what was found, and keep what was changed; call often."""
+        self.opening.poll()
+        self.safe.poll(self.path)
+
+    # New, open, leave -------------------------------------------------------------------
+
+    def new(self) -> None:
+        """Begin a new project on the present model; asks first if changes are unsaved."""
+        self._guard(self._start_new)
+
+    def _start_new(self) -> None:
+        self.opening.give_up()
+        self.path = None
+        self._studio.place(Document())
+
+    def open(self, path: str | Path) -> None:
+        """Open a project; asks first if changes are unsaved.
+
+        Raises:
+            UserError: it cannot be read; the present one stays.
+        """
+        where = _whole(path)
+        try:
+            project = read_project(where)
+        except UserError:
+            if not where.exists():
+                self.forget_recent(str(where))
+            raise
+        self._guard(lambda: self.opening.begin(Wanted(project, where)))
+
+    def ask_open(self) -> None:
+        """Ask which project to open."""
+        recent = self._studio.settings.recent_projects
+        start = f"{Path(recent[0]).parent}/" if recent else ""
+        self.talk.ask_path(Prompt("open", "Open a project", "Open", start, self._open_named))
+
+    def _open_named(self, path: str) -> None:
+        # Read before the prompt goes, so that a wrong name can be mended in it.
+        read_project(_whole(path))
+        self.talk.end()
+        self.open(path)
+
+    def close(self) -> None:
+        """Leave; asks first if changes are unsaved."""
+        self._guard(self._leave)
+
+    def _leave(self) -> None:
+        self.closed = True
+        self._studio.touch()
+
+    def shut(self) -> None:
+        """The window is gone; unsaved changes are kept unless the person chose to leave."""
+        self.opening.close()
+        self.safe.close(self.path, self.closed)
+
+    def _guard(self, then: Callable[[], None]) -> None:
+        """Do ``then``, after asking about unsaved changes."""
+        if not self.is_dirty:
+            self.talk.dismiss()
+            then()
+            return
+
+        def save() -> None:
+            if self.path is None:
+                self.ask_save_as(then)
+            else:
+                self._write(self.path)
+                then()
+
+        self.talk.ask(
+            f"{self.name} has changes that are not saved.",
+            Choice("Save", "unsaved_save", save),
+            Choice("Don't save", "unsaved_discard", then),
+            Choice("Cancel", "unsaved_cancel", nothing),
+        )
+
+    def _arrived(self, wanted: Wanted) -> None:
+        """The project's document is in the studio, drawn by its model."""
+        studio = self._studio
+        self.path = wanted.path
+        if wanted.path is not None:
+            studio.change_settings(studio.settings.with_project(str(wanted.path)))
+        if wanted.leftover is not None:
+            studio.history = replace(studio.history, saved=None)
+            self.safe.keep(self.path, wanted.leftover.discard)
+            self.safe.leave()
+            studio.say(f"{wanted.name} is as it was; save it to keep it.", "good", "project")
+
+    def _given_up(self, wanted: Wanted) -> None:
+        if wanted.leftover is not None:
+            wanted.leftover.release()
+            self.safe.leave()
+
+    # Saving -----------------------------------------------------------------------------
+
+    def save(self) -> None:
+        """Save under the present name; asks for one if there is none yet.
+
+        Raises:
+            UserError: it cannot be written.
+        """
+        if self.path is None:
+            self.ask_save_as()
+        else:
+            self._write(self.path)
+
+    def ask_save_as(self, then: Callable[[], None] = nothing) -> None:
+        """Ask where to save; ``then`` follows once it is saved."""
+        self.talk.ask_path(
+            Prompt(
+                "save", "Save the project", "Save", str(self._proposed()),
+                lambda path: self._save_named(path, then),
+            )
+        )  # fmt: skip
+
+    def _save_named(self, path: str, then: Callable[[], None]) -> None:
+        where = _whole(path)
+        if where.is_dir():
+            raise UserError(f"{where} is a folder; add a name for the project.")
+        if not is_project(where):
+            where = where.with_name(where.name + PROJECT_SUFFIX)
+
+        def save() -> None:
+            self._write(where)
+            self.talk.end()
+            then()
+
+        if where == self.path or not where.exists():
+            save()
+            return
+        check_writable(where)
+        self.talk.end()
+        self.talk.ask(
+            f"{where.name} exists already in {where.parent}.",
+            Choice("Replace it", "replace_yes", save),
+            Choice("Keep it", "replace_no", lambda: self.ask_save_as(then)),
+        )
+
+    def _write(self, where: Path) -> None:
+        studio = self._studio
+        studio.end_gesture()
+        document, frame = studio.document, studio.frame
+        picture = None if frame is None else thumbnail(frame.image)
+        write_project(where, Project(document, picture))
+        self.path = where
+        studio.history = studio.history.mark_saved(document)
+        studio.change_settings(studio.settings.with_project(str(where)))
+        studio.say(f"Saved to {where}", "good", "project")
+
+    def _proposed(self) -> Path:
+        """Where a project is saved unless another place is named."""
+        if self.path is not None:
+            return self.path
+        recent = self._studio.settings.recent_projects
+        documents = Path.home() / "Documents"
+        folder = documents if documents.is_dir() else Path.home()
+        if recent and Path(recent[0]).parent.is_dir():
+            folder = Path(recent[0]).parent
+        path, number = folder / f"{UNTITLED}{PROJECT_SUFFIX}", 2
+        while path.exists():
+            path, number = folder / f"{UNTITLED}-{number}{PROJECT_SUFFIX}", number + 1
+        return path
+
+    def forget_recent(self, path: str) -> None:
+        """Take a project out of the recent list; the file stays."""
+        studio = self._studio
+        studio.change_settings(studio.settings.without_project(path))
+
+
+def _whole(path: str | Path) -> Path:
+    """A path as typed, made whole.
+
+    Raises:
+        UserError: it is empty or no path.
+    """
+    text = str(path).strip()
+    if not text:
+        raise UserError("Type the path of a project first, or choose one with Browse.")
+    try:
+        return Path(text).expanduser().resolve()
+    except (RuntimeError, ValueError, OSError) as error:
+        raise UserError(f"{shown(text)} is not a usable path ({error}).") from error
