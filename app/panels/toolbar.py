@@ -40,7 +40,7 @@ class Toolbar:
             dpg.bind_item_theme(name, kit.themes.wordmark)
         with dpg.group(horizontal=True, horizontal_spacing=kit.px(4)) as left:
             self._undo = kit.button("Undo", studio.undo, "undo", theme=kit.themes.segment)
-            self._undo_tip = kit.tip(self._undo, "")
+            self._undo_tip = kit.name("undo_tip", kit.tip(self._undo, ""))
             self._redo = kit.button("Redo", studio.redo, "redo", theme=kit.themes.segment)
             self._redo_tip = kit.tip(self._redo, "")
         with dpg.group(horizontal=True, horizontal_spacing=kit.px(2)) as middle:

@@ -184,7 +184,7 @@ class App:
 
     def type(self, text: str) -> None:
         """Type a text into whatever has the keyboard."""
-        self.xdotool("type", "--delay", 40, text)
+        self.xdotool("type", "--delay", 40, "--", text)
 
     def point(self, x: float, y: float) -> None:
         """Put the mouse on a point of the window."""
@@ -194,11 +194,43 @@ class App:
 
     def click(self, widget: str) -> None:
         """Click the middle of a named widget."""
-        state = self.wait(f"widget {widget}", lambda s: s["widgets"].get(widget, [0] * 4)[2] > 1)
-        x, y, width, height = state["widgets"][widget]
+        x, y, width, height = self._place_of(widget)
         self.point(x + width / 2, y + height / 2)
         self.xdotool("click", 1)
         time.sleep(0.15)
+
+    def click_at(self, widget: str, share: float) -> None:
+        """Click a point of a named widget, so far along its width."""
+        x, y, width, height = self._place_of(widget)
+        # The very edge belongs to the widget's frame.
+        self.point(x + 3 + (width - 6) * share, y + height / 2)
+        self.xdotool("click", 1)
+        time.sleep(0.15)
+
+    def slide(self, widget: str, start: float, end: float, hold: float = 0.1) -> None:
+        """Drag along a named widget from one share of its width to another, in small steps."""
+        x, y, width, height = self._place_of(widget)
+        self.point(x + width * start, y + height / 2)
+        self.xdotool("mousedown", 1)
+        time.sleep(hold)
+        for step in range(1, 9):
+            self.point(x + width * (start + (end - start) * step / 8), y + height / 2)
+        time.sleep(hold)
+        self.xdotool("mouseup", 1)
+        time.sleep(0.15)
+
+    def retype(self, widget: str, text: str) -> None:
+        """Double-click a number that is dragged, type another, and press Enter."""
+        x, y, width, height = self._place_of(widget)
+        self.point(x + width / 2, y + height / 2)
+        self.xdotool("click", "--repeat", 2, "--delay", 80, 1)
+        self.wait(f"the keyboard in {widget}", lambda s: widget in s["active"])
+        time.sleep(0.2)
+        self.xdotool("keydown", "ctrl", "sleep", 0.15, "key", "a", "sleep", 0.15, "keyup", "ctrl")
+        self.type(text)
+        time.sleep(0.2)
+        self.key("Return")
+        self.point(*self.middle())
 
     def fill(self, widget: str, text: str, enter: bool = True) -> None:
         """Replace the text in a box."""
@@ -269,6 +301,12 @@ class App:
                 self.process.kill()
                 self.process.wait()
         return self.process.returncode
+
+    def _place_of(self, widget: str) -> tuple[float, float, float, float]:
+        """Left, top, width and height of a named widget, once it is there."""
+        state = self.wait(f"widget {widget}", lambda s: s["widgets"].get(widget, [0] * 4)[2] > 1)
+        x, y, width, height = state["widgets"][widget]
+        return x, y, width, height
 
     def _window(self) -> str:
         return self.xdotool("search", "--onlyvisible", "--name", "Maquette").split()[0]
