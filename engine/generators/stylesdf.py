@@ -39,7 +39,15 @@ from engine.generators.stylesdf_volume import (
     render,
 )
 
-__all__ = ["FAMILY", "RELEASED", "SDFField", "StyleSDF", "StyleSDFConfig", "StyleSDFNetwork"]
+__all__ = [
+    "FAMILY",
+    "RELEASED",
+    "Means",
+    "SDFField",
+    "StyleSDF",
+    "StyleSDFConfig",
+    "StyleSDFNetwork",
+]
 
 _AXES = FAMILY_AXES["stylesdf"]
 #: Identities whose folded FiLM layers stay in memory (2 MB each at full size).

@@ -105,7 +105,8 @@ class Rays:
     @property
     def lengths(self) -> Tensor:
         """``[R]`` lengths of ``directions``: distance along the ray for each unit of z."""
-        return self.directions.norm(dim=-1)
+        lengths: Tensor = torch.linalg.vector_norm(self.directions, dim=-1)
+        return lengths
 
 
 def depth_limits(cam2world: Tensor, half_depth: float) -> tuple[float, float]:
