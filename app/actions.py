@@ -23,6 +23,7 @@ class Actions:
         studio: the state behind the window.
         toolbar, model, identity, camera, export: the panels.
         help: opens or closes the list of shortcuts.
+        history: opens or closes the list of steps.
         close_popups: closes what Escape closes.
         rescale: makes the interface larger (1) or smaller (-1).
     """
@@ -37,12 +38,14 @@ class Actions:
         export: ExportPanel,
         *,
         help: Callable[[], None],
+        history: Callable[[], None],
         close_popups: Callable[[], None],
         rescale: Callable[[int], None],
     ) -> None:
         self._studio, self._toolbar, self._model = studio, toolbar, model
         self._identity, self._camera, self._export = identity, camera, export
-        self._help, self._close_popups, self._rescale = help, close_popups, rescale
+        self._help, self._history = help, history
+        self._close_popups, self._rescale = close_popups, rescale
 
     def perform(self, action: Action) -> None:
         """Do what a shortcut or a menu names.
@@ -51,6 +54,16 @@ class Actions:
             UserError: it cannot be done now.
         """
         match action:
+            case Action.PROJECT_NEW:
+                self._studio.desk.new()
+            case Action.PROJECT_OPEN:
+                self._studio.desk.ask_open()
+            case Action.PROJECT_SAVE:
+                self._studio.desk.save()
+            case Action.PROJECT_SAVE_AS:
+                self._studio.desk.ask_save_as()
+            case Action.QUIT:
+                self._studio.desk.close()
             case Action.OPEN:
                 self._model.browse()
             case Action.EXPORT:
@@ -59,6 +72,8 @@ class Actions:
                 self._studio.undo()
             case Action.REDO:
                 self._studio.redo()
+            case Action.HISTORY:
+                self._history()
             case Action.HELP:
                 self._help()
             case Action.CLOSE_POPUP:

@@ -94,9 +94,11 @@ class Desk:
 
     def _open_named(self, path: str) -> None:
         # Read before the prompt goes, so that a wrong name can be mended in it.
-        read_project(_whole(path))
+        recent = self._studio.settings.recent_projects
+        where = _whole(path, Path(recent[0]).parent if recent else Path.home())
+        read_project(where)
         self.talk.end()
-        self.open(path)
+        self.open(where)
 
     def close(self) -> None:
         """Leave; asks first if changes are unsaved."""
@@ -172,7 +174,8 @@ class Desk:
         )  # fmt: skip
 
     def _save_named(self, path: str, then: Callable[[], None]) -> None:
-        where = _whole(path)
+        # A name alone goes beside the one that was proposed.
+        where = _whole(path, self._proposed().parent)
         if where.is_dir():
             raise UserError(f"{where} is a folder; add a name for the project.")
         if not is_project(where):
@@ -225,8 +228,8 @@ class Desk:
         studio.change_settings(studio.settings.without_project(path))
 
 
-def _whole(path: str | Path) -> Path:
-    """A path as typed, made whole.
+def _whole(path: str | Path, folder: Path | None = None) -> Path:
+    """A path as typed, made whole; ``folder`` is where one without a folder begins.
 
     Raises:
         UserError: it is empty or no path.
@@ -235,6 +238,7 @@ def _whole(path: str | Path) -> Path:
     if not text:
         raise UserError("Type the path of a project first, or choose one with Browse.")
     try:
-        return Path(text).expanduser().resolve()
+        typed = Path(text).expanduser()
+        return (typed if folder is None else folder / typed).resolve()
     except (RuntimeError, ValueError, OSError) as error:
         raise UserError(f"{shown(text)} is not a usable path ({error}).") from error

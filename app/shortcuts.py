@@ -10,10 +10,16 @@ from enum import Enum, auto
 class Action(Enum):
     """Everything that a key can do."""
 
+    PROJECT_NEW = auto()
+    PROJECT_OPEN = auto()
+    PROJECT_SAVE = auto()
+    PROJECT_SAVE_AS = auto()
+    QUIT = auto()
     OPEN = auto()
     EXPORT = auto()
     UNDO = auto()
     REDO = auto()
+    HISTORY = auto()
     HELP = auto()
     CLOSE_POPUP = auto()
     SEED_RANDOM = auto()
@@ -78,6 +84,7 @@ def _both(digit: str, ctrl: bool = False) -> tuple[Chord, ...]:
 
 
 CAMERA, IDENTITY, VIEW, GENERAL = "Camera", "Identity", "View", "General"
+PROJECT = "Project"
 
 SHORTCUTS: tuple[Shortcut, ...] = (
     Shortcut(Action.FRONT, _both("1"), "1", "Look from the front", CAMERA),
@@ -117,6 +124,7 @@ SHORTCUTS: tuple[Shortcut, ...] = (
         Action.REDO, (Chord("Z", True, True), Chord("Y", True)),
         "Ctrl + Shift + Z", "Redo (also Ctrl + Y)", GENERAL, True,
     ),
+    Shortcut(Action.HISTORY, (Chord("H", True),), "Ctrl + H", "History of all steps", GENERAL),
     Shortcut(
         Action.LARGER_UI, (Chord("Equal", True), Chord("Equal", True, True), Chord("Add", True)),
         "Ctrl + +", "Larger letters and controls", GENERAL,
@@ -132,6 +140,20 @@ SHORTCUTS: tuple[Shortcut, ...] = (
         Action.CLOSE_POPUP, (Chord("Escape"),), "Esc", "Close lists and notices", GENERAL,
         everywhere=True,
     ),
+    Shortcut(Action.PROJECT_NEW, (Chord("N", True),), "Ctrl + N", "New project", PROJECT),
+    Shortcut(
+        Action.PROJECT_OPEN, (Chord("O", True, True),), "Ctrl + Shift + O", "Open a project",
+        PROJECT,
+    ),
+    Shortcut(
+        Action.PROJECT_SAVE, (Chord("S", True),), "Ctrl + S", "Save the project", PROJECT,
+        everywhere=True,
+    ),
+    Shortcut(
+        Action.PROJECT_SAVE_AS, (Chord("S", True, True),), "Ctrl + Shift + S",
+        "Save under another name", PROJECT, everywhere=True,
+    ),
+    Shortcut(Action.QUIT, (Chord("Q", True),), "Ctrl + Q", "Quit", PROJECT, everywhere=True),
 )  # fmt: skip
 
 #: What the mouse does in the picture, for the help window.

@@ -87,6 +87,13 @@ def describe(studio: Studio) -> dict[str, Any]:
         "opening": studio.opening,
         "engine": studio.engine.name,
         "engine_pid": studio.client.pid,
+        "project": {
+            "title": studio.desk.title,
+            "path": str(studio.desk.path or ""),
+            "dirty": studio.desk.is_dirty,
+            "question": studio.desk.talk.question.text if studio.desk.talk.question else None,
+            "prompt": studio.desk.talk.prompt.kind if studio.desk.talk.prompt else None,
+        },
         "frame": None
         if frame is None
         else {

@@ -36,15 +36,20 @@ from app.panels.camera import CameraPanel
 from app.panels.confirm import Confirm
 from app.panels.export import ExportPanel
 from app.panels.help import HelpWindow
+from app.panels.history import HistoryWindow
 from app.panels.identity import IdentityPanel
 from app.panels.model import ModelPanel
 from app.panels.model_settings import ModelSettingsPanel
+from app.panels.project_menu import ProjectMenu
+from app.panels.project_prompt import ProjectPrompt
 from app.panels.settings import SettingsWindow
 from app.panels.status import StatusLine
 from app.panels.toasts import Toasts
 from app.panels.toolbar import Toolbar
+from app.recovery import Recovery
 from app.runner import CallbackRunner
 from app.settings import load_settings
+from app.shortcuts import Action
 from app.state_hook import StateHook
 from app.studio import BUNDLED, Studio
 from app.viewport import Viewport
@@ -64,7 +69,7 @@ def run(path: str | None = None, device: str = "auto", *, opener: str = "") -> i
     """Open the window and stay until it is closed.
 
     Args:
-        path: a checkpoint to open; ``None`` opens the bundled generator.
+        path: a checkpoint or a project to open; ``None`` opens the bundled generator.
         device: ``"auto"`` (the remembered choice), ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
         opener: see :class:`~app.client.EngineClient`; for tests only.
 
@@ -81,13 +86,15 @@ def run(path: str | None = None, device: str = "auto", *, opener: str = "") -> i
     client = EngineClient(chosen, target_fps=settings.target_fps, opener=opener)
     # The engine loads torch while the window is being built.
     client.start()
-    studio = Studio(client, settings)
+    studio = Studio(client, settings, recovery=Recovery())
     try:
         if loaded.notice:
             studio.say(loaded.notice, "warning")
         _open_first(studio, path)
+        studio.desk.safe.offer()
         Window(studio).run()
     finally:
+        studio.desk.shut()
         client.close()
     return 0
 
@@ -121,7 +128,7 @@ class Window:
         dpg.create_context()
         try:
             self._open()
-            while dpg.is_dearpygui_running():
+            while dpg.is_dearpygui_running() and not self._studio.desk.closed:
                 self._step()
             self._remember_size()
         finally:
@@ -140,9 +147,11 @@ class Window:
         dpg.create_viewport(
             title=TITLE, width=max(width, MIN_WIDTH), height=max(height, MIN_HEIGHT),
             min_width=MIN_WIDTH, min_height=MIN_HEIGHT, clear_color=theme.BACKGROUND, vsync=True,
+            disable_close=True,
             small_icon=str(asset("icons/maquette-32.png")),
             large_icon=str(asset("icons/maquette-128.png")), **place,
         )  # fmt: skip
+        dpg.set_exit_callback(lambda: self._studio.desk.close())
         self._texture = LiveTexture()
         with dpg.handler_registry():
             for button in (0, 1, 2):
@@ -165,16 +174,19 @@ class Window:
         confirm = Confirm(kit)
         self._help = HelpWindow(kit)
         self._settings = SettingsWindow(kit, self._ask_rescale)
-        self._toolbar = Toolbar(kit, self._help.toggle, self._settings.toggle)
+        self._history, self._menu = HistoryWindow(kit), ProjectMenu(kit)
+        self._toolbar = Toolbar(
+            kit, self._menu, self._history.toggle, self._help.toggle, self._settings.toggle
+        )
         self._model, self._identity = ModelPanel(kit), IdentityPanel(kit)
         self._model_settings = ModelSettingsPanel(kit)
         self._camera, self._export = CameraPanel(kit), ExportPanel(kit, confirm)
         self._viewport, self._status = Viewport(kit, self._texture), StatusLine(kit)
         self._toasts = Toasts(kit)
-        self._confirm = confirm
+        self._confirm, self._prompt = confirm, ProjectPrompt(kit)
         self._actions = Actions(
             kit.studio, self._toolbar, self._model, self._identity, self._camera, self._export,
-            help=self._help.toggle, close_popups=self._close_popups,
+            help=self._help.toggle, history=self._history.toggle, close_popups=self._close_popups,
             rescale=lambda step: self._ask_rescale(next_scale(kit.scale, step)),
         )  # fmt: skip
         self._windows = {
@@ -188,6 +200,8 @@ class Window:
         }
         self._help.build()
         self._settings.build()
+        self._history.build()
+        self._menu.build_menu()
         self._placed = (0, 0)
         self._seen = -1
 
@@ -225,9 +239,11 @@ class Window:
         """Build everything anew at a UI scale; what was typed stays."""
         kit = self._kit
         values, memory = kit.values(), self._export.memory
-        self._confirm.close()
+        self._confirm.hide()
+        self._prompt.hide()
         self._toasts.clear()
-        for window in (*self._windows.values(), self._help.window, self._settings.window):
+        popups = (self._help, self._settings, self._history, self._menu)
+        for window in (*self._windows.values(), *(popup.window for popup in popups)):
             dpg.delete_item(window)
         dpg.bind_theme(0)
         kit.themes.delete()
@@ -281,11 +297,11 @@ class Window:
         self._seen = studio.revision
         for part in (
             self._toolbar, self._model, self._identity, self._model_settings, self._camera,
-            self._export, self._status, self._settings, self._toasts,
+            self._export, self._status, self._settings, self._history, self._confirm, self._prompt,
+            self._toasts,
         ):  # fmt: skip
             part.update(studio)
-        name = studio.model.ref.name if studio.model else ""
-        title = f"{name} - {TITLE}" if name else TITLE
+        title = f"{studio.desk.title} - {TITLE}"
         if dpg.get_viewport_title() != title:
             dpg.set_viewport_title(title)
 
@@ -346,13 +362,16 @@ class Window:
 
     def _key(self, _sender: int, code: int) -> None:
         action = self._keyboard.action(code, self._kit.typing)
-        if action is not None:
+        waits = self._studio.desk.talk.is_open
+        if action is not None and (not waits or action is Action.CLOSE_POPUP):
             self._actions.perform(action)
 
     def _close_popups(self) -> None:
-        self._help.close()
-        self._settings.close()
-        self._confirm.close()
+        if self._studio.desk.talk.is_open:
+            self._studio.desk.talk.dismiss()
+            return
+        for popup in (self._help, self._settings, self._history):
+            popup.close()
         self._studio.clear_notices()
 
 

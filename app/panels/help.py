@@ -36,7 +36,9 @@ class HelpWindow(Popup):
                         dpg.add_spacer(height=kit.px(4))
                     self._mouse()
                 with dpg.group():
-                    self._table(*groups[3])
+                    for name, members in groups[3:]:
+                        self._table(name, members)
+                        dpg.add_spacer(height=kit.px(4))
         self.window = int(window)
 
     def _table(self, name: str, members: list[Shortcut]) -> None:

@@ -1,4 +1,4 @@
-"""The bar on top: the name, undo and redo, the view modes, settings and help."""
+"""The bar on top: the project, undo and redo, the view modes, settings and help."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import dearpygui.dearpygui as dpg
 
 from app import document as edits
 from app.kit import Kit
+from app.panels.project_menu import ProjectMenu
 from app.studio import Studio
 from engine.capabilities import VIEW_MODES, ViewMode
 
@@ -19,30 +20,44 @@ _TIPS: dict[ViewMode, str] = {
     "opacity": "How much of each pixel is covered ( O )",
 }
 SEGMENT_WIDTH = 86
+#: Room for the word mark, and for what stands beside it, at a scale of 1, pixels.
+WORDMARK_WIDTH, LEFT_WIDTH = 120, 260
 
 
 class Toolbar:
-    """Undo, redo, view modes, settings, shortcuts."""
+    """The project's menu, undo, redo, history, view modes, settings, shortcuts."""
 
     def __init__(
-        self, kit: Kit, show_help: Callable[[], None], show_settings: Callable[[], None]
+        self,
+        kit: Kit,
+        menu: ProjectMenu,
+        show_history: Callable[[], None],
+        show_help: Callable[[], None],
+        show_settings: Callable[[], None],
     ) -> None:
-        self._kit, self._help, self._settings = kit, show_help, show_settings
+        self._kit, self._menu, self._history = kit, menu, show_history
+        self._help, self._settings = show_help, show_settings
         self._modes: dict[ViewMode, int] = {}
         self._tips: dict[ViewMode, int] = {}
 
     def build(self) -> None:
         """Create the items."""
         kit, studio = self._kit, self._kit.studio
-        with dpg.group(horizontal=True, horizontal_spacing=kit.px(4)):
-            name = kit.label("Maquette", width=120)
+        with dpg.group(horizontal=True, horizontal_spacing=kit.px(4)) as mark:
+            name = kit.label("Maquette", width=WORDMARK_WIDTH)
             dpg.bind_item_font(name, kit.fonts.title)
             dpg.bind_item_theme(name, kit.themes.wordmark)
         with dpg.group(horizontal=True, horizontal_spacing=kit.px(4)) as left:
+            self._menu.build()
             self._undo = kit.button("Undo", studio.undo, "undo", theme=kit.themes.segment)
             self._undo_tip = kit.name("undo_tip", kit.tip(self._undo, ""))
             self._redo = kit.button("Redo", studio.redo, "redo", theme=kit.themes.segment)
             self._redo_tip = kit.tip(self._redo, "")
+            kit.button(
+                "History", self._history, "history",
+                "Every step, to go back or forward to any of them (Ctrl + H)",
+                theme=kit.themes.segment,
+            )  # fmt: skip
         with dpg.group(horizontal=True, horizontal_spacing=kit.px(2)) as middle:
             for mode in VIEW_MODES:
                 item = kit.button(
@@ -60,7 +75,8 @@ class Toolbar:
                 "Shortcuts", self._help, "help", "F1 or ?", theme=kit.themes.segment,
                 width=kit.px(92),
             )  # fmt: skip
-        self._left, self._middle, self._right = int(left), int(middle), int(right)
+        self._mark, self._left = int(mark), int(left)
+        self._middle, self._right = int(middle), int(right)
 
     def place(self, width: float, picture_left: float, picture_width: float) -> None:
         """Put the view modes over the picture and the rest to the edges.
@@ -71,14 +87,19 @@ class Toolbar:
         """
         kit, top = self._kit, self._kit.px(9)
         segments = len(VIEW_MODES) * kit.px(SEGMENT_WIDTH + 2)
-        dpg.set_item_pos(self._left, [kit.px(140), top])
         middle = picture_left + (picture_width - segments) / 2
-        dpg.set_item_pos(self._middle, [int(max(middle, kit.px(270))), top])
+        # In a narrow window the word mark makes room.
+        roomy = middle >= kit.px(20 + WORDMARK_WIDTH + LEFT_WIDTH)
+        kit.show(self._mark, roomy)
+        left = kit.px(20 + WORDMARK_WIDTH if roomy else 8)
+        dpg.set_item_pos(self._left, [left, top])
+        dpg.set_item_pos(self._middle, [int(max(middle, left + kit.px(LEFT_WIDTH))), top])
         dpg.set_item_pos(self._right, [int(width - kit.px(86 + 4 + 92 + 8)), top])
 
     def update(self, studio: Studio) -> None:
         """Show the present state."""
         kit, history = self._kit, studio.history
+        self._menu.update(studio)
         kit.enable(self._undo, history.can_undo)
         kit.enable(self._redo, history.can_redo)
         undo = f"Undo: {history.undo_name}" if history.undo_name else "Nothing to undo"

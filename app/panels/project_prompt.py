@@ -1,0 +1,145 @@
+"""Where to save, what to open: the box for a path, with the system's dialog at hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dearpygui.dearpygui as dpg
+
+from app.conversation import Prompt
+from app.dialogs import Question, file_patterns
+from app.kit import Kit
+from app.panels.confirm import modal
+from app.panels.model import CHECKPOINT_ENDINGS
+from app.project import PROJECT_SUFFIX
+from app.studio import Studio
+from engine.errors import UserError
+
+WIDTH = 560
+
+
+class ProjectPrompt:
+    """Shows the path that the window's conversation asks for."""
+
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+        self._window: int | None = None
+        self._shown: Prompt | None = None
+        self._listed: tuple[str, ...] = ()
+
+    def update(self, studio: Studio) -> None:
+        """Show the present state."""
+        prompt, recent = studio.desk.talk.prompt, studio.settings.recent_projects
+        if prompt is not self._shown:
+            self.hide()
+            if prompt is not None:
+                self._open(prompt, recent)
+            self._shown = prompt
+        elif prompt is not None and prompt.kind == "open" and recent != self._listed:
+            self._fill(recent)
+
+    def hide(self) -> None:
+        """Take the window away; what is asked stays open."""
+        if self._window is not None:
+            names = [n for n in self._kit.named if n.startswith(("prompt_", "recent_project_"))]
+            self._kit.forget([self._kit.named[name] for name in names])
+            dpg.delete_item(self._window)
+        self._window = self._shown = None
+
+    def _open(self, prompt: Prompt, recent: tuple[str, ...]) -> None:
+        kit = self._kit
+        with modal(kit, WIDTH) as window:
+            kit.text(prompt.title, font=kit.fonts.strong, theme=kit.themes.heading)
+            dpg.add_spacer(height=kit.px(2))
+            with dpg.group(horizontal=True, horizontal_spacing=kit.px(6)):
+                self._path = kit.box(
+                    "prompt_path", width=kit.px(WIDTH - 32 - 92), enter=self._take,
+                    default_value=prompt.path, hint=f"Path of a {PROJECT_SUFFIX} file"
+                    if prompt.kind != "model" else "Path of a checkpoint",
+                    auto_select_all=prompt.kind == "save",
+                )  # fmt: skip
+                kit.button("Browse", self._browse, "prompt_browse", width=kit.px(86))
+            self._fault = kit.text("", theme=kit.themes.error, wrap=kit.px(WIDTH - 32))
+            dpg.configure_item(self._fault, show=False)
+            if prompt.kind == "open":
+                kit.text("Recent", theme=kit.themes.muted, font=kit.fonts.small)
+                self._list = int(dpg.add_group())
+                self._fill(recent)
+            dpg.add_spacer(height=kit.px(4))
+            with dpg.group(horizontal=True):
+                kit.button(
+                    prompt.button, self._take, "prompt_ok", theme=kit.themes.primary,
+                    width=kit.px(150),
+                )  # fmt: skip
+                cancel = kit.studio.desk.talk.dismiss
+                kit.button("Cancel", cancel, "prompt_cancel", width=kit.px(150))
+        self._window = int(window)
+        dpg.focus_item(self._path)
+
+    def _fill(self, recent: tuple[str, ...]) -> None:
+        kit, self._listed = self._kit, recent
+        old = [item for name, item in kit.named.items() if name.startswith("recent_project_")]
+        kit.forget(old)
+        dpg.delete_item(self._list, children_only=True)
+        if not recent:
+            with dpg.group(parent=self._list):
+                kit.text("No project was opened or saved yet.", theme=kit.themes.muted)
+        for number, path in enumerate(recent):
+            with dpg.group(horizontal=True, horizontal_spacing=kit.px(6), parent=self._list):
+                item = dpg.add_selectable(
+                    label=Path(path).stem, width=kit.px(150), user_data=path, callback=self._chosen
+                )
+                kit.name(f"recent_project_{number}", int(item))
+                kit.tip(int(item), path)
+                kit.text(str(Path(path).parent), theme=kit.themes.muted, font=kit.fonts.small)
+                remove = int(
+                    dpg.add_button(label="×", small=True, user_data=path, callback=self._drop)
+                )
+                dpg.bind_item_theme(remove, kit.themes.quiet)
+                kit.tip(remove, "Take it out of this list; the file stays")
+
+    def _take(self) -> None:
+        self._answer(dpg.get_value(self._path))
+
+    def _answer(self, path: str) -> None:
+        prompt = self._shown
+        if prompt is None:
+            return
+        try:
+            prompt.answer(path)
+        except UserError as error:
+            # A notice would lie behind this window.
+            if self._window is not None:
+                dpg.configure_item(self._fault, show=True)
+                dpg.set_value(self._fault, str(error))
+
+    def _chosen(self, sender: int, _value: bool, path: str) -> None:
+        dpg.set_value(sender, False)
+        self._answer(path)
+
+    def _drop(self, _sender: int, _value: object, path: str) -> None:
+        self._kit.studio.desk.forget_recent(path)
+
+    def _browse(self) -> None:
+        prompt = self._shown
+        if prompt is None:
+            return
+        text = Path(dpg.get_value(self._path).strip() or Path.home()).expanduser()
+        start = text if text.is_dir() or text.parent.is_dir() else Path.home()
+        endings, words = (PROJECT_SUFFIX,), "Maquette projects"
+        if prompt.kind == "model":
+            endings, words = CHECKPOINT_ENDINGS, "Checkpoints"  # type: ignore[assignment]
+        question = Question(
+            prompt.title, save=prompt.kind == "save", start=start,
+            patterns=file_patterns(endings, words),
+        )  # fmt: skip
+        try:
+            self._kit.dialogs.ask(question, self._browsed)
+        except UserError as error:
+            dpg.configure_item(self._fault, show=True)
+            dpg.set_value(self._fault, str(error))
+
+    def _browsed(self, path: Path) -> None:
+        if self._window is not None:
+            dpg.set_value(self._path, str(path))
+            self._answer(str(path))
