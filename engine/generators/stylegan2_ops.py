@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine.generators.fir import blur4, double4, separable_taps
+
 Activation = Literal["linear", "lrelu"]
 
 #: StyleGAN2's resampling kernel, before normalisation.
@@ -83,6 +85,10 @@ def upfirdn2d(
         ``[N, C, (H * up + top + bottom - KH) // down + 1, likewise W]``.
     """
     n, c, h, w = x.shape
+    if up == down == 1 and padding == (1, 1, 1, 1):
+        taps = separable_taps(x, kernel, gain)
+        if taps is not None:
+            return blur4(x, taps)
     if up > 1:
         spread = x.new_zeros(n, c, h, up, w, up)
         spread[:, :, :, 0, :, 0] = x
@@ -104,6 +110,9 @@ def upsample2d(x: Tensor, kernel: Tensor) -> Tensor:
     the inserted zeros: each of the four output phases is a 2 x 2 convolution.
     """
     n, c, h, w = x.shape
+    separable = separable_taps(x, kernel, 4.0)
+    if separable is not None:
+        return double4(x, separable)
     flat = F.pad(x.reshape(n * c, 1, h, w), (1, 1, 1, 1))
     # Output row 2i + p reads input rows i - 1 + p and i + p through taps 3 - p, 1 - p (p = 0:
     # 3, 1) or 2, 0 (p = 1); as a correlation over a 3-window starting at row i - 1.
