@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from engine.checkpoints import native
 from engine.checkpoints.budget import Budget
 from engine.checkpoints.faults import Damaged, Refused, Unsupported
 from engine.checkpoints.plain import Checkpoint, LazyTensor, Node
+from engine.checkpoints.releases import main_file, packed_model
 from engine.checkpoints.source import FileSource, Source
 from engine.checkpoints.tensors import Storage
 from engine.checkpoints.torch_files import read_pickle, read_zip
@@ -34,6 +36,7 @@ _FOREIGN: tuple[tuple[bytes, str], ...] = (
     (b"version https://git-lfs", "it is a Git LFS pointer, not the file; run 'git lfs pull'"),
     (b"<", "it is a web page, perhaps an error page saved by a download; download it again"),
 )
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _WHAT_IT_READS = (
     "it is not a model file that Maquette reads (a .pkl, .pth or .pt checkpoint, or a converted "
     "model); choose another"
@@ -48,13 +51,18 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
     keeps the file open.
 
     Args:
-        path: a file of ``torch.save`` (zip or legacy), a StyleGAN-style pickle, or the ``.json``
-            or ``.safetensors`` of a converted model.
+        path: a file of ``torch.save`` (zip or legacy), a StyleGAN-style pickle, the ``.json``
+            or ``.safetensors`` of a converted model, or a release: a folder (the checkpoint's
+            path is then the file in it) or a zip archive of one (see
+            :mod:`engine.checkpoints.releases`).
 
     Raises:
         CheckpointError: one sentence on what is wrong with the file and what to do.
     """
     path = Path(path)
+    # What cannot be asked whether it is a folder cannot be opened either, and _open says why.
+    with contextlib.suppress(OSError, ValueError):
+        path = main_file(path) if path.is_dir() else path
     source = _open(path)
     try:
         return _read(path, source)
@@ -96,8 +104,6 @@ def _damaged(path: Path, detail: str) -> str:
 
 def _open(path: Path) -> FileSource:
     try:
-        if path.is_dir():
-            raise CheckpointError(f"{path} is a folder; choose the model file inside it.")
         if path.exists() and not path.is_file():
             raise CheckpointError(f"{path} is not a regular file; choose a model file.")
         return FileSource(path)
@@ -117,7 +123,10 @@ def _read(path: Path, source: Source) -> Checkpoint:
     head = source.read_at(0, min(size, 64))
     # No honest file describes more tensors than it has bytes for, but for a few that are shared.
     budget = Budget(tensor_bytes=4 * size + (256 << 20))
-    if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
+    if head[:4] in _ZIP:
+        inside = packed_model(source)
+        if inside is not None:
+            return _read_packed(path, inside)
         return Checkpoint(path, "torch-zip", _model_root(read_zip(source, budget)))
     if head.lstrip(b" \t\r\n\xef\xbb\xbf")[:1] == b"{":
         return native.read_json(path)
@@ -132,6 +141,18 @@ def _read(path: Path, source: Source) -> Checkpoint:
         container, root = read_pickle(source, 0, size, budget)
         return Checkpoint(path, container, _model_root(root))
     return _read_protocol_0(path, source, budget)
+
+
+def _read_packed(path: Path, source: Source) -> Checkpoint:
+    """A model inside an archive: only the containers of ``torch.save``."""
+    head = source.read_at(0, min(source.size, 4))
+    budget = Budget(tensor_bytes=4 * source.size + (256 << 20))
+    if head in _ZIP:
+        return Checkpoint(path, "torch-zip", _model_root(read_zip(source, budget)))
+    if head[:1] == b"\x80":
+        container, root = read_pickle(source, 0, source.size, budget)
+        return Checkpoint(path, container, _model_root(root))
+    raise Damaged("the model inside is not a checkpoint")
 
 
 def _read_protocol_0(path: Path, source: Source, budget: Budget) -> Checkpoint:

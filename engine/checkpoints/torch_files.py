@@ -27,7 +27,8 @@ NESTED_WINDOW = 2048
 #: Largest directory of a zip archive; an entry takes about 80 bytes.
 MAX_DIRECTORY = 8 << 20
 
-_DATA = re.compile(r"^([^/]+)/data\.pkl$")
+#: The entry that makes a zip archive a file of ``torch.save``.
+TORCH_ENTRY = re.compile(r"^([^/]+)/data\.pkl$")
 
 
 def _refuse_nested(source: Source, start: int, length: int) -> Storage:
@@ -137,7 +138,7 @@ def _storage_view(
     return part
 
 
-class _Reader(RawIOBase):
+class DirectoryReader(RawIOBase):
     """A source as the file object that ``zipfile`` wants; refuses to read a lot at once."""
 
     def __init__(self, source: Source) -> None:
@@ -178,7 +179,7 @@ def read_zip(source: Source, budget: Budget) -> Any:
         Unsupported: another kind of zip archive.
     """
     try:
-        archive = zipfile.ZipFile(_Reader(source))
+        archive = zipfile.ZipFile(DirectoryReader(source))
     except (zipfile.BadZipFile, NotImplementedError, OSError, struct.error) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # a fault of the disk, not of the file
@@ -186,7 +187,7 @@ def read_zip(source: Source, budget: Budget) -> Any:
     entries = {entry.filename: entry for entry in archive.infolist()}
     if len(entries) != len(archive.infolist()):
         raise Refused("it holds several entries of the same name")
-    tops = [match[1] for match in map(_DATA.match, entries) if match]
+    tops = [match[1] for match in map(TORCH_ENTRY.match, entries) if match]
     if len(tops) != 1:
         raise _foreign_zip(list(entries))
     top = tops[0]
@@ -219,18 +220,23 @@ def read_zip(source: Source, budget: Budget) -> Any:
 
 def _locate(source: Source, entry: zipfile.ZipInfo) -> tuple[int, int]:
     """Where the bytes of a stored entry lie: (position, count)."""
-    if entry.flag_bits & 0x1:
-        raise Unsupported("it is encrypted; unpack it with its password first")
+    first = entry_start(source, entry)
     if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
         raise Unsupported("it was packed again with compression; save it again with torch.save")
+    if first + entry.file_size > source.size:
+        raise Damaged("an entry of its zip directory reaches outside the file")
+    return first, entry.file_size
+
+
+def entry_start(source: Source, entry: zipfile.ZipInfo) -> int:
+    """Where the (possibly compressed) bytes of an archive's entry begin."""
+    if entry.flag_bits & 0x1:
+        raise Unsupported("it is encrypted; unpack it with its password first")
     header = source.read_at(entry.header_offset, 30)
     if header[:4] != b"PK\x03\x04":
         raise Damaged("an entry of its zip directory points nowhere")
     names = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
-    first = entry.header_offset + 30 + names
-    if first + entry.file_size > source.size:
-        raise Damaged("an entry of its zip directory reaches outside the file")
-    return first, entry.file_size
+    return entry.header_offset + 30 + names
 
 
 def _read_entry(source: Source, entry: zipfile.ZipInfo, limit: int) -> bytes:

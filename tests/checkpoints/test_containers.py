@@ -222,8 +222,8 @@ def _zip(path: Path, compression: int = zipfile.ZIP_STORED, **entries: bytes) ->
 
 def test_foreign_zips(tmp_path: Path) -> None:
     path = tmp_path / "x.zip"
-    _zip(path, **{"exp/G_ema.pth": b"1", "exp/config.yaml": b"2"})
-    with pytest.raises(CheckpointError, match=r"zip archive of several files.*'exp/G_ema.pth'"):
+    _zip(path, **{"exp/network.pth": b"1", "exp/config.yaml": b"2"})
+    with pytest.raises(CheckpointError, match=r"zip archive of several files.*'exp/network.pth'"):
         read_checkpoint(path)
     _zip(path, **{"a.txt": b"1"})
     with pytest.raises(CheckpointError, match="without a model"):
