@@ -245,9 +245,16 @@ class App:
 
     def choose(self, widget: str, index: int, text: str) -> None:
         """Choose the ``index``-th line, which reads ``text``, of a list that drops down."""
+        x, y, width, height = self._place_of(widget)
+        left, top = self._origin()
+        below = (left + x, top + y + height + 4, left + x + width, top + y + height + 60)
+        closed = self.screenshot().crop(below)
         self.click(widget)
-        x, y, _, height = self.state["widgets"][widget]
+        # Where frames are slow the list comes late, and a click before it would close it.
+        self.wait(f"the list of {widget}", lambda _state: self.screenshot().crop(below) != closed)
+        time.sleep(0.3)
         self.point(x + 40, y + height + 22 + 24 * index)
+        time.sleep(0.3)
         self.xdotool("click", 1)
         self.wait(f"{text!r} in {widget}", lambda s: s["texts"][widget] == text)
 
