@@ -1,4 +1,4 @@
-"""``maquette inspect``: what a checkpoint holds."""
+"""``maquette inspect``: what a checkpoint or a project holds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class InspectOptions:
     tensors, its views, layers and settings. Nothing in the file is executed."""
 
     path: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FILE")]
-    """A checkpoint or a converted model, or the word 'bundled'."""
+    """A checkpoint or a converted model, a .maquette project, or the word 'bundled'."""
     tensors: Flag = False
     """List every tensor with its shape."""
     json: Flag = False
@@ -30,6 +30,17 @@ class InspectOptions:
 def run(words: Sequence[str]) -> int:
     """The command. Returns the exit status."""
     options = parse(InspectOptions, words, "maquette inspect")
+    from app.project import is_project
+
+    if is_project(options.path):
+        from app.cli.project import describe_project, project_lines
+
+        if options.json:
+            show_json(describe_project(options.path))
+        else:
+            for line in project_lines(options.path):
+                say(line)
+        return 0
     from app.cli.subject import checkpoint_path
 
     path = checkpoint_path(options.path)

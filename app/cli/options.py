@@ -34,7 +34,8 @@ class SubjectOptions:
         Path | None,
         tyro.conf.arg(name="from", metavar="PICTURE", help_behavior_hint="(default: none)"),
     ] = None
-    """A picture made by Maquette: take its model, face and camera, unless given besides."""
+    """A picture made by Maquette, or a project: take its model, face and camera, unless given
+    besides."""
 
     model: Annotated[
         str | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: the bundled one)")

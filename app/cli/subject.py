@@ -1,5 +1,5 @@
-"""What a command draws: from options, or from the recipe inside a picture, to a recipe with
-its model open."""
+"""What a command draws: from options, or from the recipe inside a picture or a project, to a
+recipe with its model open."""
 
 from __future__ import annotations
 
@@ -45,13 +45,22 @@ def read_subject(options: DrawingOptions) -> Recipe:
     """
     recipe = Recipe()
     if options.subject.source is not None:
-        from engine.export.picture import read_recipe
-
-        recipe = read_recipe(options.subject.source)
+        recipe = _recipe_of(options.subject.source)
     recipe = options.quality.apply(options.mixing.apply(options.face.apply(recipe)))
     options.camera.apply(recipe.pose)
     options.settings.given()
     return recipe.checked()
+
+
+def _recipe_of(source: Path) -> Recipe:
+    """What a picture or a project shows."""
+    from app.project import is_project, read_project
+
+    if is_project(source):
+        return read_project(source).document.recipe
+    from engine.export.picture import read_recipe
+
+    return read_recipe(source)
 
 
 def open_subject(options: DrawingOptions, recipe: Recipe) -> tuple[Generator, Recipe]:
@@ -59,7 +68,7 @@ def open_subject(options: DrawingOptions, recipe: Recipe) -> tuple[Generator, Re
 
     Raises:
         UserError: the model is missing, damaged or foreign, is no longer the one that drew
-            the picture given with ``--from``, or cannot do what is asked of it.
+            what was given with ``--from``, or cannot do what is asked of it.
     """
     subject = options.subject
     if subject.source is not None and subject.model is None:
@@ -120,8 +129,8 @@ def checkpoint_path(path: str) -> Path:
     return where
 
 
-def _check_same_model(recipe: Recipe, picture: Path) -> None:
-    """The model that drew a picture must still be what it was."""
+def _check_same_model(recipe: Recipe, source: Path) -> None:
+    """The model that drew a picture or a project must still be what it was."""
     from engine.checkpoints import file_sha256, weights_file
 
     reference = recipe.model
@@ -131,10 +140,10 @@ def _check_same_model(recipe: Recipe, picture: Path) -> None:
         if reference.path == BUNDLED:
             raise
         raise UserError(
-            f"The model that drew {picture} is no longer at {reference.path}; name it with --model."
+            f"The model that drew {source} is no longer at {reference.path}; name it with --model."
         ) from None
     if reference.sha256 and file_sha256(where) != reference.sha256:
         raise UserError(
-            f"The model at {where} has changed since {picture} was drawn, so the same pixels "
+            f"The model at {where} has changed since {source} was made, so the same pixels "
             "cannot come out; name a model with --model to draw with it all the same."
         )

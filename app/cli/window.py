@@ -21,7 +21,7 @@ class WindowOptions:
         tyro.conf.Positional[Path | None],
         tyro.conf.arg(metavar="PATH", help_behavior_hint="(default: the bundled generator)"),
     ] = None
-    """A checkpoint to open: the authors' file or a converted model."""
+    """A checkpoint to open (the authors' file or a converted model), or a .maquette project."""
     device: Annotated[str, tyro.conf.arg(metavar="auto|cpu|cuda")] = "auto"
     """Where to compute; 'cuda:1' names the second GPU."""
 

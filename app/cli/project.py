@@ -1,0 +1,75 @@
+"""What ``maquette inspect`` says about a project."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from app.conversation import shown
+from app.project import PROJECT_FORMAT, Project, read_project
+from engine.recipe import Recipe
+
+
+def describe_project(path: str | Path) -> dict[str, Any]:
+    """Plain facts about a project, fit for JSON.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    project = read_project(path)
+    document = project.document
+    arrays: dict[str, Any] = {}
+    plain = document.to_json(arrays)
+    return {
+        "path": str(Path(path).expanduser()),
+        "format": PROJECT_FORMAT,
+        "program": project.program,
+        "origin": project.origin,
+        "thumbnail": project.thumbnail is not None,
+        "document": plain,
+        "arrays": {name: [list(a.shape), str(a.dtype)] for name, a in sorted(arrays.items())},
+    }
+
+
+def project_lines(path: str | Path) -> list[str]:
+    """The same for people.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    project = read_project(path)
+    recipe = project.document.recipe
+    lines = [
+        f"file         {Path(path).expanduser()}",
+        f"format       {PROJECT_FORMAT}, written by Maquette {shown(project.program) or '?'}",
+        f"model        {shown(recipe.model.path)}",
+        f"sha256       {shown(recipe.model.sha256) or 'not known'}",
+        *_face(recipe),
+        f"camera       {_camera(project)}",
+        f"view         {recipe.view}",
+        f"thumbnail    {'yes' if project.thumbnail else 'none'}",
+    ]
+    if project.origin:
+        lines.insert(1, f"recovered    from the work on {shown(project.origin)}")
+    return lines
+
+
+def _face(recipe: Recipe) -> list[str]:
+    cutoff = "all layers" if recipe.cutoff is None else f"the first {recipe.cutoff} layers"
+    lines = [f"face         seed {recipe.seed}, psi {recipe.psi:g} on {cutoff}"]
+    if recipe.blend is not None:
+        seeds = ", ".join(map(str, recipe.blend.seeds))
+        lines.append(f"blend        of the seeds {seeds} instead")
+    if recipe.mixes:
+        lines.append(f"mixes        rows of w from {len(recipe.mixes)} other faces")
+    lines += [f"setting      {name} = {json.dumps(value)}" for name, value in recipe.settings]
+    return lines
+
+
+def _camera(project: Project) -> str:
+    pose = project.document.pose
+    return (
+        f"yaw {pose.yaw:.1f}, pitch {pose.pitch:.1f}, roll {pose.roll:.1f}, "
+        f"{pose.radius:g} away, {pose.fov_y:g} degrees of view"
+    )
