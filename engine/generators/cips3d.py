@@ -19,11 +19,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.camera import FAMILY_AXES, Camera, OrbitPose
-from engine.capabilities import Capabilities, ModelSetting
+from engine.camera import FAMILY_AXES, Camera
 from engine.errors import CheckpointError, UserError
 from engine.frame import Frame, normals_from_depth
 from engine.generators.base import NEVER, CancelToken, Field, Generator, GoldenCase, Quality
+from engine.generators.cips3d_capabilities import capabilities_of
 from engine.generators.cips3d_network import CIPS3DNetwork, Styled
 from engine.generators.cips3d_source import CIPS3DConfig, matches, source
 from engine.generators.evaluation import Stopwatch, by_chunks, exact, frozen_mean, unit_picture
@@ -38,11 +38,9 @@ _AXES = FAMILY_AXES["cips3d"]
 #: Identities whose styled weights stay in memory (18 MB each at full size).
 _KEPT = 4
 #: Pixels that are drawn at once, by kind of device.
-TILE_PIXELS: dict[str, int] = {"cpu": 1 << 12, "cuda": 1 << 16}
+TILE_PIXELS: dict[str, int] = {"cpu": 1 << 11, "cuda": 1 << 16}
 #: The release's models: all of one size.
 RELEASED: dict[str, CIPS3DConfig] = {"ffhq-256": CIPS3DConfig()}
-
-_MOST_SAMPLES = 192
 
 
 class PixelField(Field):
@@ -85,28 +83,7 @@ class CIPS3D(Generator):
         self.device = device
         self._styled: deque[tuple[Tensor, Styled]] = deque(maxlen=_KEPT)
         self._means: tuple[Tensor, Tensor] | None = None
-        half = config.box / 2.0
-        self.capabilities = Capabilities(
-            family="cips3d",
-            z_dim=config.z_nerf_dim + config.z_inr_dim,
-            num_ws=config.num_ws,
-            w_dim=config.w_dim,
-            resolution=config.img_resolution,
-            neural_resolution=config.img_resolution,
-            samples_per_ray=sum(config.samples),
-            default_pose=OrbitPose(radius=config.radius, fov_y=config.fov_y),
-            bounds=((-half, -half, -half), (half, half, half)),
-            mesh_level=config.mesh_level,
-            absent={
-                "conditioning": "This model's identities do not depend on a camera.",
-                "upsample": "Every pixel is drawn by itself from its own ray: there is no "
-                "upsampler, and the neural resolution is that of the picture.",
-            },
-            layer_groups=_layer_groups(config),
-            yaw_range=config.yaw_range,
-            pitch_range=config.pitch_range,
-            settings=_settings(config),
-        )
+        self.capabilities = capabilities_of(config)
 
     # Latents --------------------------------------------------------------------------------
 
@@ -320,58 +297,6 @@ class CIPS3D(Generator):
         return w if first is None else torch.cat([w[: int(first)], mapped("_mix")[int(first) :]])
 
 
-def _layer_groups(config: CIPS3DConfig) -> dict[str, tuple[int, int]]:
-    """The NeRF against the INR; and the INR's blocks in thirds."""
-    first, last = config.nerf_rows, config.num_ws
-    third = 2 * (config.inr_blocks // 3)
-    middle, fine = first + third, last - third
-    return {
-        "shape": (0, first),
-        "appearance": (first, last),
-        "coarse": (first, middle),
-        "middle": (middle, fine),
-        "fine": (fine, last),
-    }
-
-
-def _settings(config: CIPS3DConfig) -> tuple[ModelSetting, ...]:
-    return (
-        ModelSetting(
-            "samples_per_pass",
-            "Samples a pass",
-            "integer",
-            config.samples[0],
-            "Even samples on each ray, and as many again where these found something: "
-            "12 in training, 24 in the authors' demo.",
-            low=4,
-            high=_MOST_SAMPLES,
-        ),
-        ModelSetting(
-            "last_back",
-            "Fill behind",
-            "flag",
-            config.last_back,
-            "Give the light that is left to the last sample, as the authors' demo does; without "
-            "it, thin places come out dark.",
-        ),
-        ModelSetting(
-            "white_back",
-            "White behind",
-            "flag",
-            config.white_back,
-            "Add the light that is left to every feature.",
-        ),
-        ModelSetting(
-            "activation",
-            "Density",
-            "choice",
-            config.activation,
-            "What makes the density positive: relu in the released models.",
-            choices=("relu", "softplus"),
-        ),
-    )
-
-
 def build(config: dict[str, Any], tensors: Mapping[str, Tensor], device: torch.device) -> CIPS3D:
     """Options and tensors -> a model that draws.
 
@@ -381,8 +306,6 @@ def build(config: dict[str, Any], tensors: Mapping[str, Tensor], device: torch.d
     """
     try:
         options = CIPS3DConfig.from_json(config)
-    except CheckpointError:
-        raise
     except UserError as error:
         raise CheckpointError(str(error)) from error
     return CIPS3D(load_strictly("CIPS-3D", lambda: CIPS3DNetwork(options), tensors, device), device)
@@ -394,4 +317,6 @@ FAMILY = Family(
     matches=matches,
     source=source,
     build=build,
+    network=lambda config: CIPS3DNetwork(CIPS3DConfig.from_json(config)),
+    released={name: config.to_json() for name, config in RELEASED.items()},
 )
