@@ -36,6 +36,7 @@ class Settings:
             on a processor and 60 on a graphics card.
         export_folder: folder of the last export, empty for the home folder.
         recent_projects: paths of projects opened or saved before, the latest first.
+        models_folder: folder that was searched for models last, empty for none.
     """
 
     recent: tuple[str, ...] = ()
@@ -46,6 +47,7 @@ class Settings:
     target_fps: float | None = None
     export_folder: str = ""
     recent_projects: tuple[str, ...] = ()
+    models_folder: str = ""
 
     def with_recent(self, path: str) -> Settings:
         """These settings with ``path`` at the head of the recent list (``"bundled"`` is
@@ -226,4 +228,5 @@ _READERS: dict[str, Any] = {
     "target_fps": lambda v: None if v is None else _number(v, 1, 240),
     "export_folder": _text,
     "recent_projects": _texts,
+    "models_folder": _text,
 }
