@@ -39,7 +39,6 @@ def read_parts(file: BinaryIO, limits: Mapping[str, int]) -> dict[str, bytes]:
 
     Raises:
         BadArchive: see there.
-        OSError: the file cannot be read.
     """
     return _read(file, limits, 0, 0)
 
@@ -61,9 +60,9 @@ def read_all(file: BinaryIO, most: int, limit: int) -> dict[str, bytes]:
 def _read(
     file: BinaryIO, limits: Mapping[str, int] | None, most: int, limit: int
 ) -> dict[str, bytes]:
-    _check_directory(file)
     parts: dict[str, bytes] = {}
     try:
+        _check_directory(file)
         with zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
             if limits is None and len(entries) > most:
@@ -79,8 +78,9 @@ def _read(
                 parts[entry.filename] = data
     except (
         zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError,
-        struct.error, OverflowError,
+        struct.error, OverflowError, OSError,
     ) as error:  # fmt: skip
+        # An offset that is a lie leads before the file's beginning: an error of the system.
         raise BadArchive("it is damaged or no archive of ours") from error
     return parts
 
