@@ -5,7 +5,9 @@ The path says how it behaves: ``fake``, or ``fake?chunk=0.01&open=0.5``:
 - ``chunk``: seconds of sleep for each of the chunks of 16 rows of rays,
 - ``upsample``: seconds that its super-resolution takes,
 - ``open``: seconds that opening takes,
-- ``size``: side of its pictures (the neural resolution is a quarter of it).
+- ``size``: side of its pictures (the neural resolution is a quarter of it),
+- ``settings``: it has the settings ``blue`` (its third colour) and ``slow`` (how many times
+  longer a chunk takes), and its ball's radius is ``blue``.
 
 ``missing`` raises a UserError while opening, ``broken`` another error, ``deadly`` kills the
 process. Seed 666 raises while drawing, seed 999 kills the process.
@@ -26,12 +28,16 @@ import torch
 from torch import Tensor
 
 from engine.camera import Camera, OrbitPose
-from engine.capabilities import Capabilities
+from engine.capabilities import Capabilities, ModelSetting
 from engine.errors import Cancelled, CheckpointError
 from engine.frame import Frame
 from engine.generators.base import NEVER, CancelToken, Field, Generator, GoldenCase, Quality
 
 CHUNK_ROWS = 16
+SETTINGS = (
+    ModelSetting("blue", "Blue", "number", 0.25, "Its third colour.", 0.0, 1.0),
+    ModelSetting("slow", "Slow", "integer", 1, "How many times longer it takes.", 1, 100),
+)
 
 
 def color(seed: int, yaw: float) -> tuple[float, float, float]:
@@ -52,12 +58,15 @@ def die() -> None:
 
 
 class Ball(Field):
-    """A solid ball of radius 0.3 around the origin."""
+    """A solid ball around the origin."""
 
     bounds = (torch.full((3,), -0.5), torch.full((3,), 0.5))
 
+    def __init__(self, radius: float = 0.3) -> None:
+        self.radius = radius
+
     def density(self, points: Tensor) -> Tensor:
-        return 10.0 + 40.0 * (0.3 - points.norm(dim=-1))
+        return 10.0 + 40.0 * (self.radius - points.norm(dim=-1))
 
     def color(self, points: Tensor, directions: Tensor | None = None) -> Tensor:
         return torch.full_like(points, 0.5)
@@ -82,6 +91,7 @@ class FakeGenerator(Generator):
             default_pose=OrbitPose(radius=2.0),
             bounds=((-0.5, -0.5, -0.5), (0.5, 0.5, 0.5)),
             mesh_level=10.0,
+            settings=SETTINGS if "settings" in options else (),
         )
 
     def map(
@@ -94,7 +104,7 @@ class FakeGenerator(Generator):
         return z[None].repeat(4, 1).float()
 
     def field(self, w: Tensor) -> Field:
-        return Ball()
+        return Ball(float(self.settings.get("blue", 0.3)))
 
     def render(
         self, w: Tensor, camera: Camera, quality: Quality = Quality(), cancel: CancelToken = NEVER
@@ -112,12 +122,15 @@ class FakeGenerator(Generator):
         try:
             for _ in range(0, side, CHUNK_ROWS):
                 cancel.check()
-                time.sleep(self.chunk * (side / 64) * quality.samples)
+                slow = int(self.settings.get("slow", 1))
+                time.sleep(self.chunk * (side / 64) * quality.samples * slow)
         except Cancelled:
             note(f"cancelled {seed} {yaw:.0f}")
             raise
         volume = time.monotonic() - began
-        raw = torch.tensor(color(seed, yaw)).expand(side, side, 3)
+        red, green, blue = color(seed, yaw)
+        raw = torch.tensor([red, green, float(self.settings.get("blue", blue))])
+        raw = raw.expand(side, side, 3)
         rgb, timings = raw, {"volume": volume}
         if quality.upsample:
             time.sleep(self.upsample)
