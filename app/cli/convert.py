@@ -9,9 +9,8 @@ from typing import Annotated
 
 import tyro
 
+from app.cli.converted import check_targets, common_path, write_and_say
 from app.cli.parsing import Flag, parse
-from app.cli.terminal import say, show_json
-from engine.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -40,42 +39,10 @@ def run(words: Sequence[str]) -> int:
     from app.cli.subject import checkpoint_path
 
     path = checkpoint_path(str(options.path))
-    stem = _stem(options.out.expanduser() if options.out is not None else None, path)
-    targets = [stem.with_name(stem.name + end) for end in (".json", ".safetensors")]
-    if path.resolve() in [target.resolve() for target in targets]:
-        raise UserError(f"{path} is a converted model already; name another place with --out.")
-    if not options.overwrite and (there := [t for t in targets if t.exists()]):
-        raise UserError(f"{there[0]} exists already; add --overwrite or another --out.")
-
-    from engine.export.files import check_writable
-
-    for target in targets:
-        check_writable(target)
-    from engine.checkpoints import file_sha256, read_checkpoint, write_model
+    stem = common_path(options.out, path if path.is_dir() else path.with_suffix(""))
+    check_targets(stem, [path], options.overwrite)
+    from engine.checkpoints import read_checkpoint
     from engine.generators.registry import find_source
 
-    source = find_source(read_checkpoint(path))
-    written = write_model(source, stem, half=options.half)
-    weights = written.with_suffix(".safetensors")
-    if options.json:
-        facts = {
-            "path": str(written),
-            "tensors": str(weights),
-            "bytes": weights.stat().st_size,
-            "sha256": file_sha256(weights),
-            "family": source.family,
-        }
-        show_json(facts)
-    else:
-        say(f"{written} and {weights.name}, {weights.stat().st_size / 1e6:.1f} MB")
+    write_and_say(find_source(read_checkpoint(path)), stem, options.half, options.json)
     return 0
-
-
-def _stem(out: Path | None, path: Path) -> Path:
-    """Common path of both files without an ending."""
-    bare = path if path.is_dir() else path.with_suffix("")
-    if out is None:
-        return bare
-    if out.is_dir():
-        return out / bare.name
-    return out.with_suffix("") if out.suffix in (".json", ".safetensors") else out

@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "models": "the checkpoints there are, and those in a folder",
     "inspect": "what a checkpoint or a project holds",
     "convert": "a checkpoint as safetensors and JSON",
+    "blend": "a model with some layers of another",
     "bench": "how fast each family draws",
     "verify": "compare a family with pictures of its authors' code",
 }

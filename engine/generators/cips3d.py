@@ -311,6 +311,14 @@ def build(config: dict[str, Any], tensors: Mapping[str, Tensor], device: torch.d
     return CIPS3D(load_strictly("CIPS-3D", lambda: CIPS3DNetwork(options), tensors, device), device)
 
 
+def swappable(config: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    """The INR's blocks and their colours: the NeRF and both mappings stay."""
+    return {
+        name: (f"inr_net.network.{name}.", f"inr_net.to_rgbs.{name}.")
+        for name in CIPS3DConfig.from_json(config).block_names
+    }
+
+
 FAMILY = Family(
     name="cips3d",
     title="CIPS-3D (Zhou et al. 2021)",
@@ -319,4 +327,5 @@ FAMILY = Family(
     build=build,
     network=lambda config: CIPS3DNetwork(CIPS3DConfig.from_json(config)),
     released={name: config.to_json() for name, config in RELEASED.items()},
+    swappable=swappable,
 )

@@ -283,6 +283,12 @@ def build(config: dict[str, Any], tensors: Mapping[str, Tensor], device: torch.d
     return EG3D(network, device)
 
 
+def swappable(config: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    """The backbone's blocks by resolution; mapping, decoder and super-resolution stay."""
+    sides = range(2, EG3DConfig.from_json(config).plane_resolution.bit_length())
+    return {str(1 << i): (f"backbone.synthesis.b{1 << i}.",) for i in sides}
+
+
 FAMILY = Family(
     name="eg3d",
     title="EG3D (Chan et al. 2022)",
@@ -291,4 +297,5 @@ FAMILY = Family(
     build=build,
     network=lambda config: EG3DNetwork(EG3DConfig.from_json(config)),
     released={name: config.to_json() for name, config in RELEASED.items()},
+    swappable=swappable,
 )

@@ -49,6 +49,8 @@ class Family:
         network: options -> a network with random values and the state dict that ``build``
             takes, for measuring without anybody's weights.
         released: name of an authors' released model -> its options.
+        swappable: options -> layers that can be taken from another model of the family, and the
+            beginnings of their tensors' names (see :mod:`engine.generators.blending`).
     """
 
     name: str
@@ -58,6 +60,7 @@ class Family:
     build: Callable[[dict[str, Any], Mapping[str, Tensor], torch.device], Generator]
     network: Callable[[dict[str, Any]], nn.Module] | None = None
     released: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    swappable: Callable[[dict[str, Any]], dict[str, tuple[str, ...]]] | None = None
 
 
 def _brief(error: Exception) -> str:
