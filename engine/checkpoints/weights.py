@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.checkpoints.reader import read_checkpoint
+from engine.checkpoints.releases import main_file
 
 
 def weights_file(path: Path) -> Path:
@@ -17,7 +17,7 @@ def weights_file(path: Path) -> Path:
         CheckpointError: it is a folder that holds no model.
     """
     if path.is_dir():
-        return read_checkpoint(path).path
+        return main_file(path)
     beside = path.with_suffix(".safetensors")
     return beside if path.suffix == ".json" and beside.is_file() else path
 
