@@ -18,6 +18,7 @@ from app.actions import Actions
 from app.client import EngineClient
 from app.dialogs import Dialogs
 from app.display import require_display
+from app.folder_search import FolderSearch
 from app.geometry import (
     MIN_HEIGHT,
     MIN_WIDTH,
@@ -40,6 +41,7 @@ from app.panels.history import HistoryWindow
 from app.panels.identity import IdentityPanel
 from app.panels.model import ModelPanel
 from app.panels.model_settings import ModelSettingsPanel
+from app.panels.models import ModelsWindow
 from app.panels.project_menu import ProjectMenu
 from app.panels.project_prompt import ProjectPrompt
 from app.panels.settings import SettingsWindow
@@ -120,6 +122,7 @@ class Window:
         self._pace = Pace(idle=IDLE_RATE if self._watch.works else BLIND_IDLE_RATE)
         self._hook = StateHook.from_environment()
         self._keyboard = Keyboard()
+        self._search = FolderSearch()
         self._placed: tuple[int, int] = (0, 0)
         self._rescale_to: float | None = None
 
@@ -132,6 +135,7 @@ class Window:
                 self._step()
             self._remember_size()
         finally:
+            self._search.cancel()
             self._dialogs.close()
             self._watch.close()
             dpg.destroy_context()
@@ -178,7 +182,8 @@ class Window:
         self._toolbar = Toolbar(
             kit, self._menu, self._history.toggle, self._help.toggle, self._settings.toggle
         )
-        self._model, self._identity = ModelPanel(kit), IdentityPanel(kit)
+        self._models = ModelsWindow(kit, self._search)
+        self._model, self._identity = ModelPanel(kit, self._models.toggle), IdentityPanel(kit)
         self._model_settings = ModelSettingsPanel(kit)
         self._camera, self._export = CameraPanel(kit), ExportPanel(kit, confirm)
         self._viewport, self._status = Viewport(kit, self._texture), StatusLine(kit)
@@ -201,6 +206,7 @@ class Window:
         self._help.build()
         self._settings.build()
         self._history.build()
+        self._models.build()
         self._menu.build_menu()
         self._placed = (0, 0)
         self._seen = -1
@@ -242,7 +248,7 @@ class Window:
         self._confirm.hide()
         self._prompt.hide()
         self._toasts.clear()
-        popups = (self._help, self._settings, self._history, self._menu)
+        popups = (self._help, self._settings, self._history, self._models, self._menu)
         for window in (*self._windows.values(), *(popup.window for popup in popups)):
             dpg.delete_item(window)
         dpg.bind_theme(0)
@@ -291,14 +297,16 @@ class Window:
 
     def _poll_dialogs(self) -> None:
         self._dialogs.poll()
+        if self._models.poll():
+            self._pace.touch(time.monotonic())
 
     def _update(self) -> None:
         studio = self._studio
         self._seen = studio.revision
         for part in (
             self._toolbar, self._model, self._identity, self._model_settings, self._camera,
-            self._export, self._status, self._settings, self._history, self._confirm, self._prompt,
-            self._toasts,
+            self._export, self._status, self._settings, self._history, self._models, self._confirm,
+            self._prompt, self._toasts,
         ):  # fmt: skip
             part.update(studio)
         title = f"{studio.desk.title} - {TITLE}"
@@ -370,7 +378,7 @@ class Window:
         if self._studio.desk.talk.is_open:
             self._studio.desk.talk.dismiss()
             return
-        for popup in (self._help, self._settings, self._history):
+        for popup in (self._help, self._settings, self._history, self._models):
             popup.close()
         self._studio.clear_notices()
 

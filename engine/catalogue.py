@@ -61,8 +61,8 @@ class Release:
 
     @property
     def title(self) -> str:
-        """For people: ``StyleSDF faces, 1024 px``."""
-        return f"{self.system} {self.shows}, {self.pixels} px"
+        """For people: ``StyleSDF (faces, 1024 px)``."""
+        return f"{self.system} ({self.shows}, {self.pixels} px)"
 
     @property
     def file(self) -> str:
@@ -117,7 +117,7 @@ class Found:
 
     @property
     def text(self) -> str:
-        """For people: ``looks like StyleSDF faces, 1024 px``; empty for an unknown file."""
+        """For people: ``looks like StyleSDF (faces, 1024 px)``; empty for an unknown file."""
         if self.name:
             return f"converted model: {self.name}"
         titles = " or ".join(release.title for release in self.releases)

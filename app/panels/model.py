@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import dearpygui.dearpygui as dpg
@@ -42,10 +42,15 @@ def short_name(path: str, others: Sequence[str] = ()) -> str:
 
 
 class ModelPanel:
-    """Name and facts of the open model, path box, recent list."""
+    """Name and facts of the open model, path box, recent list.
 
-    def __init__(self, kit: Kit) -> None:
-        self._kit = kit
+    Args:
+        kit: what every panel is given.
+        show_models: opens or closes the window with all models.
+    """
+
+    def __init__(self, kit: Kit, show_models: Callable[[], None]) -> None:
+        self._kit, self._show_models = kit, show_models
         self._listed: tuple[object, ...] | None = None
 
     def build(self) -> None:
@@ -68,6 +73,10 @@ class ModelPanel:
                 "Folder", self.browse_folder, "model_folder",
                 "Choose the folder of a release that comes as one, such as CIPS-3D's", width=-1,
             )  # fmt: skip
+        kit.button(
+            "All models ...", self._show_models, "models",
+            "Find models in a folder, and see what their authors have released", width=-1,
+        )  # fmt: skip
         dpg.add_spacer(height=kit.px(2))
         kit.text("Recent", theme=kit.themes.muted, font=kit.fonts.small)
         self._list = int(dpg.add_group())

@@ -50,7 +50,7 @@ def test_a_folder_is_searched_and_its_files_are_named(run: Run, tmp_path: Path) 
     (folder / "sphere_init.pt").write_bytes(b"x" * 99)
     result = run("models", folder)
     assert result.status == 0
-    assert f"{folder}/ffhq512-128.pkl  2 kB  named like EG3D faces, 512 px" in result.out
+    assert f"{folder}/ffhq512-128.pkl  2 kB  named like EG3D (faces, 512 px)" in result.out
     assert f"{folder}/mine.pth  10 bytes\n" in result.out
     assert "The release has 63.7 MB" in result.out
     assert result.out.endswith(f"2 known models and 1 other file in {folder}.\n")

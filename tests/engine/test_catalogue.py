@@ -64,7 +64,7 @@ def test_real_sizes_and_sums_of_stylesdf() -> None:
     assert (full.size, full.md5) == (202_570_217, "1ab9522157e537351fcf4faed9c92abb")
     volumes = [r for r in releases() if r.size == 63_736_197]
     assert len(volumes) == 3 and len({r.md5 for r in volumes}) == 3
-    assert full.title == "StyleSDF faces, 1024 px" and full.size_text == "202.6 MB"
+    assert full.title == "StyleSDF (faces, 1024 px)" and full.size_text == "202.6 MB"
 
 
 def test_the_real_catalogue_needs_no_network_and_no_torch() -> None:
@@ -88,7 +88,7 @@ def test_sizes_for_people(size: int, text: str) -> None:
 def test_size_and_md5_name_a_file_whatever_it_is_called(tmp_path: Path) -> None:
     found = identify(put(tmp_path / "renamed.bin", CONTENT), len(CONTENT), KNOWN)
     assert (found.releases, found.certainty) == ((A,), "is")
-    assert found.text == "is StyleSDF faces, 64 px"
+    assert found.text == "is StyleSDF (faces, 64 px)"
 
 
 def test_the_right_size_with_another_content_is_told(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_the_right_size_with_another_content_is_told(tmp_path: Path) -> None:
 
 def test_a_size_alone_looks_like(tmp_path: Path) -> None:
     found = identify(put(tmp_path / "x.pkl", 500), 500, KNOWN)
-    assert found.text == "looks like EG3D cars, 128 px" and not found.note
+    assert found.text == "looks like EG3D (cars, 128 px)" and not found.note
 
 
 def test_only_files_of_a_known_size_are_read(tmp_path: Path) -> None:
@@ -119,13 +119,13 @@ def test_a_name_alone_is_named_like_and_a_wrong_size_is_told() -> None:
 
 def test_the_folder_tells_files_of_one_name_apart() -> None:
     either = identify(Path("generator.pth"), 7010, KNOWN)
-    assert either.text == "named like pi-GAN faces, 64 px or pi-GAN cats, 64 px"
+    assert either.text == "named like pi-GAN (faces, 64 px) or pi-GAN (cats, 64 px)"
     assert identify(Path("/m/Cats/generator.pth"), 7010, KNOWN).releases == (F,)
     assert "about 7 kB" in identify(Path("generator.pth"), 9000, KNOWN).note
 
 
 def test_a_rounded_size_without_a_name_may_be() -> None:
-    assert identify(Path("model.pkl"), 91_000, KNOWN).text == "may be EpiGRAF plants, 256 px"
+    assert identify(Path("model.pkl"), 91_000, KNOWN).text == "may be EpiGRAF (plants, 256 px)"
     assert identify(Path("model.pkl"), 95_000, KNOWN).certainty is None
 
 
