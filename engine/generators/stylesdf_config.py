@@ -11,8 +11,8 @@ from engine.generators.options import MAX_OPTION, check_kinds, config_from_json
 
 #: Largest side of a volume rendering or picture in pixels, and most layers of one kind.
 _MAX_SIDE, _MAX_LAYERS = 8192, 64
-#: Fewest and most samples on one ray.
-MIN_SAMPLES, MAX_SAMPLES = 2, 4096
+#: Fewest and most samples on one ray that can be asked for.
+MIN_SAMPLES, MAX_SAMPLES = 2, 1024
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,11 @@ def test_it_is_left_alone_where_it_cannot_serve() -> None:
     assert separable_taps(x, torch.eye(4) / 4.0, 4.0) is None  # not a product
     assert separable_taps(x, -kernel, 4.0) is None
     assert separable_taps(x, fir_filter((1, 2, 1)), 4.0) is None
+    wide = picture(64, 64, channels=16)
+    assert separable_taps(wide, kernel, 4.0) is not None
+    wide = wide.contiguous(memory_format=torch.channels_last)
+    assert separable_taps(wide, kernel, 4.0) is None
+    assert upfirdn2d(wide, kernel, padding=(1, 1, 1, 1)).stride()[1] == 1  # and so it stays
     learned = x.clone().requires_grad_()
     assert separable_taps(learned, kernel, 4.0) is None
     with torch.no_grad():
