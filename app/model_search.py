@@ -104,9 +104,9 @@ def _holds(path: str, sha256: str) -> bool:
         where = Path(path)
         if where.is_dir():
             return any(file_sha256(file) == sha256 for file in _files(where, where.name))
-        beside = where.with_suffix(".safetensors")
-        converted = where.suffix == ".json" and beside.is_file()
-        return file_sha256(beside if converted else where) == sha256
+        if where.suffix == ".json" and where.with_suffix(".safetensors").is_file():
+            where = where.with_suffix(".safetensors")
+        return file_sha256(where) == sha256
     except (UserError, OSError, ValueError):
         return False
 
@@ -116,6 +116,6 @@ def _opened_as(path: str) -> str:
     if path == BUNDLED:
         return path
     where = Path(path)
-    beside = where.with_suffix(".json")
-    found = beside if where.suffix == ".safetensors" and beside.is_file() else where
-    return str(found.resolve())
+    if where.suffix == ".safetensors" and where.with_suffix(".json").is_file():
+        where = where.with_suffix(".json")
+    return str(where.resolve())
