@@ -110,7 +110,7 @@ class PointNetwork(NamedTuple):
     def hidden(self, points: Tensor) -> Tensor:
         """``[N, D]`` points -> ``[N, H]`` activations of the last inner layer."""
         if points.device.type == "cpu" and points.shape[0] > _CACHED_POINTS:
-            return torch.cat([self.hidden(part) for part in points.split(_CACHED_POINTS)])
+            return torch.cat([self.hidden(part) for part in torch.split(points, _CACHED_POINTS)])
         angles = (points[:, None, :] * self.frequencies[:, None]).flatten(1)
         x = torch.cat([angles.sin(), angles.cos()], dim=1)
         for weight, bias in self.layers:

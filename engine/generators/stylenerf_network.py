@@ -85,9 +85,10 @@ class StyleNeRFNetwork(nn.Module):
             ``[num_ws, row_width]``: a style a row, and the background's latent in the last.
         """
         config = self.config
-        own, behind = z.to(self.mapping.w_avg).split([config.z_dim, config.z_dim_bg])
+        whole = z.to(self.mapping.w_avg)
+        own, behind = whole[: config.z_dim], whole[config.z_dim :]
         labels = None if label is None else label[None]
-        styles = self.mapping(own[None], labels, psi, cutoff)[0]
+        styles: Tensor = self.mapping(own[None], labels, psi, cutoff)[0]
         w = styles.new_zeros(config.num_ws, config.row_width)
         w[: config.style_ws, : config.w_dim] = styles
         if config.z_dim_bg:

@@ -125,7 +125,7 @@ class UpsamplerBlock(nn.Module):
         enter, leave = (layer for layer in conv0.adapter if isinstance(layer, Conv1x1))
         # The kernel of an upsampling layer is a true convolution's: it is flipped.
         first = conv0.folded(ws[0]).flip([2, 3])
-        parts = enter.matrix.split(first.shape[0], dim=1)
+        parts = torch.split(enter.matrix, first.shape[0], dim=1)
         seen = [torch.einsum("mo,oikl->mikl", part, first) * _GAIN for part in parts]
         weight = torch.cat([first, *seen])
         bias = weight.new_zeros(weight.shape[0])
@@ -214,7 +214,7 @@ class FoldedBlock:
                 picture.clamp_(-self.clamp, self.clamp)
             pictures.append(picture)
             if begun is not None and following is not None:
-                begun[:, inside] = _convolved(x, *following.enter)
+                _convolved(x, *following.enter, out=begun[:, inside])
         return torch.cat(pictures, dim=1), begun
 
     def _strip_rows(self, height: int, width: int, device: torch.device) -> int:
@@ -272,12 +272,17 @@ class FoldedBlock:
         return out
 
 
-def _convolved(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """``[I, H, W]`` -> ``[O, H, W]``, zeros around."""
+def _convolved(x: Tensor, weight: Tensor, bias: Tensor, out: Tensor | None = None) -> Tensor:
+    """``[I, H, W]`` -> ``[O, H, W]``, zeros around; into ``out`` if that is given, whose pixels
+    must lie one after the other."""
     size = weight.shape[-1]
     if size > 1:
-        return F.conv2d(x[None], weight, bias, padding=size // 2)[0]
-    return torch.addmm(bias[:, None], weight[:, :, 0, 0], x.flatten(1)).unflatten(1, x.shape[1:])
+        wide = F.conv2d(x[None], weight, bias, padding=size // 2)[0]
+        return wide if out is None else out.copy_(wide)
+    if out is None:
+        out = x.new_empty(weight.shape[0], *x.shape[1:])
+    torch.addmm(bias[:, None], weight[:, :, 0, 0], x.flatten(1), out=out.flatten(1))
+    return out
 
 
 def upsample(
