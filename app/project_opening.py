@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from app.studio import Studio
 
 UNTITLED = "Untitled"
+#: Most folders inside the folder of models that are searched.
+MOST_FOLDERS = 64
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,8 @@ class ProjectOpening:
         places = [Path(ref.path).parent, *(Path(path).parent for path in recent)]
         if wanted.path is not None:
             places.insert(0, wanted.path.parent)
+        if studio.settings.models_folder:
+            places += _with_folders(Path(studio.settings.models_folder))
         folders = [place for place in places if place.is_absolute()]
         self._search = self._searcher.submit(find_model, ref, recent, folders)
         studio.touch()
@@ -198,3 +202,11 @@ class ProjectOpening:
                 self._given_up(wanted)
             raise
         self._wanted = wanted
+
+
+def _with_folders(folder: Path) -> list[Path]:
+    """A folder and those in it."""
+    try:
+        return [folder, *sorted(p for p in folder.iterdir() if p.is_dir())[:MOST_FOLDERS]]
+    except OSError:
+        return []
