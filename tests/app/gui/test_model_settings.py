@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 from engine.export.picture import read_recipe
-from tests.app.gui.driver import App
+from tests.app.gui.driver import ROOT, App
 from tests.app.gui.test_window import difference, exported
 from tests.app.gui.tuned_head import ABSENT, SETTINGS
 
@@ -185,7 +186,8 @@ def test_a_larger_interface_keeps_the_settings(tuned: App) -> None:
     tuned.settled(lambda s: chosen(s) == {})
 
 
-def test_the_folder_dialog_hands_its_folder_to_the_reader(tuned: App, workplace: Path) -> None:
+def test_the_folder_of_a_release_opens_from_the_dialog(tuned: App, workplace: Path) -> None:
+    before = tuned.state["model"]
     folder = workplace / "a release"
     folder.mkdir()
     (workplace / "answer").write_text(f"{folder}\n")
@@ -193,3 +195,12 @@ def test_the_folder_dialog_hands_its_folder_to_the_reader(tuned: App, workplace:
     state = tuned.wait("the reader's answer", lambda s: s["notices"], 30)
     severity, text = state["notices"][0]
     assert severity == "error" and str(folder) in text
+    shutil.copy(ROOT / "tests/data/goldens/cips3d/checkpoint.pth", folder / "G_ema.pth")
+    tuned.click("model_folder")
+    state = tuned.wait("the release", lambda s: s["model"] == "a release", 60)
+    tuned.wait("its settings", lambda s: "setting_samples_per_pass" in s["widgets"])
+    assert not set(SECTION) & set(tuned.state["widgets"])
+    tuned.point(*tuned.middle())
+    tuned.key("ctrl+z")
+    tuned.wait("the model before", lambda s: s["model"] == before, 60)
+    assert set(SECTION) <= set(tuned.state["widgets"])
