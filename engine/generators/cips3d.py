@@ -256,7 +256,7 @@ class CIPS3D(Generator):
                 return {"density": self.network.siren.density(self.styled(w).films, points)}
             if case.cam2world is None:
                 raise UserError(f"Golden case {case.name!r} has neither a camera nor points.")
-            coarse, fine = options.get("samples", config.samples)
+            coarse, fine = options.get("samples", [config.samples_per_pass] * 2)
             march = March(
                 float(options.get("near", config.near)),
                 float(options.get("far", config.far)),

@@ -20,7 +20,7 @@ def capabilities_of(config: CIPS3DConfig) -> Capabilities:
         w_dim=config.w_dim,
         resolution=config.img_resolution,
         neural_resolution=config.img_resolution,
-        samples_per_ray=sum(config.samples),
+        samples_per_ray=2 * config.samples_per_pass,
         default_pose=OrbitPose(radius=config.radius, fov_y=config.fov_y),
         bounds=((-half, -half, -half), (half, half, half)),
         mesh_level=config.mesh_level,
@@ -56,7 +56,7 @@ def _settings(config: CIPS3DConfig) -> tuple[ModelSetting, ...]:
             "samples_per_pass",
             "Samples a pass",
             "integer",
-            config.samples[0],
+            config.samples_per_pass,
             "Even samples on each ray, and as many again where these found something: "
             "12 in training, 24 in the authors' demo.",
             low=4,

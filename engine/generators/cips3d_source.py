@@ -38,7 +38,7 @@ class CIPS3DConfig:
         radius, fov_y: the camera of training: distance from the origin, full angle in degrees
             between the middles of the outermost pixels.
         near, far: where rays begin and end for that camera.
-        samples: even samples of a ray, and samples where the first found something.
+        samples_per_pass: even samples of a ray, and as many again where these found something.
         last_back, white_back, activation: see :class:`~engine.rendering.nerf_march.March`.
         mesh_level: raw density at which a mesh is cut by default.
         yaw_range, pitch_range: degrees in which most training poses lay (two deviations).
@@ -65,7 +65,7 @@ class CIPS3DConfig:
     fov_y: float = 12.0
     near: float = 0.88
     far: float = 1.12
-    samples: tuple[int, int] = (12, 12)
+    samples_per_pass: int = 12
     last_back: bool = False
     white_back: bool = False
     activation: str = "relu"
@@ -115,7 +115,8 @@ class CIPS3DConfig:
         if self.activation not in ("relu", "softplus"):
             raise UserError(f"The density activation {self.activation!r} is unknown.")
         return March(
-            self.near, self.far, *self.samples, self.last_back, self.white_back,
+            self.near, self.far, self.samples_per_pass, self.samples_per_pass,
+            self.last_back, self.white_back,
             "relu" if self.activation == "relu" else "softplus",
         )  # fmt: skip
 
@@ -188,14 +189,14 @@ def source(checkpoint: Checkpoint) -> ModelSource:
 
 
 def _assumptions(config: CIPS3DConfig) -> tuple[str, ...]:
-    coarse, fine = config.samples
+    count = config.samples_per_pass
     return (
         f"The file does not state the picture's side; {config.img_resolution} pixels is that of "
         "the released models.",
         f"The file does not state its camera; {config.fov_y:g} degrees from a distance of "
         f"{config.radius:g}, with rays from {config.near:g} to {config.far:g}, is the release's.",
-        f"The file does not state the samples of a ray; {coarse} and {fine} is what it was trained "
-        "with.",
+        f"The file does not state the samples of a ray; {count} and {count} is what it was "
+        "trained with.",
         "The file does not say whether the light that is left belongs to the last sample "
         "(last_back); in training it did not.",
     )
