@@ -363,10 +363,27 @@ def build(config: dict[str, Any], tensors: Mapping[str, Tensor], device: torch.d
     return StyleSDF(network, device)
 
 
+def swappable(config: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    """The decoder's sizes, without their noise: renderer and mappings stay."""
+    options = StyleSDFConfig.from_json(config)
+    if options.decoder_channels is None:
+        return {}
+    layers: dict[str, tuple[str, ...]] = {
+        str(options.render_size): ("decoder.conv1.", "decoder.to_rgb1.")
+    }
+    for index in range(options.doublings):
+        names = (f"convs.{2 * index}.", f"convs.{2 * index + 1}.", f"to_rgbs.{index}.")
+        layers[str(options.render_size << index + 1)] = tuple(f"decoder.{n}" for n in names)
+    return layers
+
+
 FAMILY = Family(
     name="stylesdf",
     title="StyleSDF (Or-El et al. 2022)",
     matches=matches,
     source=source,
     build=build,
+    network=lambda config: StyleSDFNetwork(StyleSDFConfig.from_json(config)),
+    released={name: config.to_json() for name, config in RELEASED.items()},
+    swappable=swappable,
 )

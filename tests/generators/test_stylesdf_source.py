@@ -16,6 +16,8 @@ from engine.camera import OrbitPose
 from engine.checkpoints import read_checkpoint
 from engine.checkpoints.plain import Checkpoint, Node
 from engine.errors import CheckpointError, UserError
+from engine.generators.blending import blend_sources
+from engine.generators.registry import build_generator
 from engine.generators.stylesdf import FAMILY, RELEASED, StyleSDF, StyleSDFConfig, StyleSDFNetwork
 from tests.generators.tiny_stylesdf import (
     CONFIG,
@@ -291,3 +293,22 @@ def test_a_real_file_opens(config: StyleSDFConfig, tmp_path: Path) -> None:
     assert FAMILY.matches(checkpoint)
     assert torch.equal(picture(opened(checkpoint)), picture(tiny_model(config)))
     assert z_of(0, config).shape == (8,)
+
+
+def test_layers_of_another_decoder_can_be_taken() -> None:
+    """From the last size only: the volume and the surface stay, the picture changes."""
+    assert FAMILY.swappable is not None
+    layers = FAMILY.swappable(CONFIG.to_json())
+    assert list(layers) == ["16", "32", "64"]
+    assert layers["64"] == ("decoder.convs.2.", "decoder.convs.3.", "decoder.to_rgbs.1.")
+    covered = sum(name.startswith(sum(layers.values(), ())) for name in tensors_of(tiny_network()))
+    assert covered == 5 * 6 + 2 + 3 * 4 + 2  # convolutions and kernels, pictures and kernels
+    assert FAMILY.swappable(VOLUME_ONLY.to_json()) == {}
+    one, other = (FAMILY.source(saved(tiny_network(seed=seed))) for seed in (0, 1))
+    blended = blend_sources(one, other, ["64"], 1.0)
+    drawn = [build_generator(source, CPU) for source in (one, blended)]
+    w = drawn[0].map(z_of())
+    camera = OrbitPose(10, radius=1.0, fov_y=12.0).camera()
+    before, after = (model.render(w, camera) for model in drawn)
+    assert torch.equal(before.raw, after.raw)
+    assert float((before.rgb - after.rgb).abs().max()) > 0.01
