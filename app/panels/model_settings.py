@@ -15,7 +15,7 @@ from engine.capabilities import ModelSetting, SettingValue
 #: Widths of the titles in front of a number and of a list, at a scale of 1, pixels.
 NUMBER_TITLE, CHOICE_TITLE = 168, 134
 #: Whole numbers are given a slider up to so many values; of more, a pixel would skip too many.
-MOST_STEPS = 1000
+MOST_STEPS = 2000
 #: Dear PyGui counts in 32 bits, and ImGui keeps half of them free.
 FARTHEST = 2**30 - 1
 
