@@ -1,7 +1,7 @@
 """The StyleSDF family: authors' files, and drawing with a trained model.
 
 Or-El et al., "StyleSDF: High-Resolution 3D-Consistent Image and Geometry Generation" (2022), as
-released: faces at 1024 and cats at 512 pixels, and the volume renderers that they were built
+released: faces at 1024 and animals at 512 pixels, and the volume renderers that they were built
 on, which draw 64 pixel pictures of their own.
 """
 

@@ -140,7 +140,7 @@ class StyleSDFConfig:
         return config_from_json(cls, data, "StyleSDF")
 
 
-#: The authors' released models. Cats' poses were spread half as far to the sides.
+#: The authors' released models. Animals' poses were spread half as far to the sides.
 RELEASED: dict[str, StyleSDFConfig] = {
     "ffhq1024x1024": StyleSDFConfig(decoder_channels=(512, 256, 128, 64, 32)),
     "afhq512x512": StyleSDFConfig(decoder_channels=(512, 256, 128, 64), yaw_std=0.15),

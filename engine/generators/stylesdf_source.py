@@ -157,7 +157,7 @@ def _assumed(config: StyleSDFConfig) -> list[str]:
         "camera's axis are the release's.",
         "The file does not state how the training poses spread; "
         f"{config.yaw_std:g} radians to the sides and {config.pitch_std:g} up and down are the "
-        "release's for faces (cats: 0.15 to the sides).",
+        "release's for faces (animals: 0.15 to the sides).",
     ]
     if config.decoder_channels is None:
         sentences.append(
