@@ -3,7 +3,7 @@
 Two models of which one was trained on from the other (photos, then cartoons) still agree on what
 their layers mean, so that a layer of one works in the other. Pinkney and Adler, "Resolution
 Dependent GAN Interpolation for Controllable Image Synthesis Between Domains" (2020); the cartoon
-pictures of CIPS-3D (2021, section 4.3) swap layers of its per-pixel network and keep the NeRF,
+pictures of CIPS-3D (2021) swap layers of its per-pixel network and keep the NeRF,
 hence the face's shape.
 """
 

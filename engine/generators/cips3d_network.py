@@ -1,8 +1,8 @@
 """CIPS-3D's networks under the authors' state-dict names.
 
 Zhou et al., "CIPS-3D: A 3D-Aware Generator of GANs Based on Conditionally-Independent Pixel
-Synthesis" (2021). A shallow NeRF of sine layers (its figure 2, left) turns a ray into 32 features;
-an implicit network of modulated 1 x 1 layers (right) turns the features of one pixel into its
+Synthesis" (2021). A shallow NeRF of sine layers turns a ray into 32 features;
+an implicit network of modulated 1 x 1 layers turns the features of one pixel into its
 colour, without looking at any other pixel.
 
 Sizes in shapes: M points, N pixels, Z latent, S style, H width of the NeRF, F its features, C

@@ -1,6 +1,6 @@
 """The volume rendering of pi-GAN and what grew from it: CIPS-3D, EpiGRAF.
 
-Chan et al., "pi-GAN" (2021), section 3.2, on the quadrature and the two passes of Mildenhall et
+Chan et al., "pi-GAN" (2021), on the quadrature and the two passes of Mildenhall et
 al., "NeRF" (2020). Rays pass the middles of the pixels with the outermost ones on the edges of
 the field of view, depths are distances along **unit** rays, evenly spaced from ``near`` to ``far``
 inclusive, and a second set of samples lies where the first found something. Nothing is random.
