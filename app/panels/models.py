@@ -80,7 +80,10 @@ class ModelsWindow(Popup):
             self._here = int(dpg.add_group())
 
     def toggle(self) -> None:
-        """Open or close it."""
+        """Open or close it; it is no larger than the room there is."""
+        px, room = self._kit.px, (dpg.get_viewport_client_width(), dpg.get_viewport_client_height())
+        width, height = (min(px(s), r - px(16)) for s, r in zip(SIZE, room, strict=True))
+        dpg.configure_item(self.window, width=width, height=height)
         super().toggle()
         if self.is_open:
             self.update(self._kit.studio)

@@ -21,7 +21,7 @@ def models(app: App) -> Iterator[App]:
     """The application with that window open."""
     app.click("models")
     app.wait("the window", lambda s: s["widgets"].get("models_search", [0] * 4)[2] > 1)
-    app.click("models_tab_here")
+    show(app, "models_tab_here")
     yield app
     app.key("Escape")
     app.point(*app.middle())
@@ -35,6 +35,12 @@ def folder(workplace: Path) -> Path:
     (where / "ffhq512-128.pkl").write_bytes(b"x" * 2000)
     (where / "mine.pth").write_bytes(b"x" * 10)
     return where
+
+
+def show(app: App, tab: str) -> None:
+    """Bring a tab to the front, and give it the frames to be drawn in."""
+    app.click(tab)
+    app.settled()
 
 
 def searched(app: App, folder: Path) -> dict[str, str]:
@@ -111,7 +117,7 @@ def test_pages_are_opened_and_copied_only_on_a_click(
     browser.write_text(f'#!/bin/sh\necho "$1" >> "{opened}"\n')
     browser.chmod(0o755)
     searched(models, folder)
-    models.click("models_tab_released")
+    show(models, "models_tab_released")
     models.wait("the list", lambda s: s["widgets"].get("models_page_eg3d", [0] * 4)[2] > 1)
     assert not opened.exists()
     models.click("models_page_eg3d")
@@ -121,7 +127,7 @@ def test_pages_are_opened_and_copied_only_on_a_click(
     assert "models_released_eg3d-ffhq-128" in models.state["widgets"]
     assert "models_released_eg3d-ffhq-64" not in models.state["widgets"]
     models.click("models_copy_eg3d")
-    models.click("models_tab_here")
+    show(models, "models_tab_here")
     models.click("models_folder")
     models.wait("the keyboard", lambda s: "models_folder" in s["active"])
     for letter in ("a", "v"):
