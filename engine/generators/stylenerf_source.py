@@ -235,6 +235,7 @@ def _upsampler_options(
             f"{by_shape!r}; use another copy."
         )
     clamp = own.get("conv_clamp", upsampler.get("conv_clamp"))
+    limit = FileOptions(checkpoint.path, {"conv_clamp": clamp})
     side = upsampler.integer("resolution_vol", sides[0] // 2)
     picture = FileOptions(checkpoint.path, node.state).integer("img_resolution", sides[-1])
     if (side, picture) != (sides[0] // 2, sides[-1]):
@@ -249,7 +250,7 @@ def _upsampler_options(
         "adapter_channels": tuple(adapters),
         "kernel_size": shape_of("StyleNeRF", tensors, f"{first}.weight", 4)[2],
         "upsample_mode": by_shape,
-        "conv_clamp": None if clamp is None else own.number("conv_clamp", float(clamp)),
+        "conv_clamp": limit.number("conv_clamp", 256.0) if limit.get("conv_clamp") else None,
         "magnitude_ema": f"{first}.w_avg" in tensors,
         "use_noise": f"{first}.noise_strength" in tensors,
         "no_residual_img": stated.of("upsampler").flag("no_residual_img", False),
