@@ -25,6 +25,7 @@ FAMILY_MODULES: tuple[str, ...] = (
     "engine.generators.eg3d",
     "engine.generators.cips3d",
     "engine.generators.pigan",
+    "engine.generators.stylenerf",
     "engine.generators.stylesdf",
 )
 
