@@ -39,6 +39,7 @@ from app.panels.export import ExportPanel
 from app.panels.help import HelpWindow
 from app.panels.history import HistoryWindow
 from app.panels.identity import IdentityPanel
+from app.panels.modal import Modal
 from app.panels.model import ModelPanel
 from app.panels.model_settings import ModelSettingsPanel
 from app.panels.models import ModelsWindow
@@ -175,7 +176,8 @@ class Window:
         dpg.bind_font(fonts.body)
         dpg.bind_theme(themes.base)
         kit = self._kit = Kit(self._studio, self._dialogs, fonts, themes, scale)
-        confirm = Confirm(kit)
+        self._modal = Modal(kit)
+        confirm = Confirm(kit, self._modal)
         self._help = HelpWindow(kit)
         self._settings = SettingsWindow(kit, self._ask_rescale)
         self._history, self._menu = HistoryWindow(kit), ProjectMenu(kit)
@@ -188,7 +190,7 @@ class Window:
         self._camera, self._export = CameraPanel(kit), ExportPanel(kit, confirm)
         self._viewport, self._status = Viewport(kit, self._texture), StatusLine(kit)
         self._toasts = Toasts(kit)
-        self._confirm, self._prompt = confirm, ProjectPrompt(kit)
+        self._confirm, self._prompt = confirm, ProjectPrompt(kit, self._modal)
         self._actions = Actions(
             kit.studio, self._toolbar, self._model, self._identity, self._camera, self._export,
             help=self._help.toggle, history=self._history.toggle, close_popups=self._close_popups,
@@ -245,8 +247,7 @@ class Window:
         """Build everything anew at a UI scale; what was typed stays."""
         kit = self._kit
         values, memory = kit.values(), self._export.memory
-        self._confirm.hide()
-        self._prompt.hide()
+        self._modal.close()
         self._toasts.clear()
         popups = (self._help, self._settings, self._history, self._models, self._menu)
         for window in (*self._windows.values(), *(popup.window for popup in popups)):

@@ -81,7 +81,7 @@ def _read(
         struct.error, OverflowError, OSError,
     ) as error:  # fmt: skip
         # An offset that is a lie leads before the file's beginning: an error of the system.
-        raise BadArchive("it is damaged or no archive of ours") from error
+        raise BadArchive("it is damaged, or another kind of file") from error
     return parts
 
 
@@ -109,7 +109,7 @@ def _check_directory(file: BinaryIO) -> None:
     tail = file.read(size - start)
     at = tail.rfind(_END_SIGNATURE)
     if at < 0 or len(tail) - at < _END.size:
-        raise BadArchive("it is damaged or no archive of ours")
+        raise BadArchive("it is damaged, or another kind of file")
     directory = _END.unpack_from(tail, at)[5]
     locator = tail[max(0, at - _LOCATOR_SIZE) : at]
     if directory > _MAX_DIRECTORY or locator.startswith(_LOCATOR_SIGNATURE):

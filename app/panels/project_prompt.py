@@ -9,7 +9,7 @@ import dearpygui.dearpygui as dpg
 from app.conversation import Prompt
 from app.dialogs import Question, file_patterns
 from app.kit import Kit
-from app.panels.confirm import modal
+from app.panels.modal import Modal
 from app.panels.model import CHECKPOINT_ENDINGS
 from app.project import PROJECT_SUFFIX
 from app.studio import Studio
@@ -21,34 +21,29 @@ WIDTH = 560
 class ProjectPrompt:
     """Shows the path that the window's conversation asks for."""
 
-    def __init__(self, kit: Kit) -> None:
-        self._kit = kit
-        self._window: int | None = None
+    def __init__(self, kit: Kit, modal: Modal) -> None:
+        self._kit, self._modal = kit, modal
         self._shown: Prompt | None = None
         self._listed: tuple[str, ...] = ()
 
     def update(self, studio: Studio) -> None:
         """Show the present state."""
         prompt, recent = studio.desk.talk.prompt, studio.settings.recent_projects
-        if prompt is not self._shown:
-            self.hide()
-            if prompt is not None:
+        if prompt is not self._shown and self._shown is not None:
+            self._modal.close()
+            self._shown = None
+        if prompt is not self._shown and prompt is not None:
+            if self._modal.is_free:
                 self._open(prompt, recent)
-            self._shown = prompt
+                self._shown = prompt
+            else:
+                studio.touch()
         elif prompt is not None and prompt.kind == "open" and recent != self._listed:
             self._fill(recent)
 
-    def hide(self) -> None:
-        """Take the window away; what is asked stays open."""
-        if self._window is not None:
-            names = [n for n in self._kit.named if n.startswith(("prompt_", "recent_project_"))]
-            self._kit.forget([self._kit.named[name] for name in names])
-            dpg.delete_item(self._window)
-        self._window = self._shown = None
-
     def _open(self, prompt: Prompt, recent: tuple[str, ...]) -> None:
         kit = self._kit
-        with modal(kit, WIDTH) as window:
+        with self._modal.open(WIDTH):
             kit.text(prompt.title, font=kit.fonts.strong, theme=kit.themes.heading)
             dpg.add_spacer(height=kit.px(2))
             with dpg.group(horizontal=True, horizontal_spacing=kit.px(6)):
@@ -59,7 +54,9 @@ class ProjectPrompt:
                     auto_select_all=prompt.kind == "save",
                 )  # fmt: skip
                 kit.button("Browse", self._browse, "prompt_browse", width=kit.px(86))
-            self._fault = kit.text("", theme=kit.themes.error, wrap=kit.px(WIDTH - 32))
+            self._fault = kit.name(
+                "prompt_fault", kit.text("", theme=kit.themes.error, wrap=kit.px(WIDTH - 32))
+            )
             dpg.configure_item(self._fault, show=False)
             if prompt.kind == "open":
                 kit.text("Recent", theme=kit.themes.muted, font=kit.fonts.small)
@@ -73,7 +70,6 @@ class ProjectPrompt:
                 )  # fmt: skip
                 cancel = kit.studio.desk.talk.dismiss
                 kit.button("Cancel", cancel, "prompt_cancel", width=kit.px(150))
-        self._window = int(window)
         dpg.focus_item(self._path)
 
     def _fill(self, recent: tuple[str, ...]) -> None:
@@ -108,10 +104,14 @@ class ProjectPrompt:
         try:
             prompt.answer(path)
         except UserError as error:
-            # A notice would lie behind this window.
-            if self._window is not None:
-                dpg.configure_item(self._fault, show=True)
-                dpg.set_value(self._fault, str(error))
+            if self._kit.studio.desk.talk.prompt is not prompt:
+                raise
+            self._tell(error)
+
+    def _tell(self, error: UserError) -> None:
+        """Show a mistake here: a notice would lie behind this window."""
+        dpg.configure_item(self._fault, show=True)
+        dpg.set_value(self._fault, str(error))
 
     def _chosen(self, sender: int, _value: bool, path: str) -> None:
         dpg.set_value(sender, False)
@@ -136,10 +136,9 @@ class ProjectPrompt:
         try:
             self._kit.dialogs.ask(question, self._browsed)
         except UserError as error:
-            dpg.configure_item(self._fault, show=True)
-            dpg.set_value(self._fault, str(error))
+            self._tell(error)
 
     def _browsed(self, path: Path) -> None:
-        if self._window is not None:
+        if self._shown is not None:
             dpg.set_value(self._path, str(path))
             self._answer(str(path))

@@ -22,6 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageGrab
 
+from tests.app.gui.x11 import ask_to_close
+
 SCREEN = (1600, 1000)
 ROOT = Path(__file__).parents[3]
 State = dict[str, Any]
@@ -314,6 +316,24 @@ class App:
         state = self.wait(f"widget {widget}", lambda s: s["widgets"].get(widget, [0] * 4)[2] > 1)
         x, y, width, height = state["widgets"][widget]
         return x, y, width, height
+
+    def kill(self) -> None:
+        """End the window's process as the out-of-memory killer does."""
+        self.process.kill()
+        self.process.wait(10)
+
+    def ask_to_close(self) -> None:
+        """Click the cross that a window manager would draw."""
+        ask_to_close(self.display, int(self._window()))
+
+    def ended(self, seconds: float = 15) -> int:
+        """Wait until the window has ended by itself; its exit status."""
+        return self.process.wait(seconds)
+
+    @property
+    def title(self) -> str:
+        """What stands in the window's title bar."""
+        return self.xdotool("getwindowname", self._window()).strip()
 
     def _window(self) -> str:
         return self.xdotool("search", "--onlyvisible", "--name", "Maquette").split()[0]
