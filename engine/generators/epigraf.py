@@ -29,14 +29,17 @@ from engine.generators.epigraf_source import matches, source
 from engine.generators.evaluation import Stopwatch, exact, unit_picture
 from engine.generators.loading import load_strictly
 from engine.generators.registry import Family
+from engine.generators.stylegan2 import block_resolutions
 from engine.rendering.nerf_march import CHUNK_SAMPLES, March, Marched, march_in_chunks
-from engine.rendering.plane_lookup import PlaneTable
+from engine.rendering.plane_lookup import PlaneTable, tile_order
 from engine.rendering.rays import framed_grid, grid_rays, inclusive_grid
 
 __all__ = ["FAMILY", "RELEASED", "EpiGRAF", "EpiGRAFConfig", "EpiGRAFNetwork", "Patch"]
 
 #: Identities whose planes stay in memory (100 MB each at 512 pixels).
 _CACHED = 2
+#: Samples that a pass evaluates at once on a CPU: enough to share among its cores.
+_CPU_CHUNK = 1 << 16
 #: Camera distances that differ by less than this are the same.
 _SAME_DISTANCE = 1e-6
 
@@ -215,7 +218,10 @@ class EpiGRAF(Generator):
             values = run_folded(layers, planes.read(points))
             return values[:, 3] + shift, values[:, :3]
 
-        marched = march_in_chunks(look, origin, directions, march, check)
+        order = tile_order(grid[0].shape[0], grid[0].shape[1], self.device)
+        chunk = _CPU_CHUNK if self.device.type == "cpu" else None
+        tiled = march_in_chunks(look, origin, directions[order], march, check, chunk)
+        marched = Marched(*(torch.empty_like(part).index_copy_(0, order, part) for part in tiled))
         colours = marched.features
         if identity.picture is not None:
             x, y = (side.reshape(-1) for side in grid)
@@ -361,8 +367,21 @@ def build(config: dict[str, Any], tensors: Mapping[str, Tensor], device: torch.d
         raise
     except UserError as error:
         raise CheckpointError(str(error)) from error
-    network = load_strictly("EpiGRAF", lambda: EpiGRAFNetwork(options), tensors, device)
+    network = load_strictly(
+        "EpiGRAF", lambda: EpiGRAFNetwork(options), tensors, device, _silence(options)
+    )
     return EpiGRAF(network, device)
+
+
+def _silence(config: EpiGRAFConfig) -> dict[str, Tensor]:
+    """Noise of models that were trained without any, whose files hold none."""
+    quiet: dict[str, Tensor] = {}
+    for side in [] if config.use_noise else block_resolutions(config.plane_resolution):
+        for layer in ("conv1",) if side == 4 else ("conv0", "conv1"):
+            name = f"synthesis.tri_plane_decoder.b{side}.{layer}"
+            quiet[f"{name}.noise_const"] = torch.zeros(side, side)
+            quiet[f"{name}.noise_strength"] = torch.zeros([])
+    return quiet
 
 
 FAMILY = Family(

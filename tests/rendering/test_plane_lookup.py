@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.rendering.plane_lookup import PlaneTable
+from engine.rendering.plane_lookup import PlaneTable, tile_order
 
 
 def by_grid_sample(planes: Tensor, points: Tensor, extent: float) -> Tensor:
@@ -52,3 +52,13 @@ def test_planes_must_be_three_squares() -> None:
     for shape in ((2, 4, 8, 8), (3, 4, 8, 9)):
         with pytest.raises(ValueError, match="planes must be"):
             PlaneTable(torch.zeros(shape))
+
+
+@pytest.mark.parametrize(("height", "width", "tile"), [(4, 4, 2), (5, 7, 3), (3, 2, 16)])
+def test_tiles_come_one_after_the_other(height: int, width: int, tile: int) -> None:
+    order = tile_order(height, width, torch.device("cpu"), tile).tolist()
+    assert sorted(order) == list(range(height * width))
+    tiles = [(pixel // width // tile, pixel % width // tile) for pixel in order]
+    assert tiles == sorted(tiles)
+    if tile == 2:
+        assert order == [0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15]
