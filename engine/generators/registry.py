@@ -23,6 +23,7 @@ from engine.generators.base import Generator
 
 FAMILY_MODULES: tuple[str, ...] = (
     "engine.generators.eg3d",
+    "engine.generators.epigraf",
     "engine.generators.cips3d",
     "engine.generators.pigan",
     "engine.generators.stylenerf",
