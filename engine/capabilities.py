@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -185,6 +186,40 @@ class Capabilities:
             with suppress(UserError):
                 kept[setting.name] = setting.checked(values.get(setting.name, setting.default))
         return self.changed_settings(kept)
+
+    def rows(self, text: str) -> tuple[int, ...]:
+        """Rows of ``w`` as people write them: ``"0-3,7"``, the name of a group, or ``"all"``;
+        several of these between commas.
+
+        Returns:
+            Ascending, each once.
+
+        Raises:
+            UserError: this model has no such rows; the sentence says what it has.
+        """
+        groups = {"all": (0, self.num_ws), **self.layer_groups}
+        found: set[int] = set()
+        for word in text.split(","):
+            name = word.strip()
+            if name in groups:
+                found.update(range(*groups[name]))
+                continue
+            span = re.fullmatch(r"(\d{1,6})(?:-(\d{1,6}))?", name)
+            first = int(span[1]) if span else 0
+            last = int(span[2] or span[1]) if span else -1
+            if not first <= last < self.num_ws:
+                raise UserError(
+                    f"{name!r} names no layers of this model; it has 0 to {self.num_ws - 1} and "
+                    f"the groups {', '.join(groups)}."
+                )
+            found.update(range(first, last + 1))
+        return tuple(sorted(found))
+
+    def groups_of(self, row: int) -> tuple[str, ...]:
+        """Names of the groups that a row of ``w`` belongs to."""
+        return tuple(
+            name for name, (start, stop) in self.layer_groups.items() if start <= row < stop
+        )
 
     def why_not(self, control: str) -> str:
         """Why the model has no such view or control; empty if it has.

@@ -50,8 +50,10 @@ class Painter:
             UserError: the recipe mixes layers, or sets settings, that this model lacks.
         """
         self.generator.adjust(dict(recipe.settings))
+        # Those that give nothing change nothing.
+        mixes = tuple(source for source in recipe.mixes if source.rows)
         key = LatentKey(
-            recipe.seed, recipe.psi, recipe.cutoff, recipe.blend, recipe.mixes, recipe.settings
+            recipe.seed, recipe.psi, recipe.cutoff, recipe.blend, mixes, recipe.settings
         )
         if self._w is None or key != self._key:
             with torch.inference_mode():

@@ -7,7 +7,8 @@ numpy only, so that the window can plan a morph.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -78,6 +79,10 @@ class Blend:
         if self.space == "z" and not sum(self.weights) > 0:
             raise UserError("A blend in z needs at least one weight above zero.")
 
+    def starting(self, seed: int) -> Self:
+        """This blend with another first face."""
+        return replace(self, seeds=(seed, *self.seeds[1:]))
+
     def to_json(self) -> dict[str, Any]:
         """Plain data; :meth:`from_json` is its inverse."""
         return {"seeds": list(self.seeds), "weights": list(self.weights), "space": self.space}
@@ -96,7 +101,7 @@ class StyleSource:
 
     Attributes:
         seed: the other face.
-        rows: which rows of ``w``, ascending and each once.
+        rows: which rows of ``w``, ascending and each once; none while nothing is taken yet.
         weight: 1 replaces the rows, 0.5 meets half-way.
 
     Raises:
@@ -193,18 +198,27 @@ def morph(
     return [morph_at(seeds, float(p), mode, loop) for p in np.arange(frames) * (last / steps)]
 
 
-def with_row(
-    sources: tuple[StyleSource, ...], seed: int, row: int, weight: float
+def give_rows(
+    sources: tuple[StyleSource, ...], owner: int | None, rows: Iterable[int]
 ) -> tuple[StyleSource, ...]:
-    """``sources`` with one row taken from ``seed`` at ``weight`` and from nobody else; weight 0
-    gives the row back to the base face."""
-    freed = [StyleSource(s.seed, tuple(r for r in s.rows if r != row), s.weight) for s in sources]
-    if weight:
-        for index, source in enumerate(freed):
-            if source.seed == seed and source.weight == weight:
-                rows = tuple(sorted({*source.rows, row}))
-                freed[index] = StyleSource(seed, rows, weight)
-                break
-        else:
-            freed.append(StyleSource(seed, (row,), weight))
-    return tuple(source for source in freed if source.rows)
+    """``sources`` with ``rows`` taken from one of them and from nobody else.
+
+    Args:
+        sources: in their order; none is added or dropped.
+        owner: which of them; ``None`` gives the rows back to the base face.
+        rows: any rows, in any order.
+    """
+    given = set(rows)
+    painted = []
+    for index, source in enumerate(sources):
+        kept = set(source.rows) - given
+        painted.append(
+            replace(source, rows=tuple(sorted(kept | given if index == owner else kept)))
+        )
+    return tuple(painted)
+
+
+def within_rows(sources: tuple[StyleSource, ...], count: int) -> tuple[StyleSource, ...]:
+    """``sources`` for a model with ``count`` rows: those that it lacks are dropped, the sources
+    stay."""
+    return tuple(replace(s, rows=tuple(row for row in s.rows if row < count)) for s in sources)

@@ -69,11 +69,12 @@ def mixed(w: Tensor, sources: Sequence[StyleSource], w_of_seed: Callable[[int], 
     Raises:
         UserError: a source names a row that this model does not have.
     """
-    if not sources:
+    taken = [source for source in sources if source.rows]
+    if not taken:
         return w
     result = w.clone()
-    for source in sources:
-        if source.rows and source.rows[-1] >= w.shape[0]:
+    for source in taken:
+        if source.rows[-1] >= w.shape[0]:
             raise UserError(
                 f"This model has the layers 0 to {w.shape[0] - 1}, so layer {source.rows[-1]} of "
                 f"seed {source.seed} cannot be mixed in."

@@ -66,7 +66,7 @@ class MixingOptions:
         for word in self.mix:
             found = _match(_SOURCE, word, "mix", "5@0-3,7 or 5@coarse*0.5")
             weight = 1.0 if found["weight"] is None else _number(found["weight"])
-            rows = _rows(found["rows"], capabilities)
+            rows = capabilities.rows(found["rows"])
             sources.append(StyleSource(int(found["seed"]), rows, weight))
         return replace(recipe, mixes=tuple(sources))
 
@@ -83,24 +83,3 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         raise UserError(f"{text!r} is not a weight; write a number such as 0.5.") from None
-
-
-def _rows(text: str | None, capabilities: Capabilities) -> tuple[int, ...]:
-    """Layers written as ``0-3,7``, ``all`` or the name of a group."""
-    groups = {"all": (0, capabilities.num_ws), **capabilities.layer_groups}
-    rows: set[int] = set()
-    for word in (text or "").split(","):
-        name = word.strip()
-        if name in groups:
-            rows.update(range(*groups[name]))
-            continue
-        span = re.fullmatch(r"(\d+)(?:-(\d+))?", name)
-        first = int(span[1]) if span else 0
-        last = int(span[2] or span[1]) if span else -1
-        if not first <= last < capabilities.num_ws:
-            raise UserError(
-                f"{name!r} names no layers of this model; it has 0 to {capabilities.num_ws - 1} "
-                f"and the groups {', '.join(groups)}."
-            )
-        rows.update(range(first, last + 1))
-    return tuple(sorted(rows))

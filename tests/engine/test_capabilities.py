@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -72,3 +73,16 @@ def test_why_a_control_is_not_there() -> None:
     assert MODEL.why_not("cutoff") == "All layers are alike."
     assert MODEL.why_not("raw") == "There is no upsampler."
     assert MODEL.why_not("normals") == "This model has no such view."
+
+
+def test_rows_as_people_write_them() -> None:
+    grouped = replace(MODEL, num_ws=9, layer_groups={"coarse": (0, 3), "look": (2, 9)})
+    assert grouped.rows("0-2,7") == (0, 1, 2, 7)
+    assert grouped.rows(" 7, coarse ,1") == (0, 1, 2, 7)
+    assert grouped.rows("all") == tuple(range(9))
+    for wrong in ("9", "3-1", "hair", "", "1,,2", "9" * 5000, "-1"):
+        with pytest.raises(UserError, match="names no layers of this model; it has 0 to 8 and"):
+            grouped.rows(wrong)
+    assert [grouped.groups_of(row) for row in (0, 2, 8)] == [
+        ("coarse",), ("coarse", "look"), ("look",),
+    ]  # fmt: skip

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from engine.errors import UserError
-from engine.identity import Blend, StyleSource, catmull_rom, morph, morph_at, with_row
+from engine.identity import Blend, StyleSource, catmull_rom, give_rows, morph, morph_at, within_rows
 from engine.recipe import Recipe
 
 
@@ -39,13 +39,23 @@ def test_frames_of_a_morph() -> None:
     assert len(morph((1, 2), 1)) == 1
 
 
-def test_rows_are_painted_and_given_back() -> None:
-    sources = with_row((), 5, 2, 1.0)
-    sources = with_row(sources, 5, 0, 1.0)
-    assert sources == (StyleSource(5, (0, 2)),)
-    sources = with_row(sources, 9, 2, 0.5)
-    assert sources == (StyleSource(5, (0,)), StyleSource(9, (2,), 0.5))
-    assert with_row(with_row(sources, 9, 2, 0.0), 5, 0, 0.0) == ()
+def test_rows_are_given_and_given_back() -> None:
+    two = (StyleSource(5, ()), StyleSource(9, (), 0.5))
+    painted = give_rows(give_rows(two, 0, (2, 0)), 1, [2])
+    assert painted == (StyleSource(5, (0,)), StyleSource(9, (2,), 0.5))
+    # Rows that two claim, as a command line may write them, end with one.
+    assert give_rows((StyleSource(5, (1, 2)), StyleSource(9, (2,))), 0, (2,))[1].rows == ()
+    assert give_rows(painted, None, range(3)) == two
+
+
+def test_rows_that_a_model_lacks_are_dropped_but_no_source() -> None:
+    mixed = (StyleSource(5, (0, 7, 8)), StyleSource(9, (12,), 0.5))
+    assert within_rows(mixed, 8) == (StyleSource(5, (0, 7)), StyleSource(9, (), 0.5))
+    assert within_rows(mixed, 13) == mixed
+
+
+def test_a_blend_starts_from_another_face() -> None:
+    assert Blend((1, 2), (0.3, 0.7), "z").starting(9) == Blend((9, 2), (0.3, 0.7), "z")
 
 
 def test_blends_and_mixes_travel_in_recipes() -> None:

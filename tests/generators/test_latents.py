@@ -46,6 +46,9 @@ def test_latents_of_blends_and_mixes() -> None:
     assert torch.allclose(mix[[0, -1]], (0.75 * one + 0.25 * two)[[0, -1]], atol=1e-6)
     with pytest.raises(UserError, match="layer"):
         painter.latent(Recipe(seed=1, mixes=(StyleSource(2, (rows,)),)))
+    # A face that gives nothing changes nothing: not even the planes are drawn anew.
+    bare = painter.latent(Recipe(seed=1))
+    assert painter.latent(Recipe(seed=1, mixes=(StyleSource(2, ()),))) is bare
 
 
 def test_a_morph_moves_every_picture_and_ends_where_it_should() -> None:
