@@ -197,8 +197,9 @@ class StyleNeRFConfig:
 
     @property
     def mesh_level(self) -> float:
-        """Density at which a layer as thick as one even step holds back half of the light."""
-        return math.log(2.0) * (self.n_ray_samples - 1) / (self.depth_far - self.depth_near)
+        """Density at which a layer as thick as a quarter of the rays holds back half of the
+        light: low enough for the soft surfaces that so few samples a ray learn."""
+        return math.log(2.0) / (self.half_depth / 2.0)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON data; :meth:`from_json` is its inverse."""

@@ -346,11 +346,11 @@ def _camera_options(stated: _Stated, assumptions: list[str]) -> dict[str, Any]:
     radius = _pair(stated, "range_radius", (1.0, 1.0))
     return {
         "radius": sum(radius) / 2.0,
-        "yaw": sum(u) / 2.0,
-        "yaw_spread": (u[1] - u[0]) / 2.0,
+        "yaw": round(sum(u) / 2.0, 9),
+        "yaw_spread": round((u[1] - u[0]) / 2.0, 9),
         # Their second angle is measured from straight above.
-        "pitch": math.pi / 2.0 - sum(v) / 2.0,
-        "pitch_spread": (v[1] - v[0]) / 2.0,
+        "pitch": round(math.pi / 2.0 - sum(v) / 2.0, 9),
+        "pitch_spread": round((v[1] - v[0]) / 2.0, 9),
         "gaussian_camera": camera.flag("gaussian_camera", False),
     }
 

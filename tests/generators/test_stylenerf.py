@@ -103,12 +103,15 @@ def test_the_window_draws_the_same() -> None:
     assert frame.size == (32, 32) and frame.depth.shape == frame.alpha.shape == (8, 8)
 
 
-def test_styles_are_mixed_by_rows() -> None:
+@pytest.mark.parametrize("first", [1, 3, 4, 5, 6, 7, 8])
+def test_styles_are_mixed_by_rows(first: int) -> None:
+    """Each row reaches the layer that the authors gave it: 2 layers of the head more than fc_in,
+    density 3, features 4, then two convolutions a block and a row shared with the next."""
     model = tiny_model()
     literal, z, other = literal_of(model), z_of(), z_of(seed=1)
-    w = torch.cat([literal.styles(z)[:3], literal.styles(other)[3:]])
+    w = torch.cat([literal.styles(z)[:first], literal.styles(other)[first:]])
     features, rgb = literal.volume(w, z[CONFIG.z_dim :], camera_of(TURNED))
-    mixed = case(z, CONFIG, mix_from_layer=3)
+    mixed = case(z, CONFIG, mix_from_layer=first)
     mixed.latents["z_mix"] = other[: CONFIG.z_dim]
     result = model.golden_case(mixed)
     np.testing.assert_allclose(result["rgb"], literal.picture(features, rgb, w), atol=4e-4)

@@ -88,7 +88,7 @@ def close(config: StyleNeRFConfig, wanted: StyleNeRFConfig) -> bool:
     """Equal but for the rounding of angles' middles."""
     ours, theirs = config.to_json(), wanted.to_json()
     return all(
-        math.isclose(ours[k], v, abs_tol=1e-12) if isinstance(v, float) else ours[k] == v
+        math.isclose(ours[k], v, abs_tol=1e-8) if isinstance(v, float) else ours[k] == v
         for k, v in theirs.items()
     )
 

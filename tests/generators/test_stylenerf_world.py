@@ -209,5 +209,5 @@ def test_facts_of_the_model() -> None:
     assert facts.default_pose.radius == 1.0 and facts.default_pose.fov_y == 12.0
     assert facts.yaw_range == pytest.approx((-34.4, 34.4), abs=0.1)
     assert facts.pitch_range == pytest.approx((-17.8, 17.8), abs=0.1)
-    # ln 2 over a step of 0.24 / 13.
-    assert facts.mesh_level == pytest.approx(37.545, abs=1e-3)
+    # ln 2 over a quarter of 0.24.
+    assert facts.mesh_level == pytest.approx(11.552, abs=1e-3)
