@@ -246,9 +246,12 @@ class Studio:
 
     def _waits(self) -> bool:
         """Whether an edit would be lost because another document is about to come."""
-        if self.desk.opening.is_arriving:
+        if not self.desk.opening.is_arriving:
+            return False
+        if not any(notice.key == "wait" for notice in self.notices.notices):
             self.say("The project is being opened; it can be edited once it is there.", key="wait")
-        return self.desk.opening.is_arriving
+        self.touch()  # a slider that was moved goes back
+        return True
 
     def forget(self, path: str) -> None:
         """Take a path out of the recent list."""

@@ -11,6 +11,8 @@ from app.studio import Studio
 SIZE = (280, 420)
 #: Steps on one page: what lies further away is reached by the buttons above and below.
 PAGE = 100
+#: Of one step, at a scale of 1, pixels: where the present one is scrolled to.
+ROW_HEIGHT = 24
 
 
 class HistoryWindow(Popup):
@@ -86,9 +88,7 @@ class HistoryWindow(Popup):
             dpg.set_value(item, here == place)
             dpg.bind_item_theme(item, kit.themes.muted if here > place else 0)
         if moved:
-            line = dpg.get_text_size("X", font=kit.fonts.body)
-            height = (line[1] if line else 16) + kit.px(4)
-            target = (place - first) * height - kit.px(SIZE[1]) / 2
+            target = (place - first) * kit.px(ROW_HEIGHT) - kit.px(SIZE[1] / 3)
             dpg.set_y_scroll(self._scroll, max(0, target))
 
     def _chosen(self, sender: int, _value: bool, place: int) -> None:

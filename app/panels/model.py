@@ -9,6 +9,7 @@ import dearpygui.dearpygui as dpg
 
 from app.dialogs import Question, file_patterns
 from app.kit import Kit
+from app.project import PROJECT_SUFFIX
 from app.studio import BUNDLED, Studio
 from engine.capabilities import Capabilities
 
@@ -102,7 +103,8 @@ class ModelPanel:
 
     def browse(self) -> None:
         """Ask for a checkpoint with the system's dialog."""
-        patterns = file_patterns(CHECKPOINT_ENDINGS, "Checkpoints")
+        endings = (*CHECKPOINT_ENDINGS, PROJECT_SUFFIX)
+        patterns = file_patterns(endings, "Checkpoints and projects")
         question = Question("Open a checkpoint", start=self._start(), patterns=patterns)
         self._kit.dialogs.ask(question, self._open)
 

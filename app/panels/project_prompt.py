@@ -124,21 +124,28 @@ class ProjectPrompt:
         prompt = self._shown
         if prompt is None:
             return
-        text = Path(dpg.get_value(self._path).strip() or Path.home()).expanduser()
-        start = text if text.is_dir() or text.parent.is_dir() else Path.home()
-        endings, words = (PROJECT_SUFFIX,), "Maquette projects"
+        patterns = file_patterns((PROJECT_SUFFIX,), "Maquette projects")
         if prompt.kind == "model":
-            endings, words = CHECKPOINT_ENDINGS, "Checkpoints"  # type: ignore[assignment]
+            patterns = file_patterns(CHECKPOINT_ENDINGS, "Checkpoints")
         question = Question(
-            prompt.title, save=prompt.kind == "save", start=start,
-            patterns=file_patterns(endings, words),
+            prompt.title, save=prompt.kind == "save", start=_nearest(dpg.get_value(self._path)),
+            patterns=patterns,
         )  # fmt: skip
         try:
-            self._kit.dialogs.ask(question, self._browsed)
+            self._kit.dialogs.ask(question, lambda path: self._browsed(prompt, path))
         except UserError as error:
             self._tell(error)
 
-    def _browsed(self, path: Path) -> None:
-        if self._shown is not None:
+    def _browsed(self, prompt: Prompt, path: Path) -> None:
+        if self._shown is prompt:
             dpg.set_value(self._path, str(path))
             self._answer(str(path))
+
+
+def _nearest(text: str) -> Path:
+    """Where a dialog begins: what was typed, if it or its folder is there, else the home."""
+    try:
+        typed = Path(text.strip() or Path.home()).expanduser()
+        return typed if typed.is_dir() or typed.parent.is_dir() else Path.home()
+    except (RuntimeError, ValueError, OSError):
+        return Path.home()
