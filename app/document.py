@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from engine.camera import MAX_FOV, MAX_PITCH, MIN_FOV, OrbitPose
 from engine.capabilities import Capabilities, ModelSetting, SettingValue, ViewMode
 from engine.errors import UserError
+from engine.identity import within_rows
 from engine.recipe import ModelRef, Recipe
 
 MAX_SEED = 2**32 - 1
@@ -124,8 +125,9 @@ def set_model(document: Document, ref: ModelRef, capabilities: Capabilities) -> 
     pose = recipe.pose if home == document.home else home
     view: ViewMode = "picture" if capabilities.why_not(recipe.view) else recipe.view
     recipe = replace(
-        recipe, model=ref, cutoff=cutoff, pose=pose, view=view, neural_resolution=None
-    ).with_settings(capabilities.fitting_settings(dict(recipe.settings)))
+        recipe, model=ref, cutoff=cutoff, pose=pose, view=view, neural_resolution=None,
+        mixes=within_rows(recipe.mixes, capabilities.num_ws),
+    ).with_settings(capabilities.fitting_settings(dict(recipe.settings)))  # fmt: skip
     return Document(recipe, home)
 
 
@@ -152,8 +154,10 @@ def reset_settings(document: Document) -> Document:
 
 
 def set_seed(document: Document, seed: int) -> Document:
-    """Another identity; the seed is brought into 0 to 4294967295 by wrapping around."""
-    return _with(document, seed=int(seed) % (MAX_SEED + 1))
+    """Another identity; the seed is brought into 0 to 4294967295 by wrapping around. A blend
+    begins with it and keeps its other faces."""
+    seed, blend = int(seed) % (MAX_SEED + 1), document.recipe.blend
+    return _with(document, seed=seed, blend=None if blend is None else blend.starting(seed))
 
 
 def next_seed(document: Document) -> Document:
