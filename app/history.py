@@ -86,7 +86,8 @@ class History:
             return replace(self, document=document, future=())
         if document == self.document:
             return replace(self, gesture=None)
-        past = (*self.past, Step(name, self.document))[-self.limit :]
+        kept = self.past if len(self.past) < self.limit else self.past[1 - self.limit :]
+        past = (*kept, Step(name, self.document))
         return replace(self, document=document, past=past, future=(), gesture=gesture)
 
     def end_gesture(self) -> History:
@@ -141,6 +142,11 @@ class History:
         """Names of all steps, the oldest first; ``len(past)`` of them are done."""
         done = tuple(step.name for step in self.past)
         return done + tuple(step.name for step in reversed(self.future))
+
+    def name_of(self, step: int) -> str:
+        """Name of one step, 1 (the oldest) to ``len(past) + len(future)``."""
+        done = len(self.past)
+        return self.past[step - 1].name if step <= done else self.future[done - step].name
 
     @property
     def can_undo(self) -> bool:

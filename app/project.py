@@ -225,7 +225,7 @@ def thumbnail(picture: NDArray[np.float32]) -> bytes:
     """
     from PIL import Image
 
-    step = max(1, min(picture.shape[:2]) // (2 * THUMBNAIL_SIDE))
+    step = max(1, min(picture.shape[:2]) // THUMBNAIL_SIDE)
     coarse = np.clip(np.nan_to_num(picture[::step, ::step]), 0.0, 1.0)
     image = Image.fromarray(np.round(coarse * 255.0).astype(np.uint8))
     image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))

@@ -66,7 +66,8 @@ class HistoryWindow(Popup):
         first = self._first
         if first is None:
             first = max(0, min(place - PAGE // 2, total + 1 - PAGE))
-        names = ("Start", *history.names)[first : first + PAGE]
+        last = min(first + PAGE - 1, total)
+        names = tuple(history.name_of(k) if k else "Start" for k in range(first, last + 1))
         state = (place, total, first, names)
         if state == self._shown:
             return

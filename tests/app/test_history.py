@@ -165,6 +165,7 @@ def test_any_step_can_be_gone_to(three: History) -> None:
     assert seeds == [0, 1, 2, 3]
     middle = three.go_to(1)
     assert middle.names == three.names == ("one", "two", "three")
+    assert [middle.name_of(step) for step in (1, 2, 3)] == ["one", "two", "three"]
     assert (middle.undo_name, middle.redo_name) == ("one", "two")
     assert middle.go_to(3) == three and middle.go_to(0).go_to(2) == three.undo()
     assert three.go_to(4) == three.go_to(-1) == three
