@@ -1,7 +1,7 @@
 """The EpiGRAF family: drawing with a trained model.
 
-Skorokhodov et al., "EpiGRAF: Rethinking training of 3D GANs" (2022), as released (FFHQ, cats,
-Megascans plants and food). A pure tri-plane NeRF: every pixel is marched, nothing enlarges the
+Skorokhodov et al., "EpiGRAF: Rethinking training of 3D GANs" (2022): faces, cats, and the objects
+of Megascans. A pure tri-plane NeRF: every pixel is marched, nothing enlarges the
 picture afterwards, so that it can be drawn at any size and in pieces.
 """
 

@@ -1,4 +1,4 @@
-"""EpiGRAF's options as plain data, and those of the released models."""
+"""EpiGRAF's options as plain data, and those of the authors' models."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ _OBJECTS: dict[str, Any] = {
     "yaw_range": (-180.0, 180.0),
     "pitch_range": (-89.0, 89.0),
 }
-#: The authors' released models.
+#: The authors' models. Those of plants have classes besides, whose number only the file tells.
 RELEASED: dict[str, EpiGRAFConfig] = {
     "ffhq-512": EpiGRAFConfig(),
     "cats-256": EpiGRAFConfig(img_resolution=256),
