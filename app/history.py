@@ -86,7 +86,11 @@ class History:
             return replace(self, document=document, future=())
         if document == self.document:
             return replace(self, gesture=None)
-        kept = self.past if len(self.past) < self.limit else self.past[1 - self.limit :]
+        kept = (
+            self.past
+            if len(self.past) < self.limit
+            else self.past[len(self.past) + 1 - self.limit :]
+        )
         past = (*kept, Step(name, self.document))
         return replace(self, document=document, past=past, future=(), gesture=gesture)
 
