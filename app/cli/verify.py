@@ -22,7 +22,8 @@ class VerifyOptions:
     Ends with status 1 where one case misses its tolerance."""
 
     folders: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="FOLDER...")]
-    """Folders with a golden.json, a golden.npz and a checkpoint."""
+    """Folders with a golden.json, a golden.npz and a checkpoint. Files among them, as a shell's
+    * gives, are passed over."""
     device: Annotated[str, tyro.conf.arg(metavar="auto|cpu|cuda")] = "cpu"
     """Where to compute. The tolerances are those of 32-bit floats on a CPU."""
     json: Flag = False
@@ -34,15 +35,18 @@ def run(words: Sequence[str]) -> int:
     options = parse(VerifyOptions, words, "maquette verify")
     from engine.errors import UserError
 
-    if not options.folders:
+    folders = [path.expanduser() for path in options.folders]
+    if len(folders) > 1:
+        folders = [path for path in folders if not path.is_file()]
+    if not folders:
         raise UserError("Name at least one folder with a golden set; see maquette verify --help.")
     from engine.verify import verify_folder
 
     reports = []
-    for folder in options.folders:
+    for folder in folders:
         with progress(f"Drawing {folder.name}") as bar:
             report = verify_folder(
-                folder.expanduser(), options.device, lambda done, total, _case: bar(done, total)
+                folder, options.device, lambda done, total, _case: bar(done, total)
             )
         reports.append(report)
         if not options.json:

@@ -76,3 +76,15 @@ def test_a_damaged_set_is_one_sentence(run: Run, golden_set: MakeSet, damage: st
     result = run("verify", folder)
     assert result.status == 2 and len(result.err.splitlines()) == 1
     assert damage in result.err
+
+
+def test_files_among_the_folders_are_passed_over(
+    run: Run, golden_set: MakeSet, tmp_path: Path
+) -> None:
+    """As a shell's * gives them; a file alone is a mistake."""
+    readme = tmp_path / "README.md"
+    readme.write_text("What the folders hold.")
+    result = run("verify", golden_set("first"), readme)
+    assert result.status == 0 and "README" not in result.out, result.err
+    alone = run("verify", readme)
+    assert alone.status == 2 and "is not a folder" in alone.err
