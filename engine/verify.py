@@ -28,7 +28,7 @@ from engine.generators.registry import open_model
 Tolerance = tuple[float, float, float]
 
 FORMAT = "golden/1"
-#: For an output that has no tolerance in the set, the first of these that has one counts.
+#: For a picture that has no tolerance in the set, the first of these that has one counts.
 _STAND_INS = ("depth", "rgb", "raw")
 #: Where a set states none at all: float32 against float32 of small networks.
 DEFAULT_TOLERANCE: Tolerance = (1e-5, 5e-5, 1e-4)
@@ -124,17 +124,20 @@ class GoldenSet:
     def tolerance(self, output: str, expected: Tensor | None = None) -> Tolerance:
         """Limits for an output: its own, or those of the nearest thing the set states.
 
-        Limits of another thing are meant for its values, which are around one (colours,
-        distances). For ``expected`` values that are typically larger, as densities are, they
-        grow with these: float32 rounds relatively.
+        Densities have no neighbour: where a set states none for them, :data:`DEFAULT_TOLERANCE`
+        counts, and grows with ``expected`` values that are typically larger than one, because
+        float32 rounds relatively.
         """
         if output in self.tolerances:
             return self.tolerances[output]
-        stated = [self.tolerances[name] for name in _STAND_INS if name in self.tolerances]
-        median, p99, largest = stated[0] if stated else DEFAULT_TOLERANCE
+        if output != "density":
+            for name in _STAND_INS:
+                if name in self.tolerances:
+                    return self.tolerances[name]
         size = 1.0
-        if expected is not None and expected.numel():
+        if output == "density" and expected is not None and expected.numel():
             size = max(1.0, float(expected.abs().double().median().nan_to_num(1.0, 1.0)))
+        median, p99, largest = DEFAULT_TOLERANCE
         return median * size, p99 * size, largest * size
 
     def _fault(self, sentence: str) -> UserError:
