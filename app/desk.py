@@ -128,7 +128,7 @@ class Desk:
                 then()
 
         self.talk.ask(
-            f"{self.name} has changes that are not saved.",
+            f'"{self.name}" has changes that are not saved.',
             Choice("Save", "unsaved_save", save),
             Choice("Don't save", "unsaved_discard", then),
             Choice("Cancel", "unsaved_cancel", nothing),
@@ -144,7 +144,7 @@ class Desk:
             studio.history = replace(studio.history, saved=None)
             self.safe.keep(self.path, wanted.leftover.discard)
             self.safe.leave()
-            studio.say(f"{wanted.name} is as it was; save it to keep it.", "good", "project")
+            studio.say(f'"{wanted.name}" is as it was; save it to keep it.', "good", "project")
 
     def _given_up(self, wanted: Wanted) -> None:
         if wanted.leftover is not None:

@@ -141,20 +141,20 @@ class ProjectOpening:
         path = shown(wanted.project.document.model.path)
         if search.outcome == "found":
             if search.moved:
-                text = f"The model of {wanted.name} was found at {search.path}."
+                text = f'The model of "{wanted.name}" was found at {search.path}.'
                 self._studio.say(text, "info", "moved")
             self._open_with(search.path)
             return
         choices = [Choice("Choose its file", "model_choose", self._ask_model)]
         if search.outcome == "changed":
             text = (
-                f"The model at {path} is not the one that {wanted.name} was saved with, so its "
+                f'The model at {path} is not the one that "{wanted.name}" was saved with, so its '
                 "picture may be another one."
             )
             use = Choice("Open with it", "model_open", lambda: self._open_with(search.path))
             choices.insert(0, use)
         else:
-            text = f"The model that {wanted.name} was saved with is no longer at {path}."
+            text = f'The model that "{wanted.name}" was saved with is no longer at {path}.'
             choices.append(Choice("Use the present model", "model_present", self._use_present))
         if self._studio.model is None and self._studio.opening is None:
             # Something to look at meanwhile, and to stay with.

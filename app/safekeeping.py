@@ -132,8 +132,8 @@ class Safekeeping:
 
         when = time.strftime("%d %B, %H:%M", time.localtime(leftover.modified))
         self._talk.ask(
-            f"Maquette ended unexpectedly on {when}, with changes to {wanted.name} that were not "
-            "saved. They can be recovered.",
+            f'Maquette ended unexpectedly on {when}, with changes to "{wanted.name}" that were '
+            "not saved. They can be recovered.",
             Choice("Recover", "recover_yes", lambda: self._open_project(wanted)),
             Choice("Discard", "recover_no", discard),
             Choice("Later", "recover_later", later),
