@@ -45,6 +45,13 @@ AXIS_Y = _rgb(0x7DBB63)
 AXIS_Z = _rgb(0x5B93E6)
 BACKDROP_TOP = _rgb(0x23272D)
 BACKDROP_BOTTOM = _rgb(0x101214)
+#: The faces of a mix: A, the document's own, then B to I.
+FACES = tuple(
+    _rgb(value)
+    for value in (
+        0xA7ADB6, 0xD9925F, 0x6FA3DB, 0x86B96B, 0xC987C4, 0xD9BC5A, 0x5FBFB4, 0xDE7D7D, 0x9A8FE0,
+    )
+)  # fmt: skip
 
 
 def faded(color: Color, opacity: float) -> Color:
@@ -109,12 +116,15 @@ class Themes:
     good: int
     warning: int
     error: int
+    compact: int
+    faces: tuple[int, ...]
+    faces_chosen: tuple[int, ...]
     toast: dict[str, int]
 
     def delete(self) -> None:
         """Remove all of them (before building them again at another scale)."""
         items = [v for v in vars(self).values() if isinstance(v, int)]
-        for item in [*items, *self.toast.values()]:
+        for item in [*items, *self.faces, *self.faces_chosen, *self.toast.values()]:
             dpg.delete_item(item)
 
 
@@ -138,6 +148,9 @@ def make_themes(scale: float) -> Themes:
         good=_text(GOOD),
         warning=_text(WARNING),
         error=_text(ERROR),
+        compact=_compact(scale),
+        faces=tuple(_button(FIELD, FIELD_HOVER, FIELD_ACTIVE, color) for color in FACES),
+        faces_chosen=tuple(_button(color, color, color, ON_ACCENT) for color in FACES),
         toast={
             "info": _toast(FAINT, scale),
             "good": _toast(GOOD, scale),
@@ -250,6 +263,15 @@ def _text(color: Color) -> int:
     # Dear PyGui gives text the height of a control; free-standing text needs no such room.
     _style(part, dpg.mvStyleVar_FramePadding, 0, 0)
     _color(part, dpg.mvThemeCol_Text, color)
+    return theme
+
+
+def _compact(scale: float) -> int:
+    # Lists of many small controls.
+    theme, part = _theme()
+    _style(part, dpg.mvStyleVar_FramePadding, 6 * scale, 3 * scale)
+    _style(part, dpg.mvStyleVar_ItemSpacing, 4 * scale, 4 * scale)
+    _style(part, dpg.mvStyleVar_GrabMinSize, 5 * scale)
     return theme
 
 

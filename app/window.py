@@ -33,12 +33,14 @@ from app.keyboard import Keyboard
 from app.kit import Kit, Panel
 from app.live_texture import LiveTexture
 from app.meter import Pace
+from app.panels.blend import BlendPanel
 from app.panels.camera import CameraPanel
 from app.panels.confirm import Confirm
 from app.panels.export import ExportPanel
 from app.panels.help import HelpWindow
 from app.panels.history import HistoryWindow
 from app.panels.identity import IdentityPanel
+from app.panels.mixing import MixingPanel
 from app.panels.modal import Modal
 from app.panels.model import ModelPanel
 from app.panels.model_settings import ModelSettingsPanel
@@ -187,6 +189,7 @@ class Window:
         self._models = ModelsWindow(kit, self._search)
         self._model, self._identity = ModelPanel(kit, self._models.toggle), IdentityPanel(kit)
         self._model_settings = ModelSettingsPanel(kit)
+        self._blend, self._mixing = BlendPanel(kit), MixingPanel(kit)
         self._camera, self._export = CameraPanel(kit), ExportPanel(kit, confirm)
         self._viewport, self._status = Viewport(kit, self._texture), StatusLine(kit)
         self._toasts = Toasts(kit)
@@ -198,7 +201,9 @@ class Window:
         )  # fmt: skip
         self._windows = {
             "toolbar": self._fixed(themes.bar, self._toolbar),
-            "left": self._fixed(None, self._model, self._identity, scrolls=True),
+            "left": self._fixed(
+                None, self._model, self._identity, self._blend, self._mixing, scrolls=True
+            ),
             "right": self._fixed(
                 None, self._camera, self._model_settings, self._export, scrolls=True
             ),
@@ -278,6 +283,7 @@ class Window:
         self._viewport.update(self._studio)
         dpg.render_dearpygui_frame()
         self._texture.after_frame()
+        self._mixing.canvas.fit()
         self._keyboard.see_modifiers()
         if self._runner.run(dpg.get_callback_queue()):
             self._pace.touch(started)
@@ -305,9 +311,9 @@ class Window:
         studio = self._studio
         self._seen = studio.revision
         for part in (
-            self._toolbar, self._model, self._identity, self._model_settings, self._camera,
-            self._export, self._status, self._settings, self._history, self._models, self._confirm,
-            self._prompt, self._toasts,
+            self._toolbar, self._model, self._identity, self._blend, self._mixing,
+            self._model_settings, self._camera, self._export, self._status, self._settings,
+            self._history, self._models, self._confirm, self._prompt, self._toasts,
         ):  # fmt: skip
             part.update(studio)
         title = f"{studio.desk.title} - {TITLE}"
@@ -355,16 +361,19 @@ class Window:
     # Mouse and keys ---------------------------------------------------------------------
 
     def _mouse_down(self, button: int) -> None:
-        self._viewport.press(button, *_mouse())
+        for part in (self._viewport, self._mixing.canvas):
+            part.press(button, *_mouse())
 
     def _mouse_up(self, button: int) -> None:
-        self._viewport.release(button)
+        for part in (self._viewport, self._mixing.canvas):
+            part.release(button)
 
     def _mouse_double(self) -> None:
         self._viewport.double_click(*_mouse())
 
     def _mouse_moved(self) -> None:
-        self._viewport.move(*_mouse())
+        for part in (self._viewport, self._mixing.canvas):
+            part.move(*_mouse())
 
     def _mouse_wheel(self, _sender: int, notches: float) -> None:
         self._viewport.wheel(notches)

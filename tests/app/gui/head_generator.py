@@ -61,7 +61,11 @@ class HeadGenerator(Generator):
             default_pose=OrbitPose(radius=2.4, fov_y=22.0),
             bounds=((-0.5, -0.5, -0.5), (0.5, 0.5, 0.5)),
             mesh_level=10.0,
-        )
+            layer_groups={
+                "shape": (0, 4), "appearance": (4, 8), "coarse": (0, 2), "middle": (2, 6),
+                "fine": (6, 8),
+            },
+        )  # fmt: skip
 
     def map(
         self,
