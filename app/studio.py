@@ -42,6 +42,7 @@ from app.recovery import Recovery
 from app.settings import Settings, save_settings
 from engine.capabilities import Capabilities
 from engine.errors import UserError
+from engine.identity import within_rows
 
 log = logging.getLogger(__name__)
 
@@ -380,9 +381,10 @@ class Studio:
             pass
         elif not first and document.model.path == event.ref.path:
             # The engine follows the document here: after undo, or in a new process.
-            # The file may have become another since: settings that it lacks would stop it.
+            # The file may have become another since: what it lacks would stop it.
             kept = event.capabilities.fitting_settings(dict(document.recipe.settings))
-            recipe = replace(document.recipe, model=event.ref).with_settings(kept)
+            mixes = within_rows(document.recipe.mixes, event.capabilities.num_ws)
+            recipe = replace(document.recipe, model=event.ref, mixes=mixes).with_settings(kept)
             self.history = self.history.amend(replace(document, recipe=recipe))
         else:
             opened = edits.set_model(document, event.ref, event.capabilities)
