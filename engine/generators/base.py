@@ -131,6 +131,28 @@ class Generator(ABC):
         """Called when a setting has changed: drop what was computed with the old one."""
         return
 
+    def checked_latent(self, z: Tensor) -> Tensor:
+        """``z`` on the model's device in float32.
+
+        Raises:
+            UserError: it is not ``[z_dim]``.
+        """
+        length = self.capabilities.z_dim
+        if z.shape != (length,):
+            raise UserError(f"This model's latent has {length} numbers, not {tuple(z.shape)}.")
+        return z.to(self.device, torch.float32)
+
+    def checked_rows(self, w: Tensor) -> Tensor:
+        """``w`` on the model's device in float32, without its history.
+
+        Raises:
+            UserError: it is not ``[num_ws, w_dim]``.
+        """
+        rows, columns = self.capabilities.num_ws, self.capabilities.w_dim
+        if w.shape != (rows, columns):
+            raise UserError(f"This model's w is {rows} x {columns}, not {tuple(w.shape)}.")
+        return w.detach().to(self.device, torch.float32)
+
     @abstractmethod
     def map(
         self,

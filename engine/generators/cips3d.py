@@ -11,7 +11,6 @@ rows are narrower and padded with zeros.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -20,14 +19,15 @@ import torch
 from torch import Tensor
 
 from engine.camera import FAMILY_AXES, Camera
-from engine.errors import CheckpointError, UserError
+from engine.errors import UserError
 from engine.frame import Frame, normals_from_depth
 from engine.generators.base import NEVER, CancelToken, Field, Generator, GoldenCase, Quality
 from engine.generators.cips3d_capabilities import capabilities_of
 from engine.generators.cips3d_network import CIPS3DNetwork, Styled
 from engine.generators.cips3d_source import CIPS3DConfig, matches, source
 from engine.generators.evaluation import Stopwatch, by_chunks, exact, frozen_mean, unit_picture
-from engine.generators.loading import load_strictly
+from engine.generators.loading import load_strictly, read_config
+from engine.generators.memo import LastFew
 from engine.generators.registry import Family
 from engine.rendering.nerf_march import March, march_in_chunks, unit_rays
 
@@ -81,7 +81,7 @@ class CIPS3D(Generator):
         self.network = network.eval().requires_grad_(False)
         self.config = config = network.config
         self.device = device
-        self._styled: deque[tuple[Tensor, Styled]] = deque(maxlen=_KEPT)
+        self._styled: LastFew[Styled] = LastFew(_KEPT)
         self._means: tuple[Tensor, Tensor] | None = None
         self.capabilities = capabilities_of(config)
 
@@ -95,10 +95,7 @@ class CIPS3D(Generator):
         conditioning: Camera | None = None,
     ) -> Tensor:
         """See :meth:`Generator.map`; ``z`` is the NeRF's latent, then the INR's."""
-        expected = self.capabilities.z_dim
-        if z.shape != (expected,):
-            raise UserError(f"This model's latent has {expected} numbers, not {tuple(z.shape)}.")
-        return self._map(z, psi, cutoff, None)
+        return self._map(self.checked_latent(z), psi, cutoff, None)
 
     def _map(
         self, z: Tensor, psi: float, cutoff: int | None, means: tuple[Tensor, Tensor] | None
@@ -133,21 +130,8 @@ class CIPS3D(Generator):
         Raises:
             UserError: ``w`` has another shape.
         """
-        expected = (self.config.num_ws, self.config.w_dim)
-        if w.shape != expected:
-            raise UserError(
-                f"This model's w is {expected[0]} x {expected[1]}, not {tuple(w.shape)}."
-            )
-        w = w.detach().to(self.device, torch.float32)
-        for index, (known, styled) in enumerate(self._styled):
-            if torch.equal(known, w):
-                del self._styled[index]
-                self._styled.append((known, styled))
-                return styled
         with exact(self.device):
-            styled = self.network.styled(w)
-        self._styled.append((w.clone(), styled))
-        return styled
+            return self._styled.get(self.checked_rows(w), self.network.styled)
 
     # Drawing --------------------------------------------------------------------------------
 
@@ -304,10 +288,7 @@ def build(config: dict[str, Any], tensors: Mapping[str, Tensor], device: torch.d
         CheckpointError: options that contradict each other, or tensors that are missing,
             not part of CIPS-3D, of the wrong shape or not finite.
     """
-    try:
-        options = CIPS3DConfig.from_json(config)
-    except UserError as error:
-        raise CheckpointError(str(error)) from error
+    options = read_config(CIPS3DConfig.from_json, config)
     return CIPS3D(load_strictly("CIPS-3D", lambda: CIPS3DNetwork(options), tensors, device), device)
 
 

@@ -6,7 +6,6 @@ Chan et al., "Efficient Geometry-aware 3D Generative Adversarial Networks" (2022
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,14 +15,15 @@ from torch import Tensor
 
 from engine.camera import FAMILY_AXES, Camera, OrbitPose
 from engine.capabilities import Capabilities
-from engine.errors import CheckpointError, UserError
+from engine.errors import UserError
 from engine.frame import Frame, normals_from_depth
 from engine.generators.base import NEVER, CancelToken, Field, Generator, GoldenCase, Quality
 from engine.generators.eg3d_config import RELEASED, EG3DConfig
 from engine.generators.eg3d_network import EG3DNetwork, Volume
 from engine.generators.eg3d_source import matches, source
 from engine.generators.evaluation import Stopwatch, by_chunks, exact, unit_picture
-from engine.generators.loading import load_strictly
+from engine.generators.loading import load_strictly, read_config
+from engine.generators.memo import LastFew
 from engine.generators.registry import Family
 from engine.rendering.rays import intrinsics_from_focal, pinhole_rays
 
@@ -80,7 +80,7 @@ class EG3D(Generator):
         if config.superresolution_noise_mode == "random":
             # The same arguments must give the same picture; the stored noise is one draw.
             network.superresolution.noise_mode = "const"
-        self._planes: deque[tuple[Tensor, Tensor]] = deque(maxlen=_CACHED_PLANES)
+        self._planes: LastFew[Tensor] = LastFew(_CACHED_PLANES)
         pose = OrbitPose(
             radius=config.avg_camera_radius,
             fov_y=Camera.fov_from_focal(config.focal),
@@ -121,13 +121,10 @@ class EG3D(Generator):
         return self._map(z, label, psi, cutoff)
 
     def _map(self, z: Tensor, label: Tensor, psi: float, cutoff: int | None) -> Tensor:
-        if z.shape != (self.config.z_dim,):
-            raise UserError(
-                f"This model's latent has {self.config.z_dim} numbers, not {tuple(z.shape)}."
-            )
+        z = self.checked_latent(z)
         with exact(self.device):
             c = label.to(self.device, torch.float32)[None] if self.config.c_dim else None
-            return self.network.mapping(z.to(self.device)[None], c, psi, cutoff)[0]
+            return self.network.mapping(z[None], c, psi, cutoff)[0]
 
     def planes(self, w: Tensor) -> Tensor:
         """``[1, 3, C, H, W]`` tri-planes of ``w`` ``[num_ws, w_dim]``; the last few are kept.
@@ -135,21 +132,10 @@ class EG3D(Generator):
         Raises:
             UserError: ``w`` has another shape.
         """
-        expected = (self.config.num_ws, self.config.w_dim)
-        if w.shape != expected:
-            raise UserError(
-                f"This model's w is {expected[0]} x {expected[1]}, not {tuple(w.shape)}."
-            )
-        w = w.detach().to(self.device, torch.float32)
-        for index, (known, planes) in enumerate(self._planes):
-            if torch.equal(known, w):
-                del self._planes[index]
-                self._planes.append((known, planes))
-                return planes
         with exact(self.device):
-            planes = _interleaved(self.network.planes(w[None]))
-        self._planes.append((w.clone(), planes))
-        return planes
+            return self._planes.get(
+                self.checked_rows(w), lambda rows: _interleaved(self.network.planes(rows[None]))
+            )
 
     def field(self, w: Tensor) -> TriplaneField:
         """The radiance field of ``w``; raw density and colours without view dependence."""
@@ -271,12 +257,7 @@ def build(config: dict[str, Any], tensors: Mapping[str, Tensor], device: torch.d
         CheckpointError: options that contradict each other, or tensors that are missing,
             not part of EG3D, of the wrong shape or not finite.
     """
-    try:
-        options = EG3DConfig.from_json(config)
-    except CheckpointError:
-        raise
-    except UserError as error:
-        raise CheckpointError(str(error)) from error
+    options = read_config(EG3DConfig.from_json, config)
     # Nothing is drawn from it, and models trained elsewhere leave it out.
     defaults = {"dataset_label_std": torch.zeros(options.c_dim)}
     network = load_strictly("EG3D", lambda: EG3DNetwork(options), tensors, device, defaults)

@@ -8,7 +8,6 @@ picture afterwards, so that it can be drawn at any size and in pieces.
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -19,7 +18,7 @@ from torch import Tensor
 
 from engine.camera import Camera, OrbitPose
 from engine.capabilities import Capabilities, ModelSetting
-from engine.errors import CheckpointError, UserError
+from engine.errors import UserError
 from engine.frame import Frame, normals_from_depth
 from engine.generators.base import NEVER, CancelToken, Generator, GoldenCase, Quality
 from engine.generators.epigraf_config import RELEASED, EpiGRAFConfig
@@ -27,7 +26,8 @@ from engine.generators.epigraf_field import AXES, EpiGRAFField, Identity, Patch
 from engine.generators.epigraf_network import EpiGRAFNetwork, SphereLayers, run_folded
 from engine.generators.epigraf_source import matches, source
 from engine.generators.evaluation import Stopwatch, exact, unit_picture
-from engine.generators.loading import load_strictly
+from engine.generators.loading import load_strictly, read_config
+from engine.generators.memo import LastFew
 from engine.generators.registry import Family
 from engine.generators.stylegan2 import block_resolutions
 from engine.rendering.nerf_march import CHUNK_SAMPLES, March, Marched, march_in_chunks
@@ -56,7 +56,7 @@ class EpiGRAF(Generator):
         self.network = network.eval().requires_grad_(False)
         self.config = config = network.config
         self.device = device
-        self._identities: deque[tuple[Tensor, Identity]] = deque(maxlen=_CACHED)
+        self._identities: LastFew[Identity] = LastFew(_CACHED)
         self._layers = network.synthesis.tri_plane_mlp.folded()
         self.capabilities = _capabilities(config)
 
@@ -76,13 +76,10 @@ class EpiGRAF(Generator):
         )
 
     def _map(self, z: Tensor, angles: Tensor | None, psi: float, cutoff: int | None) -> Tensor:
-        if z.shape != (self.config.z_dim,):
-            raise UserError(
-                f"This model's latent has {self.config.z_dim} numbers, not {tuple(z.shape)}."
-            )
+        z = self.checked_latent(z)
         with exact(self.device):
             label = self._label(angles)
-            ws: Tensor = self.network.mapping(z.to(self.device)[None], label, psi, cutoff)
+            ws: Tensor = self.network.mapping(z[None], label, psi, cutoff)
             return ws[0]
 
     def _label(self, angles: Tensor | None) -> Tensor | None:
@@ -103,26 +100,16 @@ class EpiGRAF(Generator):
         Raises:
             UserError: ``w`` has another shape.
         """
-        expected = (self.config.num_ws, self.config.w_dim)
-        if w.shape != expected:
-            raise UserError(
-                f"This model's w is {expected[0]} x {expected[1]}, not {tuple(w.shape)}."
-            )
-        w = w.detach().to(self.device, torch.float32)
-        for index, (known, identity) in enumerate(self._identities):
-            if torch.equal(known, w):
-                del self._identities[index]
-                self._identities.append((known, identity))
-                return identity
         with exact(self.device):
-            planes, picture = self.network.planes(w)
-            if picture is not None:
-                picture = picture.clone()
-            background = self.network.synthesis.bg_model
-            sphere = None if background is None else background.modulated(w[self.config.plane_ws :])
-            identity = Identity(PlaneTable(planes, self.config.cube_scale), picture, sphere)
-        self._identities.append((w.clone(), identity))
-        return identity
+            return self._identities.get(self.checked_rows(w), self._identified)
+
+    def _identified(self, w: Tensor) -> Identity:
+        planes, picture = self.network.planes(w)
+        if picture is not None:
+            picture = picture.clone()
+        background = self.network.synthesis.bg_model
+        sphere = None if background is None else background.modulated(w[self.config.plane_ws :])
+        return Identity(PlaneTable(planes, self.config.cube_scale), picture, sphere)
 
     def field(self, w: Tensor) -> EpiGRAFField:
         """The radiance field of ``w`` without its background."""
@@ -361,12 +348,7 @@ def build(config: dict[str, Any], tensors: Mapping[str, Tensor], device: torch.d
         CheckpointError: options that contradict each other, or tensors that are missing, not
             part of EpiGRAF, of the wrong shape or not finite.
     """
-    try:
-        options = EpiGRAFConfig.from_json(config)
-    except CheckpointError:
-        raise
-    except UserError as error:
-        raise CheckpointError(str(error)) from error
+    options = read_config(EpiGRAFConfig.from_json, config)
     network = load_strictly(
         "EpiGRAF", lambda: EpiGRAFNetwork(options), tensors, device, _silence(options)
     )

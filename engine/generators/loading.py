@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from engine.errors import CheckpointError
+from engine.errors import CheckpointError, UserError
 
+C = TypeVar("C")
 M = TypeVar("M", bound=nn.Module)
 
 
@@ -44,6 +45,24 @@ _IN_PLACE = {
 }  # fmt: skip
 _SCALED = {Tensor.mul, Tensor.div, Tensor.true_divide, Tensor.add, Tensor.sub,
            Tensor.__mul__, Tensor.__rmul__, Tensor.__truediv__}  # fmt: skip
+
+
+def read_config(read: Callable[[dict[str, Any]], C], config: dict[str, Any]) -> C:
+    """The options of a model: what contradicts itself there is the file's fault.
+
+    Args:
+        read: makes a family's config of plain data; raises ``UserError``.
+        config: the plain data.
+
+    Raises:
+        CheckpointError: with what ``read`` says.
+    """
+    try:
+        return read(config)
+    except CheckpointError:
+        raise
+    except UserError as error:
+        raise CheckpointError(str(error)) from error
 
 
 def load_strictly(

@@ -7,7 +7,6 @@ a ray through one sine network; there is no upsampler, so a picture has any size
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -18,11 +17,12 @@ from torch import Tensor
 
 from engine.camera import FAMILY_AXES, Camera, OrbitPose
 from engine.capabilities import Capabilities, ModelSetting
-from engine.errors import CheckpointError, UserError
+from engine.errors import UserError
 from engine.frame import Frame, normals_from_depth
 from engine.generators.base import NEVER, CancelToken, Field, Generator, GoldenCase, Quality
 from engine.generators.evaluation import Stopwatch, by_chunks, exact
-from engine.generators.loading import load_strictly
+from engine.generators.loading import load_strictly, read_config
+from engine.generators.memo import LastFew
 from engine.generators.pigan_config import BOXED, DATA_SETS, MAX_STEPS, RELEASED, PiGANConfig
 from engine.generators.pigan_network import ModulatedSiren, PiGANNetwork
 from engine.generators.pigan_source import matches, source
@@ -96,7 +96,7 @@ class PiGAN(Generator):
         self.config = config = network.config
         self.device = device
         self._average: Tensor | None = None
-        self._layers: deque[tuple[Tensor, ModulatedSiren]] = deque(maxlen=_CACHED_LAYERS)
+        self._layers: LastFew[ModulatedSiren] = LastFew(_CACHED_LAYERS)
         data, thirds = config.data, (config.rows // 3, 2 * config.rows // 3)
         half = data.half
         no_upsampler = "pi-GAN draws every pixel itself; there is no upsampler to leave out."
@@ -145,10 +145,7 @@ class PiGAN(Generator):
     ) -> Tensor:
         """See :meth:`Generator.map`. Rows hold what the mapping puts out: 256 frequencies,
         which the field takes times 15 plus 30, then 256 phases."""
-        if z.shape != (self.config.z_dim,):
-            raise UserError(
-                f"This model's latent has {self.config.z_dim} numbers, not {tuple(z.shape)}."
-            )
+        z = self.checked_latent(z)
         if psi != 1.0 and self._average is None:
             with exact(self.device):
                 self._average = self.network.average()
@@ -171,21 +168,8 @@ class PiGAN(Generator):
         Raises:
             UserError: ``w`` has another shape.
         """
-        expected = (self.config.rows, 2 * self.config.hidden)
-        if w.shape != expected:
-            raise UserError(
-                f"This model's w is {expected[0]} x {expected[1]}, not {tuple(w.shape)}."
-            )
-        w = w.detach().to(self.device, torch.float32)
-        for index, (known, layers) in enumerate(self._layers):
-            if torch.equal(known, w):
-                del self._layers[index]
-                self._layers.append((known, layers))
-                return layers
         with exact(self.device):
-            layers = self.network.modulated(w)
-        self._layers.append((w.clone(), layers))
-        return layers
+            return self._layers.get(self.checked_rows(w), self.network.modulated)
 
     def field(self, w: Tensor) -> PiGANField:
         """The radiance field of ``w``."""
@@ -366,10 +350,7 @@ def build(config: dict[str, Any], tensors: Mapping[str, Tensor], device: torch.d
         CheckpointError: options that contradict each other, or tensors that are missing, not
             part of pi-GAN, of the wrong shape or not finite.
     """
-    try:
-        options = PiGANConfig.from_json(config)
-    except UserError as error:
-        raise CheckpointError(str(error)) from error
+    options = read_config(PiGANConfig.from_json, config)
     return PiGAN(load_strictly("pi-GAN", lambda: PiGANNetwork(options), tensors, device), device)
 
 

@@ -7,7 +7,6 @@ on, which draw 64 pixel pictures of their own.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -16,11 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.camera import FAMILY_AXES, Camera
-from engine.errors import CheckpointError, UserError
+from engine.errors import UserError
 from engine.frame import Frame, normals_from_depth
 from engine.generators.base import NEVER, CancelToken, Field, Generator, GoldenCase, Quality
 from engine.generators.evaluation import Stopwatch, by_chunks, exact, frozen_mean, unit_picture
-from engine.generators.loading import load_strictly
+from engine.generators.loading import load_strictly, read_config
+from engine.generators.memo import LastFew
 from engine.generators.registry import Family
 from engine.generators.stylesdf_capabilities import NOISES, capabilities_of
 from engine.generators.stylesdf_config import MIN_SAMPLES, RELEASED, StyleSDFConfig
@@ -123,7 +123,7 @@ class StyleSDF(Generator):
         self.config = config = network.config
         self.device = device
         self._means: Means | None = None
-        self._fields: deque[tuple[Tensor, FilmField]] = deque(maxlen=_CACHED_FIELDS)
+        self._fields: LastFew[FilmField] = LastFew(_CACHED_FIELDS)
         self._random: dict[int, Tensor] = {}
         self.capabilities = capabilities_of(config)
 
@@ -151,10 +151,7 @@ class StyleSDF(Generator):
         return self._map(z, psi, cutoff, self.means() if psi != 1.0 else None)
 
     def _map(self, z: Tensor, psi: float, cutoff: int | None, means: Means | None) -> Tensor:
-        if z.shape != (self.config.style_dim,):
-            raise UserError(
-                f"This model's latent has {self.config.style_dim} numbers, not {tuple(z.shape)}."
-            )
+        z = self.checked_latent(z)
         with exact(self.device):
             style: Tensor = self.network.style(z.to(self.device, torch.float32)[None])[0]
             w = self._rows(style, 1.0, None)
@@ -184,21 +181,9 @@ class StyleSDF(Generator):
         Raises:
             UserError: ``w`` has another shape.
         """
-        expected = (self.config.num_ws, self.config.w_dim)
-        if w.shape != expected:
-            raise UserError(
-                f"This model's w is {expected[0]} x {expected[1]}, not {tuple(w.shape)}."
-            )
-        rows = w[: self.config.renderer_rows].detach().to(self.device, torch.float32)
-        for index, (known, film) in enumerate(self._fields):
-            if torch.equal(known, rows):
-                del self._fields[index]
-                self._fields.append((known, film))
-                return film
+        rows = self.checked_rows(w)[: self.config.renderer_rows]
         with exact(self.device):
-            film = FilmField(self.network, rows)
-        self._fields.append((rows.clone(), film))
-        return film
+            return self._fields.get(rows, lambda rows: FilmField(self.network, rows))
 
     def field(self, w: Tensor) -> SDFField:
         """The signed distance field of ``w``."""
@@ -353,12 +338,7 @@ def build(config: dict[str, Any], tensors: Mapping[str, Tensor], device: torch.d
         CheckpointError: options that contradict each other, or tensors that are missing,
             not part of StyleSDF, of the wrong shape or not finite.
     """
-    try:
-        options = StyleSDFConfig.from_json(config)
-    except CheckpointError:
-        raise
-    except UserError as error:
-        raise CheckpointError(str(error)) from error
+    options = read_config(StyleSDFConfig.from_json, config)
     network = load_strictly("StyleSDF", lambda: StyleSDFNetwork(options), tensors, device)
     return StyleSDF(network, device)
 

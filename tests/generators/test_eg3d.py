@@ -183,7 +183,7 @@ def test_turning_the_head_shows_the_other_cheek() -> None:
     planes = ramp[None, None, None].expand(1, 3, 4, -1, -1).clone()
     model.network.decoder = Halves()  # type: ignore[assignment]
     w = model.map(z_of())
-    model._planes.append((w, planes))
+    model._planes.get(w, lambda _: planes)
     redness = {
         yaw: model.render(w, OrbitPose(yaw, radius=2.6).camera(), Quality(upsample=False))
         .rgb[4:8, 4:8, 0].mean().item()

@@ -247,7 +247,8 @@ def ball_model(**changes: Any) -> EpiGRAF:
     bias = torch.tensor([-1.0 / scale] * 3 + [25.0 + STEEP * RADIUS**2])
     model._layers = [(torch.eye(4), torch.zeros(4)), (last, bias)]
     w = torch.zeros(model.config.num_ws, model.config.w_dim)
-    model._identities.append((w, Identity(PlaneTable(planes, scale), None, None)))
+    made = Identity(PlaneTable(planes, scale), None, None)
+        model._identities.get(w, lambda _: made)
     return model
 
 

@@ -1,0 +1,42 @@
+"""What was made of the last few latents: planes, folded weights."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import torch
+from torch import Tensor
+
+T = TypeVar("T")
+
+
+class LastFew(Generic[T]):
+    """Keeps what was made of the last few tensors, found again by their values.
+
+    Args:
+        count: how many are kept; the one not asked for longest goes first.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._kept: deque[tuple[Tensor, T]] = deque(maxlen=count)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def get(self, key: Tensor, make: Callable[[Tensor], T]) -> T:
+        """What was made of a tensor equal to ``key``, or what ``make`` makes of it now."""
+        for index, (known, made) in enumerate(self._kept):
+            if torch.equal(known, key):
+                del self._kept[index]
+                self._kept.append((known, made))
+                return made
+        made = make(key)
+        # A copy: nobody can change it later.
+        self._kept.append((key.clone(), made))
+        return made
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._kept.clear()
