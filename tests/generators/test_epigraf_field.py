@@ -248,7 +248,7 @@ def ball_model(**changes: Any) -> EpiGRAF:
     model._layers = [(torch.eye(4), torch.zeros(4)), (last, bias)]
     w = torch.zeros(model.config.num_ws, model.config.w_dim)
     made = Identity(PlaneTable(planes, scale), None, None)
-        model._identities.get(w, lambda _: made)
+    model._identities.get(w, lambda _: made)
     return model
 
 
