@@ -246,14 +246,13 @@ def ball_model(**changes: Any) -> EpiGRAF:
     last[3, 0] = -1.5 * STEEP
     bias = torch.tensor([-1.0 / scale] * 3 + [25.0 + STEEP * RADIUS**2])
     model._layers = [(torch.eye(4), torch.zeros(4)), (last, bias)]
-    w = torch.zeros(model.config.num_ws, model.config.w_dim)
     made = Identity(PlaneTable(planes, scale), None, None)
-    model._identities.get(w, lambda _: made)
+    model._identities.get(ball_latent(model), lambda _: made)
     return model
 
 
 def ball_latent(model: EpiGRAF) -> Tensor:
-    return model._identities[-1][0]
+    return torch.zeros(model.config.num_ws, model.config.w_dim)
 
 
 def test_a_ball_comes_out_of_the_mesh_in_world_units() -> None:
