@@ -7,7 +7,6 @@ Gu et al., "StyleNeRF: A Style-based 3D-Aware Generator for High-resolution Imag
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -18,11 +17,12 @@ from torch import Tensor
 
 from engine.camera import FAMILY_AXES, Camera, OrbitPose
 from engine.capabilities import Capabilities, ModelSetting
-from engine.errors import CheckpointError, UserError
+from engine.errors import UserError
 from engine.frame import Frame, normals_from_depth
 from engine.generators.base import NEVER, CancelToken, Field, Generator, GoldenCase, Quality
 from engine.generators.evaluation import Stopwatch, by_chunks, exact, unit_picture
-from engine.generators.loading import load_strictly
+from engine.generators.loading import load_strictly, read_config
+from engine.generators.memo import LastFew
 from engine.generators.registry import Family
 from engine.generators.stylenerf_config import RELEASED, StyleNeRFConfig
 from engine.generators.stylenerf_field import PointNetwork
@@ -84,7 +84,7 @@ class StyleNeRF(Generator):
         self.network = network.eval().requires_grad_(False)
         self.config = config = network.config
         self.device = device
-        self._identities: deque[tuple[Tensor, Identity]] = deque(maxlen=_CACHED_IDENTITIES)
+        self._identities: LastFew[Identity] = LastFew(_CACHED_IDENTITIES)
         blocks = len(config.block_channels)
         self._growth = growth_of(float(network.synthesis.alpha)) * blocks
         self._pose = OrbitPose(
@@ -132,18 +132,13 @@ class StyleNeRF(Generator):
     ) -> Tensor:
         """See :meth:`Generator.map`. ``z`` is the head's latent, then the background's, which
         truncation leaves alone; ``conditioning`` is ignored."""
-        config = self.config
-        if z.shape != (config.z_dim + config.z_dim_bg,):
-            raise UserError(
-                f"This model's latent has {config.z_dim + config.z_dim_bg} numbers, not "
-                f"{tuple(z.shape)}."
-            )
+        config, z = self.config, self.checked_latent(z)
         with exact(self.device):
             label = None
             if config.c_dim:
                 label = torch.zeros(config.c_dim, device=self.device)
                 label[int(self.settings["label"])] = 1.0
-            return self.network.map(z.to(self.device), label, psi, cutoff)
+            return self.network.map(z, label, psi, cutoff)
 
     def identity(self, w: Tensor) -> Identity:
         """What ``w`` ``[num_ws, w_dim]`` makes of the network; the last few are kept.
@@ -151,21 +146,11 @@ class StyleNeRF(Generator):
         Raises:
             UserError: ``w`` has another shape.
         """
-        expected = (self.config.num_ws, self.config.row_width)
-        if w.shape != expected:
-            raise UserError(
-                f"This model's w is {expected[0]} x {expected[1]}, not {tuple(w.shape)}."
-            )
-        w = w.detach().to(self.device, torch.float32)
-        for index, (known, identity) in enumerate(self._identities):
-            if torch.equal(known, w):
-                del self._identities[index]
-                self._identities.append((known, identity))
-                return identity
+        noise = bool(self.settings.get("noise", True))
         with exact(self.device):
-            identity = self.network.identity(w, bool(self.settings.get("noise", True)))
-        self._identities.append((w.clone(), identity))
-        return identity
+            return self._identities.get(
+                self.checked_rows(w), lambda rows: self.network.identity(rows, noise)
+            )
 
     def field(self, w: Tensor) -> HeadField:
         """The head's field; its background is no part of it."""
@@ -369,12 +354,7 @@ def build(config: dict[str, Any], tensors: Mapping[str, Tensor], device: torch.d
         CheckpointError: options that contradict each other, or tensors that are missing,
             not part of StyleNeRF, of the wrong shape or not finite.
     """
-    try:
-        options = StyleNeRFConfig.from_json(config)
-    except CheckpointError:
-        raise
-    except UserError as error:
-        raise CheckpointError(str(error)) from error
+    options = read_config(StyleNeRFConfig.from_json, config)
     network = load_strictly("StyleNeRF", lambda: StyleNeRFNetwork(options), tensors, device)
     return StyleNeRF(network, device)
 
