@@ -64,7 +64,7 @@ def add_face(
         UserError: as :func:`add_source`.
     """
     seed = drawn_seed([document.recipe.seed, *(s.seed for s in document.recipe.mixes)], source)
-    return add_source(document, seed, () if document.recipe.mixes else look_rows(capabilities))
+    return add_source(document, seed, () if document.recipe.mixes else capabilities.look_rows)
 
 
 def remove_source(document: Document, index: int) -> Document:
@@ -162,16 +162,6 @@ def apply_preset(
     for number in range(faces):
         document = paint(document, number, range(number + 1, count, faces + 1))
     return document
-
-
-def look_rows(capabilities: Capabilities) -> tuple[int, ...]:
-    """The rows that colours and details come from: the group of appearance, else all but the
-    coarse ones, else the second half."""
-    groups = capabilities.layer_groups
-    if "appearance" in groups:
-        return capabilities.rows("appearance")
-    start = groups["coarse"][1] if "coarse" in groups else capabilities.num_ws // 2
-    return tuple(range(start, capabilities.num_ws))
 
 
 # Blend --------------------------------------------------------------------------------------

@@ -215,6 +215,16 @@ class Capabilities:
             found.update(range(first, last + 1))
         return tuple(sorted(found))
 
+    @property
+    def look_rows(self) -> tuple[int, ...]:
+        """The rows that colours and details come from: the group of appearance, else all but
+        the coarse ones, else the second half."""
+        if "appearance" in self.layer_groups:
+            return self.rows("appearance")
+        groups = self.layer_groups
+        start = groups["coarse"][1] if "coarse" in groups else self.num_ws // 2
+        return tuple(range(start, self.num_ws))
+
     def groups_of(self, row: int) -> tuple[str, ...]:
         """Names of the groups that a row of ``w`` belongs to."""
         return tuple(

@@ -195,7 +195,8 @@ def morph(
     """
     last = len(seeds) if loop else len(seeds) - 1
     steps = frames if loop else max(frames - 1, 1)
-    return [morph_at(seeds, float(p), mode, loop) for p in np.arange(frames) * (last / steps)]
+    # Divided last, so that the keys are met exactly.
+    return [morph_at(seeds, float(p), mode, loop) for p in np.arange(frames) * last / steps]
 
 
 def give_rows(

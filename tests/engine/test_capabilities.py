@@ -75,6 +75,13 @@ def test_why_a_control_is_not_there() -> None:
     assert MODEL.why_not("normals") == "This model has no such view."
 
 
+def test_where_the_look_comes_from() -> None:
+    groups = {"coarse": (0, 1), "fine": (1, 4)}
+    assert MODEL.look_rows == (2, 3)
+    assert replace(MODEL, layer_groups=groups).look_rows == (1, 2, 3)
+    assert replace(MODEL, layer_groups=groups | {"appearance": (3, 4)}).look_rows == (3,)
+
+
 def test_rows_as_people_write_them() -> None:
     grouped = replace(MODEL, num_ws=9, layer_groups={"coarse": (0, 3), "look": (2, 9)})
     assert grouped.rows("0-2,7") == (0, 1, 2, 7)

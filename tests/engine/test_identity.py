@@ -37,6 +37,7 @@ def test_frames_of_a_morph() -> None:
     assert loop[0] == Blend((1,), (1.0,)) and loop[2] == Blend((2,), (1.0,))
     assert loop[1] == Blend((1, 2), (0.5, 0.5)) and loop[3] == Blend((2, 1), (0.5, 0.5))
     assert len(morph((1, 2), 1)) == 1
+    assert all(morph((1, 2), count)[-1] == Blend((2,), (1.0,)) for count in range(2, 200))
 
 
 def test_rows_are_given_and_given_back() -> None:
