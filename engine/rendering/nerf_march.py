@@ -24,7 +24,7 @@ from torch import Tensor
 
 from engine.errors import UserError
 from engine.rendering.compositing import alpha_weights, blend, close_last, step_alphas
-from engine.rendering.rays import centred_grid, grid_rays, inclusive_grid
+from engine.rendering.rays import framed_grid, grid_rays, inclusive_grid
 from engine.rendering.sampling import PDF_FLOOR, nerf_importance_depths
 
 #: Fewest even samples that importance sampling can work from.
@@ -134,19 +134,16 @@ def unit_rays(
         fov_y: full angle in degrees between the middles of the outermost rows of a picture of
             ``native`` pixels.
         height, width: pixels.
-        native: the model's own side. A picture of another side then shows the same view to its
-            very edges, whereas an angle between the middles of its own outermost pixels would
-            show less around them the fewer they are. ``None`` is the picture's own.
+        native: the model's own side, for a square picture of another one that shall show the same
+            view (see :func:`~engine.rendering.rays.framed_grid`). ``None`` is the picture's own.
 
     Returns:
         ``[3]`` origin and ``[height * width, 3]`` unit directions, in world axes, row by row.
     """
-    if native is None or height == width == native:
+    if native is None or height != width:
         grid = inclusive_grid(height, width, cam2world.device)
     else:
-        across, down = centred_grid(height, width, cam2world.device)
-        beyond = native / (native - 1)
-        grid = across * beyond, down * beyond
+        grid = framed_grid(height, native, cam2world.device)
     x, y = (part.to(cam2world.dtype) for part in grid)
     origin, directions = grid_rays(cam2world, x, y, fov_y)
     return origin, F.normalize(directions, dim=-1)
