@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import torch
 
 from app.faults import sentence
-from app.jobs import ExportMesh, ExportPicture, ExportVideo, Job
+from app.jobs import ExportMesh, ExportPicture, ExportSheet, ExportVideo, Job
 from app.mailboxes import ExportMailbox
 from app.messages import JobCancelled, JobFailed, JobFinished, JobProgress
 from app.opening import open_generator
@@ -26,12 +26,14 @@ from engine.export.files import check_new_folder, check_writable, explain
 from engine.export.mesh import extract_mesh, mesh_suffix, write_mesh
 from engine.export.options import MeshOptions, VideoOptions
 from engine.export.picture import picture_suffix, save_picture
+from engine.export.sheet import export_sheet
+from engine.export.sheet_options import SheetOptions, check_sheet_name
 from engine.export.video import export_video
 from engine.generators.base import CancelToken
 
 #: Progress is told this often at most, in seconds.
 _TELL_EVERY = 0.1
-_Options = TypeVar("_Options", VideoOptions, MeshOptions)
+_Options = TypeVar("_Options", VideoOptions, MeshOptions, SheetOptions)
 
 
 class Exporter:
@@ -134,6 +136,9 @@ def check_name(job: Job) -> bool:
     if isinstance(job, ExportMesh):
         make_options(MeshOptions, job.options)
         mesh_suffix(job.path)
+    elif isinstance(job, ExportSheet):
+        make_options(SheetOptions, job.options)
+        check_sheet_name(job.path)
     else:
         picture_suffix(job.path)
     return False
@@ -175,5 +180,8 @@ def write(job: Job, path: Path, painter: Painter, progress: Progress, cancel: Ca
         mesh = extract_mesh(painter.generator, latent, mesh_options, progress, cancel)
         cancel.check()
         write_mesh(mesh, path)
+    elif isinstance(job, ExportSheet):
+        sheet_options = make_options(SheetOptions, job.options)
+        export_sheet(painter, job.recipe, sheet_options, path, progress, cancel)
     else:
         raise ExportError(f"There is no export of the kind {type(job).__name__}.")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from app.jobs import ExportMesh, ExportPicture, ExportVideo, Job
+from app.jobs import ExportMesh, ExportPicture, ExportSheet, ExportVideo, Job
 from app.messages import JobCancelled, JobEvent, JobFailed, JobFinished, JobProgress
 
-Kind = str  # "picture", "video" or "mesh"
+Kind = str  # "picture", "video", "mesh" or "sheet"
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Export:
 
 
 def kind_of(job: Job) -> Kind:
-    """``"picture"``, ``"video"`` or ``"mesh"``."""
+    """``"picture"``, ``"video"``, ``"mesh"`` or ``"sheet"``."""
     match job:
         case ExportPicture():
             return "picture"
@@ -61,3 +61,5 @@ def kind_of(job: Job) -> Kind:
             return "video"
         case ExportMesh():
             return "mesh"
+        case ExportSheet():
+            return "sheet"

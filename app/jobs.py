@@ -1,8 +1,8 @@
-"""Exports: the records in which the window asks for pictures, videos and meshes.
+"""Exports: the records in which the window asks for pictures, videos, meshes and sheets.
 
 They need no torch. Options are plain dicts with the field names of
-``engine.export.options.VideoOptions`` and ``MeshOptions``; they become
-those classes inside the export process (:mod:`app.exporter`). The queue is
+``engine.export.options.VideoOptions`` and ``MeshOptions`` and of
+``engine.export.sheet_options.SheetOptions``; they become those classes inside the export process (:mod:`app.exporter`). The queue is
 :class:`app.export_queue.ExportQueue`.
 """
 
@@ -69,7 +69,27 @@ class ExportMesh:
         return f"Mesh {Path(self.path).name}"
 
 
-Job = ExportPicture | ExportVideo | ExportMesh
+@dataclass(frozen=True)
+class ExportSheet:
+    """Several pictures in one.
+
+    Attributes:
+        recipe: model, camera and quality, and whose face it is where the sheet names none.
+        path: ``.png`` file.
+        options: field name -> value of ``SheetOptions``; what is missing has its default.
+    """
+
+    recipe: Recipe
+    path: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """What is shown in the list of jobs."""
+        return f"Sheet {Path(self.path).name}"
+
+
+Job = ExportPicture | ExportVideo | ExportMesh | ExportSheet
 
 
 @dataclass(frozen=True)

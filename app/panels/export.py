@@ -1,4 +1,4 @@
-"""Taking the head away: pictures, videos and meshes."""
+"""Taking the head away: pictures, videos, meshes and sheets."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from app.dialogs import Question
 from app.kit import Kit
 from app.panels import export_forms as forms
 from app.panels.confirm import Confirm
+from app.panels.sheet_form import SheetForm
 from app.studio import Studio
 from engine.errors import UserError
 
 
 class ExportPanel:
-    """Three tabs, each with its options, a path, a start button and the progress."""
+    """A tab for each kind, each with its options, a path, a start button and the progress."""
 
     def __init__(self, kit: Kit, confirm: Confirm) -> None:
         self._kit = kit
@@ -31,6 +32,7 @@ class ExportPanel:
                 forms.PictureForm(self._kit),
                 forms.VideoForm(self._kit),
                 forms.MeshForm(self._kit),
+                SheetForm(self._kit),
             ):
                 tab = ExportTab(self._kit, form, self._confirm)
                 self._tabs[tab.build()] = tab
@@ -166,7 +168,7 @@ class ExportTab:
         if self._kit.is_held(self._path) or (shown and shown != self.proposed):
             return
         folder = Path(studio.settings.export_folder or export_home())
-        stem = f"head-{studio.document.recipe.seed:04d}"
+        stem = f"{self._form.stem}-{studio.document.recipe.seed:04d}"
         self.proposed = str(free_name(folder, stem, self._form.suffix))
         self._kit.show_value(self._path, self.proposed)
 

@@ -32,12 +32,14 @@ class Form(ABC):
     """The controls of one kind of export.
 
     Attributes:
-        kind: ``"picture"``, ``"video"`` or ``"mesh"``.
+        kind: ``"picture"``, ``"video"``, ``"mesh"`` or ``"sheet"``.
         title: name of the tab.
+        stem: how the names that are proposed begin.
     """
 
     kind: str
     title: str
+    stem: str = "head"
 
     def __init__(self, kit: Kit) -> None:
         self._kit = kit
@@ -98,7 +100,7 @@ def read_seeds(text: str) -> tuple[int, ...]:
     """
     words = text.replace(",", " ").split()
     if not all(word.isdigit() for word in words):
-        raise UserError(f"The faces of a morph must be seeds such as 3, 8, 21, not {text!r}.")
+        raise UserError(f"The faces must be seeds such as 3, 8, 21, not {text!r}.")
     return tuple(int(word) for word in words)
 
 

@@ -15,7 +15,7 @@ import trimesh
 from PIL import Image
 
 from app.export_queue import ExportQueue
-from app.jobs import ExportMesh, ExportPicture, ExportVideo, Job
+from app.jobs import ExportMesh, ExportPicture, ExportSheet, ExportVideo, Job
 from app.messages import JobCancelled, JobEvent, JobFailed, JobFinished, JobProgress
 from app.wire import ProcessOptions
 from engine.export.picture import read_recipe
@@ -108,6 +108,31 @@ def test_a_mesh(queue: ExportQueue, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_sheet_with_progress(queue: ExportQueue, tmp_path: Path) -> None:
+    path = tmp_path / "sheet.png"
+    options = {"kind": "views", "angles": ((-30.0, 0.0), (0.0, 0.0)), "cell": 64, "labels": False}
+    events = run(queue, queue.add(ExportSheet(on("fake?chunk=0.1", 7), str(path), options)))
+    assert events[-1] == JobFinished(events[-1].job, "Sheet sheet.png", str(path))
+    steps = [(e.done, e.total) for e in events if isinstance(e, JobProgress) and e.total]
+    assert steps[0][0] < 2 and steps[-1] == (2, 2)
+    with Image.open(path) as image:
+        sheet = np.asarray(image) / 255.0
+    # A gap of two pixels, a picture of 64, and so on.
+    assert sheet.shape == (68, 134, 3)
+    assert np.allclose(sheet[34, 34], color(7, -30.0), atol=0.003)
+    assert np.allclose(sheet[34, 100], color(7, 0.0), atol=0.003)
+    assert read_recipe(path) == replace(on("fake?chunk=0.1", 7), size=64)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_sheet_is_cancelled(queue: ExportQueue, tmp_path: Path) -> None:
+    options = {"kind": "views", "angles": tuple((float(n), 0.0) for n in range(500)), "cell": 16}
+    number = start(queue, ExportSheet(on("fake?chunk=0.02"), str(tmp_path / "a.png"), options))
+    queue.cancel(number)
+    assert run(queue, number)[-1] == JobCancelled(number, "Sheet a.png")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_time_left_is_estimated(queue: ExportQueue, tmp_path: Path) -> None:
     job = ExportVideo(on("fake?chunk=0.05&size=64"), str(tmp_path / "a.gif"), {"frames": 400})
     number = queue.add(job)
@@ -191,6 +216,9 @@ def test_a_crash_is_told_and_leaves_no_half_file(queue: ExportQueue, tmp_path: P
         (lambda p: ExportMesh(on("fake"), str(p / "a.glb"), {"resolution": 1}), "resolution"),
         (lambda p: ExportMesh(on("fake"), str(p / "a.fbx")), "a.fbx"),
         (lambda p: ExportMesh(on("fake"), str(p / "a.glb"), {"level": 1e9}), "level"),
+        (lambda p: ExportSheet(on("fake"), str(p / "a.jpg")), "must end in .png"),
+        (lambda p: ExportSheet(on("fake"), str(p / "a.png"), {"kind": "x"}), "Unknown sheet"),
+        (lambda p: ExportSheet(on("fake"), str(p / "a.png"), {"layers": "hair"}), "no layers"),
     ],
 )
 def test_faults_are_one_sentence_and_leave_nothing(
