@@ -345,7 +345,7 @@ class Window:
         """Where the drawn parts lie in the window."""
         area = self._layout.viewport
         parts = {"picture": self._viewport.picture, "gizmo": self._viewport.gizmo.box}
-        return {
+        return self._mixing.canvas.places | {
             name: Rect(area.x + box.x, area.y + box.y, box.width, box.height)
             for name, box in parts.items()
         }

@@ -33,8 +33,8 @@ class SheetCommand(DrawingOptions):
     """matrix (every row with layers of every column), morph, or views."""
     out: Annotated[Path, tyro.conf.arg(metavar="PATH")] = Path("sheet.png")
     """A file ending in .png."""
-    seed: Annotated[tuple[str, ...], _seeds("0")] = ()
-    """Whose face the views show; two or more that a morph passes through (default: 0-1)."""
+    seed: Annotated[tuple[str, ...], _seeds("0; 0-1 for a morph")] = ()
+    """Whose face the views show; two or more that a morph passes through."""
     rows: Annotated[tuple[str, ...], _seeds("0-3")] = ()
     """Faces at the left of a matrix: 0-3 or 1,5,9."""
     columns: Annotated[tuple[str, ...], _seeds("4-7")] = ()

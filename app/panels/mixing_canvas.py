@@ -9,6 +9,7 @@ import dearpygui.dearpygui as dpg
 
 from app import mixing_edits as mixing
 from app import theme
+from app.geometry import Rect
 from app.kit import Kit
 from app.mix_grid import Bracket, Cell, MixGrid
 from app.studio import Studio
@@ -146,6 +147,17 @@ class MixingCanvas:
         small = 14 * self._kit.scale
         wide = float(measured[0]) if measured else 0.52 * small * len(text)
         return wide * self._kit.px(DIGITS) / small
+
+    @property
+    def places(self) -> dict[str, Rect]:
+        """Where the cells and the groups lie in the window, by name."""
+        layout = self._layout
+        if layout is None or not self._sources:
+            return {}
+        left, top = dpg.get_item_rect_min(self._canvas)
+        boxes = {f"mix_group_{b.name}": layout.bracket(b) for b in layout.brackets}
+        boxes["mix_cells"] = layout.cells
+        return {n: Rect(left + b.x, top + b.y, b.width, b.height) for n, b in boxes.items()}
 
     # The mouse --------------------------------------------------------------------------
 

@@ -153,8 +153,8 @@ def _labelled(
             _write(image, cell.title, (x, y + side), (side, strip), layout.font, ink)
     if plan.corner:
         x, y = layout.place(0, 0)
-        small = max(8, round(layout.font * 0.85))
-        _write(image, plan.corner, (x, y + side // 2 - strip // 2), (side, strip), small, ink)
+        at = (x, y + side // 2 - strip // 2)
+        _write(image, plan.corner, at, (side, strip), layout.font, ink)
     return np.asarray(image)
 
 

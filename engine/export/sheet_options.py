@@ -260,7 +260,7 @@ def _matrix(base: Recipe, options: SheetOptions, capabilities: Capabilities) -> 
         base.size or 0,
         tuple(f"seed {seed}" for seed in options.columns),
         tuple(f"seed {seed}" for seed in options.rows),
-        f"{named} layers of the top" if named else "look of the top",
+        f"{named} layers of the top row" if named else "look of the top row",
     )
 
 

@@ -56,7 +56,7 @@ def test_a_matrix_mixes_every_row_with_every_column(base: Recipe, facts: Capabil
     assert found[1, 2] == (1, (StyleSource(5, coarse, 0.75),))
     assert all(c.recipe.blend is None and c.recipe.psi == 0.8 for c in plan.cells)
     assert plan.top == ("seed 2", "seed 5", "seed 6") and plan.left == ("seed 1", "seed 2")
-    assert plan.corner == "coarse layers of the top"
+    assert plan.corner == "coarse layers of the top row"
     look = plan_sheet(base, replace(MATRIX, layers=None), facts)
     assert look.cells[-1].recipe.mixes[0].rows == facts.look_rows
 
