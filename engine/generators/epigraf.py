@@ -372,4 +372,6 @@ FAMILY = Family(
     matches=matches,
     source=source,
     build=build,
+    network=lambda config: EpiGRAFNetwork(EpiGRAFConfig.from_json(config)),
+    released={name: config.to_json() for name, config in RELEASED.items()},
 )
