@@ -28,6 +28,7 @@ class MixingPanel:
         self._faces = [FaceRow(kit, index, self.select) for index in range(mixing.MAX_SOURCES)]
         self.canvas = MixingCanvas(kit, self.select)
         self._presets: tuple[mixing.Preset, ...] = ()
+        self._titles: list[str] = []
 
     def build(self) -> None:
         """Create the items."""
@@ -88,7 +89,8 @@ class MixingPanel:
         if mixed and studio.capabilities is not None:
             self._presets = mixing.presets(studio.capabilities, chosen or 0)
             titles = [preset.title for preset in self._presets]
-            if dpg.get_item_configuration(self._combo)["items"] != titles:
+            if titles != self._titles:
+                self._titles = titles
                 dpg.configure_item(self._combo, items=titles)
         self.canvas.update(studio)
 

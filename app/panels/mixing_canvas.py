@@ -51,7 +51,10 @@ class MixingCanvas:
         with dpg.group() as group:
             self._canvas = int(dpg.add_drawlist(1, 1))
         self._kit.name("mix_grid", self._canvas)
-        self._tip = self._kit.name("mix_grid_tip", self._kit.tip(int(group), ABOUT))
+        # It would lie on the cells below: it comes only while the mouse rests.
+        with dpg.tooltip(group, delay=0.5, hide_on_activity=True):
+            self._tip = int(dpg.add_text(ABOUT, wrap=self._kit.px(320)))
+        self._kit.name("mix_grid_tip", self._tip)
         self._group = int(group)
 
     def update(self, studio: Studio) -> None:

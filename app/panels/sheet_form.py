@@ -40,6 +40,7 @@ class SheetForm(Form):
     def __init__(self, kit: Kit) -> None:
         super().__init__(kit)
         self._groups: dict[SheetKind, int] = {}
+        self._names: list[str] = []
 
     @property
     def suffix(self) -> str:
@@ -76,10 +77,9 @@ class SheetForm(Form):
         with kit.row("Columns", "Seeds of the faces along the top, which the layers come from"):
             self._columns = kit.box("sheet_columns", default_value="4, 5, 6, 7")
         with kit.row("Layers", "Which layers come from the face at the top, and how much of them"):
-            self._layers = int(dpg.add_combo([LOOK], default_value=LOOK, width=-kit.px(84)))
+            self._layers = int(dpg.add_combo([LOOK], default_value=LOOK, width=-kit.px(62)))
             kit.name("sheet_layers", self._layers)
-            self._weight = kit.box("sheet_weight", width=kit.px(44), default_value="100")
-            kit.label("%", width=20)
+            self._weight = kit.box("sheet_weight", width=-1, default_value="100 %")
 
     def _build_morph(self) -> None:
         kit = self._kit
@@ -113,7 +113,8 @@ class SheetForm(Form):
             return
         dpg.configure_item(self._size, hint=f"{facts.resolution} px (the model's own)")
         names = [LOOK, *(group.capitalize() for group in facts.layer_groups), "All"]
-        if dpg.get_item_configuration(self._layers)["items"] != names:
+        if names != self._names:
+            self._names = names
             dpg.configure_item(self._layers, items=names)
             if dpg.get_value(self._layers) not in names:
                 dpg.set_value(self._layers, LOOK)
@@ -140,7 +141,8 @@ class SheetForm(Form):
         default = SheetOptions(kind=self._chosen)
         if default.kind == "matrix":
             layers = str(dpg.get_value(self._layers))
-            percent = read_number(dpg.get_value(self._weight), "weight in percent")
+            weight = dpg.get_value(self._weight).strip().removesuffix("%")
+            percent = read_number(weight, "weight in percent")
             return replace(
                 default,
                 rows=read_seeds(dpg.get_value(self._rows)),
