@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from app import document as edits
+from app import mixing_edits as mixing
 from app.jobs import ExportPicture
 from app.messages import (
     EngineDied,
@@ -27,6 +28,7 @@ from app.studio import EngineState, Studio
 from engine.camera import OrbitPose
 from engine.capabilities import Capabilities
 from engine.errors import UserError
+from engine.identity import StyleSource
 from engine.recipe import ModelRef, Recipe
 
 CAPABILITIES = Capabilities(
@@ -114,6 +116,19 @@ def test_a_model_brings_its_framing_and_its_first_picture(
     assert client.asked == [(studio.document.recipe, False)]
     assert studio.document.recipe.seed == 3
     assert studio.engine is EngineState.READY
+
+
+def test_a_file_that_has_lost_layers_is_drawn_without_them(
+    studio: Studio, client: NotingClient
+) -> None:
+    client.send(studio, loaded("/m/a.pkl"))
+    studio.edit("Add face", lambda d: mixing.add_source(d, 5, (2, 9, 13)))
+    steps = len(studio.history.past)
+    smaller = replace(loaded("/m/a.pkl"), capabilities=replace(CAPABILITIES, num_ws=10))
+    client.send(studio, smaller)
+    assert studio.document.recipe.mixes == (StyleSource(5, (2, 9)),)
+    assert client.asked[-1] == (studio.document.recipe, False)
+    assert len(studio.history.past) == steps
 
 
 def test_a_drag_is_one_step_drawn_while_moving(studio: Studio, client: NotingClient) -> None:
