@@ -14,7 +14,6 @@ from functools import partial
 import dearpygui.dearpygui as dpg
 
 from app import theme
-from app.actions import Actions
 from app.client import EngineClient
 from app.dialogs import Dialogs
 from app.display import require_display
@@ -26,38 +25,19 @@ from app.geometry import (
     Rect,
     arrange,
     fitting_scale,
-    next_scale,
 )
 from app.input_watch import InputWatch
 from app.keyboard import Keyboard
-from app.kit import Kit, Panel
+from app.kit import Kit
 from app.live_texture import LiveTexture
 from app.meter import Pace
-from app.panels.blend import BlendPanel
-from app.panels.camera import CameraPanel
-from app.panels.confirm import Confirm
-from app.panels.export import ExportPanel
-from app.panels.help import HelpWindow
-from app.panels.history import HistoryWindow
-from app.panels.identity import IdentityPanel
-from app.panels.mixing import MixingPanel
-from app.panels.modal import Modal
-from app.panels.model import ModelPanel
-from app.panels.model_settings import ModelSettingsPanel
-from app.panels.models import ModelsWindow
-from app.panels.project_menu import ProjectMenu
-from app.panels.project_prompt import ProjectPrompt
-from app.panels.settings import SettingsWindow
-from app.panels.status import StatusLine
-from app.panels.toasts import Toasts
-from app.panels.toolbar import Toolbar
+from app.parts import Parts
 from app.recovery import Recovery
 from app.runner import CallbackRunner
 from app.settings import load_settings
 from app.shortcuts import Action
 from app.state_hook import StateHook
 from app.studio import BUNDLED, Studio
-from app.viewport import Viewport
 from engine.assets import asset
 from engine.errors import UserError
 
@@ -177,59 +157,10 @@ class Window:
         fonts, themes = theme.load_fonts(scale), theme.make_themes(scale)
         dpg.bind_font(fonts.body)
         dpg.bind_theme(themes.base)
-        kit = self._kit = Kit(self._studio, self._dialogs, fonts, themes, scale)
-        self._modal = Modal(kit)
-        confirm = Confirm(kit, self._modal)
-        self._help = HelpWindow(kit)
-        self._settings = SettingsWindow(kit, self._ask_rescale)
-        self._history, self._menu = HistoryWindow(kit), ProjectMenu(kit)
-        self._toolbar = Toolbar(
-            kit, self._menu, self._history.toggle, self._help.toggle, self._settings.toggle
-        )
-        self._models = ModelsWindow(kit, self._search)
-        self._model, self._identity = ModelPanel(kit, self._models.toggle), IdentityPanel(kit)
-        self._model_settings = ModelSettingsPanel(kit)
-        self._blend, self._mixing = BlendPanel(kit), MixingPanel(kit)
-        self._camera, self._export = CameraPanel(kit), ExportPanel(kit, confirm)
-        self._viewport, self._status = Viewport(kit, self._texture), StatusLine(kit)
-        self._toasts = Toasts(kit)
-        self._confirm, self._prompt = confirm, ProjectPrompt(kit, self._modal)
-        self._actions = Actions(
-            kit.studio, self._toolbar, self._model, self._identity, self._camera, self._export,
-            help=self._help.toggle, history=self._history.toggle, close_popups=self._close_popups,
-            rescale=lambda step: self._ask_rescale(next_scale(kit.scale, step)),
-        )  # fmt: skip
-        self._windows = {
-            "toolbar": self._fixed(themes.bar, self._toolbar),
-            "left": self._fixed(
-                None, self._model, self._identity, self._blend, self._mixing, scrolls=True
-            ),
-            "right": self._fixed(
-                None, self._camera, self._model_settings, self._export, scrolls=True
-            ),
-            "viewport": self._fixed(themes.canvas, self._viewport),
-            "status": self._fixed(themes.status, self._status),
-        }
-        self._help.build()
-        self._settings.build()
-        self._history.build()
-        self._models.build()
-        self._menu.build_menu()
+        self._kit = Kit(self._studio, self._dialogs, fonts, themes, scale)
+        self._parts = Parts(self._kit, self._texture, self._search, self._ask_rescale)
         self._placed = (0, 0)
         self._seen = -1
-
-    def _fixed(self, theme_item: int | None, *parts: Panel, scrolls: bool = False) -> int:
-        """A part of the window that never moves, with its panels inside."""
-        with dpg.window(
-            no_title_bar=True, no_resize=True, no_move=True, no_collapse=True, no_close=True,
-            no_scrollbar=not scrolls, no_scroll_with_mouse=not scrolls, no_saved_settings=True,
-            no_bring_to_front_on_focus=True, min_size=(1, 1),
-        ) as window:  # fmt: skip
-            for part in parts:
-                part.build()
-        if theme_item is not None:
-            dpg.bind_item_theme(window, theme_item)
-        return int(window)
 
     def _ask_rescale(self, scale: float) -> None:
         self._studio.change_settings(replace(self._studio.settings, ui_scale=scale))
@@ -250,19 +181,13 @@ class Window:
 
     def _rescale(self, scale: float) -> None:
         """Build everything anew at a UI scale; what was typed stays."""
-        kit = self._kit
-        values, memory = kit.values(), self._export.memory
-        self._modal.close()
-        self._toasts.clear()
-        popups = (self._help, self._settings, self._history, self._models, self._menu)
-        for window in (*self._windows.values(), *(popup.window for popup in popups)):
-            dpg.delete_item(window)
-        dpg.bind_theme(0)
-        kit.themes.delete()
+        parts, kit = self._parts, self._kit
+        values, memory = kit.values(), parts.export.memory
+        parts.delete()
         self._build(scale)
         dpg.delete_item(kit.fonts.registry)
         self._kit.restore(values)
-        self._export.recall(memory)
+        self._parts.export.recall(memory)
 
     # The loop ---------------------------------------------------------------------------
 
@@ -280,14 +205,14 @@ class Window:
             # The text cursor blinks.
             self._pace.touch(started)
         self._place()
-        self._viewport.update(self._studio)
+        self._parts.viewport.update(self._studio)
         dpg.render_dearpygui_frame()
         self._texture.after_frame()
-        self._mixing.canvas.fit()
+        self._parts.mixing.canvas.fit()
         self._keyboard.see_modifiers()
         if self._runner.run(dpg.get_callback_queue()):
             self._pace.touch(started)
-        self._hook.write(self._studio, self._kit, self._places(), self._help.is_open)
+        self._hook.write(self._studio, self._kit, self._places(), self._parts.help.is_open)
         self._rest(started)
 
     def _rest(self, started: float) -> None:
@@ -304,18 +229,13 @@ class Window:
 
     def _poll_dialogs(self) -> None:
         self._dialogs.poll()
-        if self._models.poll():
+        if self._parts.models.poll():
             self._pace.touch(time.monotonic())
 
     def _update(self) -> None:
         studio = self._studio
         self._seen = studio.revision
-        for part in (
-            self._toolbar, self._model, self._identity, self._blend, self._mixing,
-            self._model_settings, self._camera, self._export, self._status, self._settings,
-            self._history, self._models, self._confirm, self._prompt, self._toasts,
-        ):  # fmt: skip
-            part.update(studio)
+        self._parts.update(studio)
         title = f"{studio.desk.title} - {TITLE}"
         if dpg.get_viewport_title() != title:
             dpg.set_viewport_title(title)
@@ -324,28 +244,28 @@ class Window:
         """Follow the size of the window."""
         size = dpg.get_viewport_client_width(), dpg.get_viewport_client_height()
         layout = arrange(*size, self._kit.scale)
-        self._toasts.place(layout.viewport)
+        self._parts.toasts.place(layout.viewport)
         # A window that is put away has no size.
         if size == self._placed or 0 in size:
             return
         self._placed = size
         self._fit_scale(*size)
-        for name, window in self._windows.items():
+        for name, window in self._parts.windows.items():
             rect: Rect = getattr(layout, name)
             dpg.configure_item(
                 window, pos=(int(rect.x), int(rect.y)), width=int(rect.width),
                 height=int(rect.height),
             )  # fmt: skip
-        self._viewport.place(layout.viewport)
-        self._toolbar.place(layout.toolbar.width, layout.viewport.x, layout.viewport.width)
+        self._parts.viewport.place(layout.viewport)
+        self._parts.toolbar.place(layout.toolbar.width, layout.viewport.x, layout.viewport.width)
         self._layout: Layout = layout
         self._pace.touch(time.monotonic())
 
     def _places(self) -> dict[str, Rect]:
         """Where the drawn parts lie in the window."""
         area = self._layout.viewport
-        parts = {"picture": self._viewport.picture, "gizmo": self._viewport.gizmo.box}
-        return self._mixing.canvas.places | {
+        parts = {"picture": self._parts.viewport.picture, "gizmo": self._parts.viewport.gizmo.box}
+        return self._parts.mixing.canvas.places | {
             name: Rect(area.x + box.x, area.y + box.y, box.width, box.height)
             for name, box in parts.items()
         }
@@ -361,36 +281,28 @@ class Window:
     # Mouse and keys ---------------------------------------------------------------------
 
     def _mouse_down(self, button: int) -> None:
-        for part in (self._viewport, self._mixing.canvas):
+        for part in (self._parts.viewport, self._parts.mixing.canvas):
             part.press(button, *_mouse())
 
     def _mouse_up(self, button: int) -> None:
-        for part in (self._viewport, self._mixing.canvas):
+        for part in (self._parts.viewport, self._parts.mixing.canvas):
             part.release(button)
 
     def _mouse_double(self) -> None:
-        self._viewport.double_click(*_mouse())
+        self._parts.viewport.double_click(*_mouse())
 
     def _mouse_moved(self) -> None:
-        for part in (self._viewport, self._mixing.canvas):
+        for part in (self._parts.viewport, self._parts.mixing.canvas):
             part.move(*_mouse())
 
     def _mouse_wheel(self, _sender: int, notches: float) -> None:
-        self._viewport.wheel(notches)
+        self._parts.viewport.wheel(notches)
 
     def _key(self, _sender: int, code: int) -> None:
         action = self._keyboard.action(code, self._kit.typing)
         waits = self._studio.desk.talk.is_open
         if action is not None and (not waits or action is Action.CLOSE_POPUP):
-            self._actions.perform(action)
-
-    def _close_popups(self) -> None:
-        if self._studio.desk.talk.is_open:
-            self._studio.desk.talk.dismiss()
-            return
-        for popup in (self._help, self._settings, self._history, self._models):
-            popup.close()
-        self._studio.clear_notices()
+            self._parts.actions.perform(action)
 
 
 def _mouse() -> tuple[float, float]:

@@ -1,0 +1,129 @@
+"""Every panel of the window, built together at one UI scale."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import dearpygui.dearpygui as dpg
+
+from app.actions import Actions
+from app.folder_search import FolderSearch
+from app.geometry import next_scale
+from app.kit import Kit, Panel
+from app.live_texture import LiveTexture
+from app.panels.blend import BlendPanel
+from app.panels.camera import CameraPanel
+from app.panels.confirm import Confirm
+from app.panels.export import ExportPanel
+from app.panels.help import HelpWindow
+from app.panels.history import HistoryWindow
+from app.panels.identity import IdentityPanel
+from app.panels.mixing import MixingPanel
+from app.panels.modal import Modal
+from app.panels.model import ModelPanel
+from app.panels.model_settings import ModelSettingsPanel
+from app.panels.models import ModelsWindow
+from app.panels.project_menu import ProjectMenu
+from app.panels.project_prompt import ProjectPrompt
+from app.panels.settings import SettingsWindow
+from app.panels.status import StatusLine
+from app.panels.toasts import Toasts
+from app.panels.toolbar import Toolbar
+from app.studio import Studio
+from app.viewport import Viewport
+
+
+class Parts:
+    """The panels, the windows they stand in, and the popups.
+
+    Args:
+        kit: made for the scale at which everything is built.
+        texture: the live picture, which outlives a change of scale.
+        search: the search for checkpoints, which does so too.
+        rescale: asks for another scale.
+
+    Attributes:
+        windows: name of a part of the layout -> the window that never moves there.
+    """
+
+    def __init__(
+        self,
+        kit: Kit,
+        texture: LiveTexture,
+        search: FolderSearch,
+        rescale: Callable[[float], None],
+    ) -> None:
+        self.kit = kit
+        self.modal = Modal(kit)
+        self.help, self.settings = HelpWindow(kit), SettingsWindow(kit, rescale)
+        self.history, self.menu = HistoryWindow(kit), ProjectMenu(kit)
+        self.models = ModelsWindow(kit, search)
+        self.toolbar = Toolbar(
+            kit, self.menu, self.history.toggle, self.help.toggle, self.settings.toggle
+        )
+        self.model, self.identity = ModelPanel(kit, self.models.toggle), IdentityPanel(kit)
+        self.blend, self.mixing = BlendPanel(kit), MixingPanel(kit)
+        self.camera, self.model_settings = CameraPanel(kit), ModelSettingsPanel(kit)
+        self.confirm, self.prompt = Confirm(kit, self.modal), ProjectPrompt(kit, self.modal)
+        self.export = ExportPanel(kit, self.confirm)
+        self.viewport, self.status = Viewport(kit, texture), StatusLine(kit)
+        self.toasts = Toasts(kit)
+        self.actions = Actions(
+            kit.studio, self.toolbar, self.model, self.identity, self.camera, self.export,
+            help=self.help.toggle, history=self.history.toggle, close_popups=self.close_popups,
+            rescale=lambda step: rescale(next_scale(kit.scale, step)),
+        )  # fmt: skip
+        themes = kit.themes
+        self.windows = {
+            "toolbar": _fixed(themes.bar, self.toolbar),
+            "left": _fixed(None, self.model, self.identity, self.blend, self.mixing, scrolls=True),
+            "right": _fixed(None, self.camera, self.model_settings, self.export, scrolls=True),
+            "viewport": _fixed(themes.canvas, self.viewport),
+            "status": _fixed(themes.status, self.status),
+        }
+        for popup in (self.help, self.settings, self.history, self.models):
+            popup.build()
+        self.menu.build_menu()
+
+    def update(self, studio: Studio) -> None:
+        """Show the present state everywhere."""
+        for part in (
+            self.toolbar, self.model, self.identity, self.blend, self.mixing,
+            self.model_settings, self.camera, self.export, self.status, self.settings,
+            self.history, self.models, self.confirm, self.prompt, self.toasts,
+        ):  # fmt: skip
+            part.update(studio)
+
+    def close_popups(self) -> None:
+        """Close what is open above the window: a question, else the popups and notices."""
+        studio = self.kit.studio
+        if studio.desk.talk.is_open:
+            studio.desk.talk.dismiss()
+            return
+        for popup in (self.help, self.settings, self.history, self.models):
+            popup.close()
+        studio.clear_notices()
+
+    def delete(self) -> None:
+        """Take everything away but the fonts, which are in use until others are bound."""
+        self.modal.close()
+        self.toasts.clear()
+        popups = (self.help, self.settings, self.history, self.models, self.menu)
+        for window in (*self.windows.values(), *(popup.window for popup in popups)):
+            dpg.delete_item(window)
+        dpg.bind_theme(0)
+        self.kit.themes.delete()
+
+
+def _fixed(theme_item: int | None, *parts: Panel, scrolls: bool = False) -> int:
+    """A part of the window that never moves, with its panels inside."""
+    with dpg.window(
+        no_title_bar=True, no_resize=True, no_move=True, no_collapse=True, no_close=True,
+        no_scrollbar=not scrolls, no_scroll_with_mouse=not scrolls, no_saved_settings=True,
+        no_bring_to_front_on_focus=True, min_size=(1, 1),
+    ) as window:  # fmt: skip
+        for part in parts:
+            part.build()
+    if theme_item is not None:
+        dpg.bind_item_theme(window, theme_item)
+    return int(window)
