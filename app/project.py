@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 
 from app.document import Array, Document
 from app.version import version
-from app.zip_parts import BadArchive, read_all, read_parts
 from engine.errors import UserError
 from engine.export.files import atomic_path
+from engine.zip_parts import BadArchive, read_all, read_array, read_parts
 
 PROJECT_SUFFIX = ".maquette"
 PROJECT_FORMAT = "maquette-project/1"
@@ -41,8 +41,6 @@ _MAX_PARTS = {DOCUMENT_PART: 16 << 20, ARRAYS_PART: 512 << 20, THUMBNAIL_PART: 2
 MAX_ARRAYS, MAX_ARRAY_BYTES = 10_000, 512 << 20
 #: Deepest nesting of lists and objects in the JSON.
 MAX_DEPTH = 32
-#: Kinds of numbers that an array may hold (numpy's letters): no objects, no records.
-_ARRAY_KINDS = "biuf"
 #: A file's bytes depend on its content alone, not on when it was written.
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
 _LINE = "it is not a Maquette project, or it is damaged"
@@ -195,26 +193,7 @@ def _is_finite(value: float) -> bool:
 def _arrays(packed: bytes) -> dict[str, Array]:
     """The arrays of an ``.npz`` file."""
     members = read_all(io.BytesIO(packed), MAX_ARRAYS, MAX_ARRAY_BYTES)
-    return {name.removesuffix(".npy"): _array(data) for name, data in members.items()}
-
-
-def _array(data: bytes) -> Array:
-    """One array in numpy's format. Its header cannot ask for more than there is."""
-    stream = io.BytesIO(data)
-    try:
-        number = np.lib.format.read_magic(stream)
-        read = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }[number]
-        shape, fortran, dtype = read(stream)
-        rest = len(data) - stream.tell()
-        if dtype.kind not in _ARRAY_KINDS or math.prod(shape) * dtype.itemsize != rest:
-            raise ValueError("not what its header says")
-        flat: NDArray[Any] = np.frombuffer(data, dtype, offset=stream.tell())
-        return flat.reshape(shape, order="F" if fortran else "C")
-    except (ValueError, KeyError, TypeError, SyntaxError, OverflowError, RecursionError) as error:
-        raise BadArchive("an array in it is damaged") from error
+    return {name.removesuffix(".npy"): read_array(data) for name, data in members.items()}
 
 
 def thumbnail(picture: NDArray[np.float32]) -> bytes:

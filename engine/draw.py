@@ -13,7 +13,7 @@ from engine.capabilities import SettingValue
 from engine.errors import UserError
 from engine.frame import Frame
 from engine.generators.base import NEVER, CancelToken, Generator, Quality, latent_from_seed
-from engine.identity import Blend, StyleSource
+from engine.identity import Blend, Latent, StyleSource
 from engine.latents import blended, mixed
 from engine.recipe import Recipe
 from engine.views import view_image
@@ -31,6 +31,7 @@ class LatentKey:
     cutoff: int | None
     blend: Blend | None
     mixes: tuple[StyleSource, ...]
+    latent: Latent | None
     settings: tuple[tuple[str, SettingValue], ...]
 
 
@@ -47,14 +48,16 @@ class Painter:
         """``[num_ws, w_dim]`` of a recipe; the same object while nothing about it changes.
 
         Raises:
-            UserError: the recipe mixes layers, or sets settings, that this model lacks.
+            UserError: the recipe mixes layers, or sets settings, that this model lacks, or holds a
+                latent of another model.
         """
         self.generator.adjust(dict(recipe.settings))
         # Those that give nothing change nothing.
         mixes = tuple(source for source in recipe.mixes if source.rows)
         key = LatentKey(
-            recipe.seed, recipe.psi, recipe.cutoff, recipe.blend, mixes, recipe.settings
-        )
+            recipe.seed, recipe.psi, recipe.cutoff, recipe.blend, mixes, recipe.latent,
+            recipe.settings,
+        )  # fmt: skip
         if self._w is None or key != self._key:
             with torch.inference_mode():
                 self._w = self._compose(key)
@@ -63,18 +66,32 @@ class Painter:
 
     def _compose(self, key: LatentKey) -> Tensor:
         def of_seed(seed: int) -> Tensor:
-            return self._seed(replace(key, seed=seed, blend=None, mixes=()))
+            return self._seed(replace(key, seed=seed, blend=None, mixes=(), latent=None))
 
-        if key.blend is None:
-            w = of_seed(key.seed)
+        def map_z(z: Tensor) -> Tensor:
+            return self.generator.map(z, psi=key.psi, cutoff=key.cutoff)
+
+        own = None
+        if key.latent is not None:
+            own = self._explicit(key.latent)
+            if key.latent.space == "z" and (key.blend is None or key.blend.space == "w"):
+                own = map_z(own)
+        if key.blend is not None:
+            z_dim = self.generator.capabilities.z_dim
+            w = blended(key.blend, lambda seed: latent_from_seed(seed, z_dim), of_seed, map_z, own)
         else:
-            w = blended(
-                key.blend,
-                lambda seed: latent_from_seed(seed, self.generator.capabilities.z_dim),
-                of_seed,
-                lambda z: self.generator.map(z, psi=key.psi, cutoff=key.cutoff),
-            )
+            w = of_seed(key.seed) if own is None else own
         return mixed(w, key.mixes, of_seed)
+
+    def _explicit(self, latent: Latent) -> Tensor:
+        """``[num_ws, w_dim]``, or ``[z_dim]`` of a latent in z."""
+        facts = self.generator.capabilities
+        if why := latent.why_not(facts.num_ws, facts.w_dim, facts.z_dim):
+            raise UserError(why)
+        numbers = torch.from_numpy(latent.numbers.astype("float32"))
+        if latent.space == "z":
+            return numbers[0]
+        return numbers.expand(facts.num_ws, -1).contiguous().to(self.generator.device)
 
     def _seed(self, key: LatentKey) -> Tensor:
         w = self._mapped.get(key)

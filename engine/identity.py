@@ -6,12 +6,14 @@ numpy only, so that the window can plan a morph.
 
 from __future__ import annotations
 
+import base64
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.errors import UserError
 
@@ -20,6 +22,9 @@ MAX_SEED = 2**32 - 1
 MAX_PARTS = 64
 #: Weights beyond this exaggerate far beyond anything that a generator was trained on.
 MAX_WEIGHT = 8.0
+#: Most numbers of an explicit latent: an order of magnitude above any model's.
+MAX_LATENT = 1 << 17
+_MAX_NAME = 120
 
 BlendSpace = Literal["w", "z"]
 MorphMode = Literal["linear", "spherical", "spline"]
@@ -40,6 +45,92 @@ def _check_weight(weight: float) -> None:
         raise UserError(
             f"The weight of a face must be -{MAX_WEIGHT:g} to {MAX_WEIGHT:g}, not {weight:g}."
         )
+
+
+@dataclass(frozen=True)
+class Latent:
+    """A face that is given by its numbers, not by a seed.
+
+    Attributes:
+        space: ``"w"``, the extended latent as the generator takes it (psi leaves it alone), or
+            ``"z"``, the input latent.
+        shape: rows and columns. One row of w stands for all rows; z has one row.
+        data: the numbers row by row, float32, the low byte first.
+        name: what to call it.
+
+    Raises:
+        UserError: on making one that is too large, has no such shape, or holds what is no number.
+    """
+
+    space: BlendSpace
+    shape: tuple[int, int]
+    data: bytes = field(repr=False)
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        rows, columns = self.shape
+        if self.space not in ("w", "z"):
+            raise UserError(f"A latent lies in 'w' or 'z', not in {self.space!r}.")
+        if min(rows, columns) < 1 or rows * columns > MAX_LATENT:
+            raise UserError(
+                f"A latent has 1 to {MAX_LATENT} numbers in rows and columns, not {rows} x "
+                f"{columns}."
+            )
+        if self.space == "z" and rows != 1:
+            raise UserError(f"A latent in z has one row of numbers, not {rows}.")
+        if len(self.data) != 4 * rows * columns:
+            raise UserError("A latent does not hold as many numbers as its shape says.")
+        if not bool(np.isfinite(self.numbers).all()):
+            raise UserError("A latent holds values that are not finite numbers.")
+        if len(self.name) > _MAX_NAME or not self.name.isprintable():
+            raise UserError(f"The name of a face must be at most {_MAX_NAME} ordinary letters.")
+
+    @classmethod
+    def of(cls, numbers: NDArray[Any], space: BlendSpace = "w", name: str = "") -> Self:
+        """A latent of ``[rows, columns]`` numbers (``[1, z_dim]`` in z)."""
+        rows, columns = numbers.shape
+        with np.errstate(over="ignore"):
+            data = np.ascontiguousarray(numbers, dtype="<f4").tobytes()
+        plain = "".join(c if c.isprintable() else "?" for c in name)
+        return cls(space, (int(rows), int(columns)), data, plain[:_MAX_NAME])
+
+    @property
+    def numbers(self) -> NDArray[np.float32]:
+        """``[rows, columns]``, read only."""
+        return np.frombuffer(self.data, "<f4").reshape(self.shape)
+
+    def why_not(self, num_ws: int, w_dim: int, z_dim: int) -> str:
+        """Why a model of these sizes cannot draw it, in one sentence; empty if it can."""
+        rows, columns = self.shape
+        known = self.name or "This face"
+        if self.space == "z":
+            if columns == z_dim:
+                return ""
+            return (
+                f"{known} is a latent z of {columns} numbers, but this model takes {z_dim}; open "
+                "the model that it was made with, or choose a seed."
+            )
+        if rows in (1, num_ws) and columns == w_dim:
+            return ""
+        return (
+            f"{known} is a latent w of {rows} x {columns} numbers, but this model takes {num_ws} x "
+            f"{w_dim}; open the model that it was made with, or choose a seed."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, the numbers as base64; :meth:`from_json` is its inverse."""
+        text = base64.b64encode(self.data).decode("ascii")
+        return {"space": self.space, "shape": list(self.shape), "data": text, "name": self.name}
+
+    @classmethod
+    def from_json(cls, data: Any) -> Self:
+        """Read :meth:`to_json`'s form; errors as those of :meth:`Blend.from_json`."""
+        rows, columns = (int(side) for side in data["shape"])
+        text = data["data"]
+        if not isinstance(text, str) or len(text) > 6 * MAX_LATENT:
+            raise ValueError("its latent is no text of a latent's length")
+        numbers = base64.b64decode(text, validate=True)
+        return cls(data["space"], (rows, columns), numbers, str(data.get("name", "")))
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,7 @@ def blended(
     latent_of: Callable[[int], Tensor],
     w_of_seed: Callable[[int], Tensor],
     map_z: Callable[[Tensor], Tensor],
+    own: Tensor | None = None,
 ) -> Tensor:
     """``[num_ws, w_dim]`` of a blend.
 
@@ -55,11 +56,14 @@ def blended(
         latent_of: seed -> ``[z_dim]``.
         w_of_seed: seed -> ``[num_ws, w_dim]``.
         map_z: ``[z_dim]`` -> ``[num_ws, w_dim]``.
+        own: the first face in the space of the blend, in place of its seed's.
     """
+    look = latent_of if blend.space == "z" else w_of_seed
+    first = own if own is not None else look(blend.seeds[0])
+    faces = [first, *(look(seed) for seed in blend.seeds[1:])]
     if blend.space == "z":
-        return map_z(blend_z([latent_of(seed) for seed in blend.seeds], blend.weights))
-    parts = zip(blend.seeds, blend.weights, strict=True)
-    terms = [w_of_seed(seed) * weight for seed, weight in parts]
+        return map_z(blend_z(faces, blend.weights))
+    terms = [face * weight for face, weight in zip(faces, blend.weights, strict=True)]
     return torch.stack(terms).sum(dim=0)
 
 

@@ -15,12 +15,12 @@ from typing import Any, Self
 from engine.camera import OrbitPose
 from engine.capabilities import VIEW_MODES, Capabilities, SettingValue, ViewMode
 from engine.errors import UserError
-from engine.identity import MAX_PARTS, Blend, StyleSource
+from engine.identity import MAX_PARTS, Blend, Latent, StyleSource
 
 RECIPE_FORMAT = "maquette-recipe/1"
 MIN_SIZE, MAX_SIZE = 16, 8192
 #: Entries that came after the format's first version and are left out where they say nothing.
-_LATER = ("settings", "blend", "mixes")
+_LATER = ("settings", "blend", "mixes", "latent")
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,8 @@ class Recipe:
         samples: multiplier on the samples per ray.
         transparent: cut the background away where the model knows its opacity.
         blend: a face between several instead of the seed's own, or ``None``.
+        latent: a face given by its numbers instead of the seed's own, or ``None``. With a
+            blend, too, it stands for the blend's first face, whose seed is then not used.
         mixes: rows of w taken from others, in this order.
         settings: the model's own settings (:class:`~engine.capabilities.ModelSetting`) that
             differ from their defaults, by name and sorted; see :meth:`with_settings`.
@@ -71,7 +73,16 @@ class Recipe:
     transparent: bool = False
     blend: Blend | None = None
     mixes: tuple[StyleSource, ...] = ()
+    latent: Latent | None = None
     settings: tuple[tuple[str, SettingValue], ...] = ()
+
+    def of_seed(self, seed: int) -> Self:
+        """This recipe with the face of a seed alone."""
+        return replace(self, seed=seed, blend=None, latent=None)
+
+    def of_blend(self, blend: Blend) -> Self:
+        """This recipe with a face between seeds."""
+        return replace(self, seed=blend.seeds[0], blend=blend, latent=None)
 
     def with_settings(self, values: Mapping[str, SettingValue]) -> Self:
         """This recipe with exactly these settings of the model."""
@@ -89,6 +100,11 @@ class Recipe:
             raise UserError(f"Truncation psi must be -1 to 2, not {self.psi:g}.")
         if self.cutoff is not None and self.cutoff < 0:
             raise UserError(f"The truncation cutoff must be 0 or more layers, not {self.cutoff}.")
+        in_w = self.latent is not None and self.latent.space == "w"
+        if in_w and self.blend is not None and self.blend.space == "z":
+            raise UserError(
+                "A face that is given in w has no place in z; blend it along a straight line."
+            )
         if len(self.mixes) > MAX_PARTS:
             raise UserError(f"At most {MAX_PARTS} faces can be mixed, not {len(self.mixes)}.")
         for name, side in (("size", self.size), ("neural resolution", self.neural_resolution)):
@@ -110,6 +126,7 @@ class Recipe:
         plain["pose"] = self.pose.to_json()
         plain["settings"] = dict(self.settings)
         plain["blend"] = None if self.blend is None else self.blend.to_json()
+        plain["latent"] = None if self.latent is None else self.latent.to_json()
         plain["mixes"] = [source.to_json() for source in self.mixes]
         for name in _LATER:
             # Earlier versions know recipes without these, and read those.
@@ -153,6 +170,7 @@ class Recipe:
                 transparent=bool(data["transparent"]),
                 blend=None if data.get("blend") is None else Blend.from_json(data["blend"]),
                 mixes=tuple(StyleSource.from_json(item) for item in data.get("mixes", ())),
+                latent=None if data.get("latent") is None else Latent.from_json(data["latent"]),
                 settings=_settings(data.get("settings", {})),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:

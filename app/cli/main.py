@@ -22,6 +22,7 @@ COMMANDS: dict[str, str] = {
     "video": "a video of the camera moving around a head",
     "mesh": "a head as a coloured mesh",
     "sheet": "several pictures in one: mixed faces, a morph, views",
+    "latents": "faces as files of numbers, for other tools",
     "models": "the checkpoints there are, and those in a folder",
     "inspect": "what a checkpoint or a project holds",
     "convert": "a checkpoint as safetensors and JSON",

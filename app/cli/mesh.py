@@ -12,8 +12,8 @@ import tyro
 
 from app.cli.mixing import MixingOptions
 from app.cli.options import FaceOptions, SettingOptions, SubjectOptions
-from app.cli.parsing import Flag, one_seed, parse
-from app.cli.subject import DrawingOptions, open_subject, read_subject
+from app.cli.parsing import Flag, parse
+from app.cli.subject import DrawingOptions, chosen_seed, open_subject, read_subject
 from app.cli.terminal import progress, say, show_json
 from engine.export.options import MeshOptions
 
@@ -50,8 +50,7 @@ def run(words: Sequence[str]) -> int:
     )
     # A mesh is of the head, whatever view of it the picture given with --from shows.
     recipe = replace(read_subject(drawing), view="picture", transparent=False)
-    if options.seed is not None:
-        recipe = replace(recipe, seed=one_seed(options.seed), blend=None)
+    recipe = chosen_seed(drawing, recipe, options.seed)
     out = options.out.expanduser()
 
     from engine.export.files import check_writable

@@ -52,7 +52,7 @@ class MixingOptions:
             for part in parts
         )
         seeds = tuple(int(part["seed"]) for part in parts)
-        return replace(recipe, seed=seeds[0], blend=Blend(seeds, weights, self.blend_space or "w"))
+        return recipe.of_blend(Blend(seeds, weights, self.blend_space or "w"))
 
     def mixes(self, recipe: Recipe, capabilities: Capabilities) -> Recipe:
         """``recipe`` with the layers given here, which may be named as the model names them.

@@ -16,6 +16,7 @@ from app.cli.parsing import finite
 from engine.camera import MAX_PITCH, OrbitPose
 from engine.capabilities import Capabilities
 from engine.errors import UserError
+from engine.latent_files import read_latent
 from engine.recipe import Recipe
 
 _FRONT = "(default: the model's front view)"
@@ -53,10 +54,20 @@ class FaceOptions:
     """Truncation psi, -1 to 2: 1 is the sample itself, 0 the average face."""
     cutoff: Annotated[int | None, _number("LAYERS", "(default: all)")] = None
     """Truncate only the first so many layers."""
+    latent: Annotated[
+        Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: none)")
+    ] = None
+    """A face given by its numbers instead of a seed: an .npz with w, such as projected_w.npz."""
 
     def apply(self, recipe: Recipe) -> Recipe:
-        """``recipe`` with what was given here."""
+        """``recipe`` with what was given here.
+
+        Raises:
+            UserError: the latent cannot be read, or psi is no number.
+        """
         finite(psi=self.psi)
+        if self.latent is not None:
+            recipe = replace(recipe, latent=read_latent(self.latent), blend=None)
         changes = {"psi": self.psi, "cutoff": self.cutoff}
         return replace(recipe, **{k: v for k, v in changes.items() if v is not None})  # type: ignore[arg-type]
 

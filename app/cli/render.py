@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,10 +12,11 @@ from typing import Annotated, Any
 import tyro
 
 from app.cli.parsing import Flag, parse, parse_seeds
-from app.cli.subject import DrawingOptions, open_subject, read_subject
+from app.cli.subject import DrawingOptions, check_one_face, open_subject, read_subject
 from app.cli.terminal import progress, say, show_json
 from engine.capabilities import ViewMode
 from engine.errors import UserError
+from engine.identity import Latent
 from engine.recipe import Recipe
 
 
@@ -50,8 +52,10 @@ def run(words: Sequence[str]) -> int:
     """The command. Returns the exit status."""
     options = parse(RenderOptions, words, "maquette render")
     base = _recipe(options)
+    if options.seed:
+        check_one_face(options)
     seeds = parse_seeds(options.seed) if options.seed else [base.seed]
-    targets = _targets(options, seeds)
+    targets = _targets(options, seeds, None if options.seed else base.latent)
     _prepare(options, base, targets)
 
     generator, base = open_subject(options, base)
@@ -64,7 +68,7 @@ def run(words: Sequence[str]) -> int:
         for done, (seed, target) in enumerate(zip(seeds, targets, strict=True)):
             report(done, len(seeds))
             start = time.perf_counter()
-            recipe = replace(base, seed=seed, blend=None) if options.seed else base
+            recipe = base.of_seed(seed) if options.seed else base
             pixels = painter.picture(recipe)
             spent = time.perf_counter() - start
             if _is_folder(options, targets):
@@ -97,10 +101,12 @@ def _recipe(options: RenderOptions) -> Recipe:
     return recipe.checked()
 
 
-def _targets(options: RenderOptions, seeds: list[int]) -> list[Path]:
-    """One file name a seed."""
+def _targets(options: RenderOptions, seeds: list[int], latent: Latent | None) -> list[Path]:
+    """One file name a seed, or the one of a latent."""
     out = options.out.expanduser() if options.out is not None else None
     names = [f"seed{seed:04d}.png" for seed in seeds]
+    if latent is not None:
+        names = [f"{re.sub(r'[^A-Za-z0-9_-]+', '-', latent.name) or 'latent'}.png"]
     if out is None:
         targets = [Path(name) for name in names]
     elif len(seeds) == 1 and out.suffix and not out.is_dir():

@@ -11,7 +11,7 @@ from typing import Annotated
 import tyro
 
 from app.cli.parsing import Flag, finite, parse, parse_seeds
-from app.cli.subject import DrawingOptions, open_subject, read_subject
+from app.cli.subject import DrawingOptions, check_one_face, open_subject, read_subject
 from app.cli.terminal import progress, say, show_json
 from engine.errors import UserError
 from engine.export.sheet_options import SheetKind, SheetOptions, check_sheet_name, read_angles
@@ -104,7 +104,8 @@ def run(words: Sequence[str]) -> int:
         seeds = parse_seeds(options.seed)
         if len(seeds) != 1:
             raise UserError(f"Views show one face; name one seed, not {len(seeds)}.")
-        recipe = replace(recipe, seed=seeds[0], blend=None)
+        check_one_face(options)
+        recipe = recipe.of_seed(seeds[0])
     if options.transparent:
         recipe = replace(recipe, transparent=True)
     out = options.out.expanduser()

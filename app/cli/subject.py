@@ -15,6 +15,7 @@ from app.cli.options import (
     SettingOptions,
     SubjectOptions,
 )
+from app.cli.parsing import one_seed
 from engine.capabilities import Capabilities
 from engine.errors import CheckpointError, UserError
 from engine.recipe import ModelRef, Recipe
@@ -46,10 +47,34 @@ def read_subject(options: DrawingOptions) -> Recipe:
     recipe = Recipe()
     if options.subject.source is not None:
         recipe = _recipe_of(options.subject.source)
+    if options.face.latent is not None and options.mixing.blend:
+        raise UserError("--latent and --blend both say whose face it is; give one of them.")
     recipe = options.quality.apply(options.mixing.apply(options.face.apply(recipe)))
     options.camera.apply(recipe.pose)
     options.settings.given()
     return recipe.checked()
+
+
+def chosen_seed(options: DrawingOptions, recipe: Recipe, seed: str | None) -> Recipe:
+    """``recipe`` with the face of ``--seed``, if it was given.
+
+    Raises:
+        UserError: it is no seed, or there is a latent beside it.
+    """
+    if seed is None:
+        return recipe
+    check_one_face(options)
+    return recipe.of_seed(one_seed(seed))
+
+
+def check_one_face(options: DrawingOptions) -> None:
+    """Refuse a seed beside a latent.
+
+    Raises:
+        UserError: there is a latent.
+    """
+    if options.face.latent is not None:
+        raise UserError("--latent and --seed both say whose face it is; give one of them.")
 
 
 def _recipe_of(source: Path) -> Recipe:
@@ -90,6 +115,11 @@ def open_subject(options: DrawingOptions, recipe: Recipe) -> tuple[Generator, Re
         model=ModelRef(kept, file_sha256(weights_file(where)), model_name(where)),
         pose=options.camera.apply(pose),
     )
+    latent = finished.latent
+    if latent is not None and (
+        why := latent.why_not(capabilities.num_ws, capabilities.w_dim, capabilities.z_dim)
+    ):
+        raise UserError(why)
     return generator, options.mixing.mixes(finished, capabilities)
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from app.cli.parsing import Flag, finite, one_seed, parse
-from app.cli.subject import DrawingOptions, open_subject, read_subject
+from app.cli.parsing import Flag, finite, parse
+from app.cli.subject import DrawingOptions, chosen_seed, open_subject, read_subject
 from app.cli.terminal import progress, say, show_json
 from engine.export.options import VideoOptions
 
@@ -38,8 +38,7 @@ def run(words: Sequence[str]) -> int:
     finite(seconds=options.video.seconds, fps=options.video.fps)
     chosen = options.video.checked()
     recipe = read_subject(options)
-    if options.seed is not None:
-        recipe = replace(recipe, seed=one_seed(options.seed), blend=None)
+    recipe = chosen_seed(options, recipe, options.seed)
     out = options.out.expanduser()
 
     from engine.export.files import check_new_folder, check_writable

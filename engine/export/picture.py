@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 RECIPE_KEY = "maquette-recipe"
 SOFTWARE = "Maquette"
 
-#: A real recipe takes about half a kilobyte.
-MAX_RECIPE_BYTES = 64 * 1024
+#: A recipe takes about half a kilobyte, one with a latent of its own up to some hundred.
+MAX_RECIPE_BYTES = 1 << 20
+#: An EXIF segment of a JPEG has 16 bits for its length.
+_MAX_JPEG_RECIPE = 64_000
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
@@ -45,9 +47,10 @@ _NO_RECIPE = "it was not made by Maquette, or another program took the recipe ou
 def recipe_title(recipe: Recipe) -> str:
     """One line for people: what a picture shows."""
     pose = recipe.pose
+    face = f"seed {recipe.seed}" if recipe.latent is None else recipe.latent.name or "a latent"
     name = recipe.model.name or Path(recipe.model.path).stem or "model"
     return (
-        f"{name}, seed {recipe.seed}, psi {recipe.psi:g}, yaw {pose.yaw:.1f}, "
+        f"{name}, {face}, psi {recipe.psi:g}, yaw {pose.yaw:.1f}, "
         f"pitch {pose.pitch:.1f}, {recipe.view}"
     )
 
@@ -89,6 +92,11 @@ def save_picture(
     if image.mode == "RGBA" and suffix in (".jpg", ".jpeg"):
         raise ExportError(f"A JPEG cannot be transparent; save {Path(path).name} as .png or .webp.")
     text = json.dumps(recipe.to_json(), allow_nan=False)
+    if suffix in (".jpg", ".jpeg") and len(text) > _MAX_JPEG_RECIPE:
+        raise ExportError(
+            f"The latent of this face is too long for a JPEG; save {Path(path).name} as .png or "
+            ".webp."
+        )
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         if suffix == ".png":
             image.save(file, "PNG", pnginfo=_png_info(text, recipe), compress_level=6)

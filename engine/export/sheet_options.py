@@ -241,7 +241,7 @@ def _matrix(base: Recipe, options: SheetOptions, capabilities: Capabilities) -> 
     layers = capabilities.rows(named) if named else capabilities.look_rows
 
     def pure(seed: int) -> Recipe:
-        return replace(base, seed=seed, blend=None, mixes=())
+        return replace(base.of_seed(seed), mixes=())
 
     def cells() -> Iterator[SheetCell]:
         for column, seed in enumerate(options.columns, 1):
@@ -270,7 +270,7 @@ def _morph(base: Recipe, options: SheetOptions) -> Iterator[tuple[Recipe, str]]:
         place = index * last / (options.steps - 1)
         key, share = divmod(place, 1.0)
         title = f"{share:.0%}" if share else f"seed {options.seeds[int(key)]}"
-        yield replace(base, seed=face.seeds[0], blend=face), title
+        yield base.of_blend(face), title
 
 
 def _views(base: Recipe, options: SheetOptions) -> Iterator[tuple[Recipe, str]]:

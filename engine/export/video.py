@@ -62,7 +62,7 @@ def frame_recipes(recipe: Recipe, options: VideoOptions, side: int) -> list[Reci
         return recipes
     faces = morph(options.morph, len(recipes), options.morph_mode, options.morph_loop)
     pairs = zip(recipes, faces, strict=True)
-    return [replace(one, seed=face.seeds[0], blend=face) for one, face in pairs]
+    return [one.of_blend(face) for one, face in pairs]
 
 
 def export_video(

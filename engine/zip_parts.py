@@ -6,11 +6,16 @@ what inflates to more than was agreed on is refused before it takes memory.
 
 from __future__ import annotations
 
+import io
+import math
 import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
 
 #: Largest list of entries, bytes: some hundred of them.
 _MAX_DIRECTORY = 1 << 20
@@ -19,6 +24,8 @@ _END, _END_SIGNATURE = struct.Struct("<4s4H2LH"), b"PK\x05\x06"
 _LOCATOR_SIZE, _LOCATOR_SIGNATURE = 20, b"PK\x06\x07"
 _MAX_COMMENT = 0xFFFF
 _BLOCK = 1 << 20
+#: Kinds of numbers that an array may hold (numpy's letters): no objects, no records.
+_ARRAY_KINDS = "biuf"
 
 
 class BadArchive(Exception):
@@ -55,6 +62,29 @@ def read_all(file: BinaryIO, most: int, limit: int) -> dict[str, bytes]:
         BadArchive: see there.
     """
     return _read(file, None, most, limit)
+
+
+def read_array(data: bytes) -> NDArray[Any]:
+    """One array in numpy's format; its header cannot ask for more than there is.
+
+    Raises:
+        BadArchive: it is damaged, or holds anything but numbers.
+    """
+    stream = io.BytesIO(data)
+    try:
+        number = np.lib.format.read_magic(stream)
+        read = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }[number]
+        shape, fortran, dtype = read(stream)
+        rest = len(data) - stream.tell()
+        if dtype.kind not in _ARRAY_KINDS or math.prod(shape) * dtype.itemsize != rest:
+            raise ValueError("not what its header says")
+        flat: NDArray[Any] = np.frombuffer(data, dtype, offset=stream.tell())
+        return flat.reshape(shape, order="F" if fortran else "C")
+    except (ValueError, KeyError, TypeError, SyntaxError, OverflowError, RecursionError) as error:
+        raise BadArchive("an array in it is damaged") from error
 
 
 def _read(
