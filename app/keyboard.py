@@ -1,21 +1,22 @@
-"""From the toolkit's key codes to the chords of the table of shortcuts."""
+"""From the toolkit's key codes to the commands of the table."""
 
 from __future__ import annotations
 
 import dearpygui.dearpygui as dpg
 
-from app.shortcuts import SHORTCUTS, Action, Chord, find
+from app.chords import Chord
+from app.commands import COMMANDS, Command, find
 
 
 class Keyboard:
-    """Knows which modifiers are down and which shortcut a key means."""
+    """Knows which modifiers are down and which command a key means."""
 
     def __init__(self) -> None:
         self._codes = _key_codes()
         #: The last frame in which a modifier was down.
         self._modifiers: dict[str, int] = {}
 
-    def action(self, code: int, typing: bool) -> Action | None:
+    def command(self, code: int, typing: bool) -> Command | None:
         """What a key that went down, or is held, is to do; ``None`` if nothing.
 
         Args:
@@ -25,10 +26,10 @@ class Keyboard:
         name = self._codes.get(code)
         if name is None:
             return None
-        shortcut = find(Chord(name, self._held("Control"), self._held("Shift")), typing)
-        if shortcut is None or not (shortcut.repeats or dpg.is_key_pressed(code)):
+        command = find(Chord(name, self._held("Control"), self._held("Shift")), typing)
+        if command is None or not (command.repeats or dpg.is_key_pressed(code)):
             return None
-        return shortcut.action
+        return command
 
     def see_modifiers(self) -> None:
         """Note which modifiers are down; call once after each frame."""
@@ -47,7 +48,7 @@ class Keyboard:
 
 def _key_codes() -> dict[int, str]:
     """The toolkit's code of every key in the table -> its name there."""
-    names = {chord.key for shortcut in SHORTCUTS for chord in shortcut.chords}
+    names = {chord.key for command in COMMANDS for chord in command.chords}
     codes = {int(getattr(dpg, f"mvKey_{name}")): name for name in names - {"Equal"}}
     # Dear PyGui's own constant for the key beside the minus is out of date: the code that is
     # sent is the one after the semicolon's, which follows the slash's.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import dearpygui.dearpygui as dpg
 
-from app.actions import Actions
+from app import commands
 from app.folder_search import FolderSearch
 from app.geometry import next_scale
 from app.kit import Kit, Panel
@@ -23,6 +24,7 @@ from app.panels.modal import Modal
 from app.panels.model import ModelPanel
 from app.panels.model_settings import ModelSettingsPanel
 from app.panels.models import ModelsWindow
+from app.panels.palette import Palette
 from app.panels.project_menu import ProjectMenu
 from app.panels.project_prompt import ProjectPrompt
 from app.panels.settings import SettingsWindow
@@ -46,6 +48,22 @@ class Parts:
         windows: name of a part of the layout -> the window that never moves there.
     """
 
+    # Written out, because the table of commands is checked against them.
+    kit: Kit
+    help: HelpWindow
+    settings: SettingsWindow
+    history: HistoryWindow
+    models: ModelsWindow
+    palette: Palette
+    toolbar: Toolbar
+    model: ModelPanel
+    identity: IdentityPanel
+    blend: BlendPanel
+    mixing: MixingPanel
+    camera: CameraPanel
+    model_settings: ModelSettingsPanel
+    export: ExportPanel
+
     def __init__(
         self,
         kit: Kit,
@@ -68,11 +86,9 @@ class Parts:
         self.export = ExportPanel(kit, self.confirm)
         self.viewport, self.status = Viewport(kit, texture), StatusLine(kit)
         self.toasts = Toasts(kit)
-        self.actions = Actions(
-            kit.studio, self.toolbar, self.model, self.identity, self.camera, self.export,
-            help=self.help.toggle, history=self.history.toggle, close_popups=self.close_popups,
-            rescale=lambda step: rescale(next_scale(kit.scale, step)),
-        )  # fmt: skip
+        self.palette = Palette(kit, self.perform)
+        self.popups = (self.help, self.settings, self.history, self.models, self.palette)
+        self._rescale = rescale
         themes = kit.themes
         self.windows = {
             "toolbar": _fixed(themes.bar, self.toolbar),
@@ -81,7 +97,7 @@ class Parts:
             "viewport": _fixed(themes.canvas, self.viewport),
             "status": _fixed(themes.status, self.status),
         }
-        for popup in (self.help, self.settings, self.history, self.models):
+        for popup in self.popups:
             popup.build()
         self.menu.build_menu()
 
@@ -90,9 +106,21 @@ class Parts:
         for part in (
             self.toolbar, self.model, self.identity, self.blend, self.mixing,
             self.model_settings, self.camera, self.export, self.status, self.settings,
-            self.history, self.models, self.confirm, self.prompt, self.toasts,
+            self.history, self.models, self.palette, self.confirm, self.prompt, self.toasts,
         ):  # fmt: skip
             part.update(studio)
+
+    def perform(self, command: commands.Command) -> None:
+        """Do a command of the table; see :func:`app.commands.perform`.
+
+        Raises:
+            UserError: it cannot be done now.
+        """
+        commands.perform(command, self)
+
+    def resize(self, step: int) -> None:
+        """Make the interface larger (1) or smaller (-1)."""
+        self._rescale(next_scale(self.kit.scale, step))
 
     def close_popups(self) -> None:
         """Close what is open above the window: a question, else the popups and notices."""
@@ -100,15 +128,24 @@ class Parts:
         if studio.desk.talk.is_open:
             studio.desk.talk.dismiss()
             return
-        for popup in (self.help, self.settings, self.history, self.models):
+        for popup in self.popups:
             popup.close()
         studio.clear_notices()
+
+    def described(self) -> dict[str, Any]:
+        """What the popups show, for the tests."""
+        palette = self.palette
+        listed = [command.name for command in palette.listed]
+        return {
+            "help_open": self.help.is_open,
+            "palette": {"listed": listed, "chosen": palette.chosen} if palette.is_open else None,
+        }
 
     def delete(self) -> None:
         """Take everything away but the fonts, which are in use until others are bound."""
         self.modal.close()
         self.toasts.clear()
-        popups = (self.help, self.settings, self.history, self.models, self.menu)
+        popups = (*self.popups, self.menu)
         for window in (*self.windows.values(), *(popup.window for popup in popups)):
             dpg.delete_item(window)
         dpg.bind_theme(0)

@@ -34,12 +34,20 @@ class StateHook:
         """The hook that the environment asks for; it may do nothing."""
         return cls(os.environ.get(VARIABLE))
 
-    def write(self, studio: Studio, kit: Kit, places: dict[str, Rect], help_open: bool) -> None:
-        """Write the state if it differs from the last one that was written."""
+    def write(
+        self, studio: Studio, kit: Kit, places: dict[str, Rect], opened: dict[str, Any]
+    ) -> None:
+        """Write the state if it differs from the last one that was written.
+
+        Args:
+            studio, kit: what is described.
+            places: of the drawn parts.
+            opened: what the popups show.
+        """
         if self._path is None:
             return
         state = describe(studio)
-        state["help_open"] = help_open
+        state.update(opened)
         state["ui_scale"] = kit.scale
         state["window"] = [dpg.get_viewport_client_width(), dpg.get_viewport_client_height()]
         drawn = {name: [r.x, r.y, r.width, r.height] for name, r in places.items()}

@@ -35,7 +35,6 @@ from app.parts import Parts
 from app.recovery import Recovery
 from app.runner import CallbackRunner
 from app.settings import load_settings
-from app.shortcuts import Action
 from app.state_hook import StateHook
 from app.studio import BUNDLED, Studio
 from engine.assets import asset
@@ -212,7 +211,7 @@ class Window:
         self._keyboard.see_modifiers()
         if self._runner.run(dpg.get_callback_queue()):
             self._pace.touch(started)
-        self._hook.write(self._studio, self._kit, self._places(), self._parts.help.is_open)
+        self._hook.write(self._studio, self._kit, self._places(), self._parts.described())
         self._rest(started)
 
     def _rest(self, started: float) -> None:
@@ -281,6 +280,7 @@ class Window:
     # Mouse and keys ---------------------------------------------------------------------
 
     def _mouse_down(self, button: int) -> None:
+        self._parts.palette.leave()
         for part in (self._parts.viewport, self._parts.mixing.canvas):
             part.press(button, *_mouse())
 
@@ -299,10 +299,12 @@ class Window:
         self._parts.viewport.wheel(notches)
 
     def _key(self, _sender: int, code: int) -> None:
-        action = self._keyboard.action(code, self._kit.typing)
-        waits = self._studio.desk.talk.is_open
-        if action is not None and (not waits or action is Action.CLOSE_POPUP):
-            self._parts.actions.perform(action)
+        waits, palette = self._studio.desk.talk.is_open, self._parts.palette
+        if palette.is_open and not waits and palette.key(code):
+            return
+        command = self._keyboard.command(code, self._kit.typing)
+        if command is not None and (not waits or command.name == "close_popup"):
+            self._parts.perform(command)
 
 
 def _mouse() -> tuple[float, float]:

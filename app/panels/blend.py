@@ -5,6 +5,7 @@ from __future__ import annotations
 import dearpygui.dearpygui as dpg
 
 from app import mixing_edits as mixing
+from app.commands import tip
 from app.kit import Kit
 from app.panels.identity import read_seed
 from app.studio import Studio
@@ -31,7 +32,7 @@ class BlendPanel:
         kit.heading("Blend")
         self._start = kit.button(
             "Blend with another face", self.start, "blend_start",
-            "Go half-way to a face at random; then choose the face and how far", width=-1,
+            tip("blend_start"), width=-1,
         )  # fmt: skip
         with dpg.group(show=False) as controls:
             with kit.row("Towards", "The seed of the face at the other end"):
@@ -55,19 +56,17 @@ class BlendPanel:
                 self._ways = {
                     space: kit.button(
                         title, lambda space=space: self._choose(space),  # type: ignore[misc]
-                        f"blend_{title.lower()}", tip, width=kit.px(74),
+                        f"blend_{title.lower()}", way, width=kit.px(74),
                     )
-                    for space, (title, tip) in WAYS.items()
+                    for space, (title, way) in WAYS.items()
                 }  # fmt: skip
             with kit.row():
                 kit.button(
                     "Random", self._random, "blend_random", "Another face at the other end",
                     width=kit.px(78),
                 )  # fmt: skip
-                kit.button(
-                    "Swap", self._swap, "blend_swap", "Exchange the two faces", width=kit.px(78)
-                )
-                kit.button("Clear", self._clear, "blend_clear", "The face above alone", width=-1)
+                kit.button("Swap", self.swap, "blend_swap", tip("blend_swap"), width=kit.px(78))
+                kit.button("Clear", self.clear, "blend_clear", tip("blend_clear"), width=-1)
             self._note = kit.text("", theme=kit.themes.faint, font=kit.fonts.small, wrap=0)
         self._controls = int(controls)
 
@@ -125,8 +124,10 @@ class BlendPanel:
     def _random(self) -> None:
         self._kit.studio.edit("Blend towards", mixing.random_partner)
 
-    def _swap(self) -> None:
+    def swap(self) -> None:
+        """Exchange the two faces."""
         self._kit.studio.edit("Swap faces", mixing.swap)
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
+        """The face above alone."""
         self._kit.studio.edit("Clear the blend", mixing.clear_blend)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import dearpygui.dearpygui as dpg
 
 from app import document as edits
+from app.commands import tip
 from app.document import RADIUS_RANGE, Direction, Document
 from app.kit import Kit
 from app.studio import Studio
@@ -37,18 +38,14 @@ class CameraPanel:
             self._radius = kit.number(self._set_radius, "radius", 0.01, 100, 0.01, "%.2f")
         third = kit.px(60)
         with dpg.group(horizontal=True, horizontal_spacing=kit.px(6)):
-            self._view_button("Front", "front", "1", third)
-            self._view_button("Side", "left", "3", third)
-            self._view_button("Top", "top", "7", third)
-            kit.button(
-                "Reset", self.reset, "camera_reset",
-                "Back to the model's own framing (Home, or double-click the picture)", width=-1,
-            )  # fmt: skip
+            self._view_button("Front", "front", third)
+            self._view_button("Side", "left", third)
+            self._view_button("Top", "top", third)
+            kit.button("Reset", self.reset, "camera_reset", tip("camera_reset"), width=-1)
 
-    def _view_button(self, label: str, direction: Direction, key: str, width: int) -> None:
-        self._kit.button(
-            label, lambda: self.look_from(direction), f"look_{direction}", f"Key {key}", width=width
-        )
+    def _view_button(self, label: str, direction: Direction, width: int) -> None:
+        name = f"look_{direction}"
+        self._kit.button(label, lambda: self.look_from(direction), name, tip(name), width=width)
 
     def update(self, studio: Studio) -> None:
         """Show the present state."""

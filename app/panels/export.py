@@ -7,6 +7,7 @@ from pathlib import Path
 
 import dearpygui.dearpygui as dpg
 
+from app.commands import tip
 from app.dialogs import Question
 from app.kit import Kit
 from app.panels import export_forms as forms
@@ -57,6 +58,12 @@ class ExportPanel:
         for tab, path in zip(self._tabs.values(), proposed, strict=True):
             tab.proposed = path
 
+    def choose(self, kind: str) -> None:
+        """Open the tab of a kind: ``"picture"``, ``"video"``, ``"mesh"`` or ``"sheet"``."""
+        for item, tab in self._tabs.items():
+            if tab.kind == kind:
+                dpg.set_value(self._bar, item)
+
     def start(self) -> None:
         """Start the export of the tab that is open."""
         chosen = dpg.get_value(self._bar)
@@ -71,6 +78,11 @@ class ExportTab:
         self._kit, self._form, self._confirm = kit, form, confirm
         #: The path that was proposed last; a path that differs from it was typed.
         self.proposed = ""
+
+    @property
+    def kind(self) -> str:
+        """What it makes."""
+        return self._form.kind
 
     def build(self) -> int:
         """Create the items; the id of the tab."""
@@ -88,7 +100,7 @@ class ExportTab:
             dpg.add_spacer(height=kit.px(2))
             self._start = kit.button(
                 f"Export {kind}", self.start, f"{kind}_start",
-                "Ctrl + E", theme=kit.themes.primary, width=-1,
+                tip("export"), theme=kit.themes.primary, width=-1,
             )  # fmt: skip
             with dpg.group(show=False) as running:
                 self._bar = int(dpg.add_progress_bar(width=-1, height=kit.px(22)))

@@ -1,56 +1,72 @@
-"""The list of shortcuts and of what the mouse does."""
+"""The list of keys and of what the mouse does."""
 
 from __future__ import annotations
 
-import itertools
-
 import dearpygui.dearpygui as dpg
 
+from app.commands import COMMANDS, MOUSE, command
 from app.kit import Kit
 from app.panels.popup import Popup
-from app.shortcuts import MOUSE, SHORTCUTS, Shortcut
+
+COLUMNS = 3
+#: Room for the keys in front of what they do, at a scale of 1, pixels.
+KEYS_WIDTH = 118
+Lines = list[tuple[str, str]]
+
+
+def lists() -> dict[str, Lines]:
+    """Heading -> (keys, what they do), made from the one table of commands."""
+    found: dict[str, Lines] = {}
+    for entry in COMMANDS:
+        if entry.keys:
+            keys = entry.keys.replace(", ", " or ")
+            found.setdefault(entry.group, []).append((keys, entry.title))
+    return {**found, "Mouse": list(MOUSE)}
+
+
+def columns(groups: dict[str, Lines], count: int = COLUMNS) -> list[list[str]]:
+    """Headings of ``groups`` in columns of about the same length, in their order where that
+    allows it."""
+    split: list[list[str]] = [[] for _ in range(count)]
+    lengths = [0] * count
+    for name, lines in groups.items():
+        shortest = lengths.index(min(lengths))
+        split[shortest].append(name)
+        # A heading and the gap after a list take about two lines.
+        lengths[shortest] += len(lines) + 2
+    return split
 
 
 class HelpWindow(Popup):
-    """Opened by F1 or ?; made from the one table of shortcuts."""
+    """Opened by F1 or ?."""
 
     def __init__(self, kit: Kit) -> None:
-        super().__init__(kit, (960, 480))
+        super().__init__(kit, (1010, 520))
 
     def build(self) -> None:
         """Create the items."""
-        kit = self._kit
+        kit, groups = self._kit, lists()
         with dpg.window(
-            label="Shortcuts", show=False, no_resize=True, no_collapse=True, autosize=True,
+            label="Keys", show=False, no_resize=True, no_collapse=True, autosize=True,
         ) as window:  # fmt: skip
-            groups = [
-                (name, list(members))
-                for name, members in itertools.groupby(SHORTCUTS, lambda s: s.group)
-            ]
-            with dpg.group(horizontal=True, horizontal_spacing=kit.px(36)):
-                with dpg.group():
-                    self._table(*groups[0])
-                with dpg.group():
-                    for name, members in groups[1:3]:
-                        self._table(name, members)
-                        dpg.add_spacer(height=kit.px(4))
-                    self._mouse()
-                with dpg.group():
-                    for name, members in groups[3:]:
-                        self._table(name, members)
-                        dpg.add_spacer(height=kit.px(4))
+            with dpg.group(horizontal=True, horizontal_spacing=kit.px(32)):
+                for names in columns(groups):
+                    with dpg.group():
+                        for name in names:
+                            self._lines(name, groups[name])
+                            dpg.add_spacer(height=kit.px(2))
+            every = f"{command('palette').keys} finds these and every other command by name."
+            kit.text(every, theme=kit.themes.faint, font=kit.fonts.small)
         self.window = int(window)
 
-    def _table(self, name: str, members: list[Shortcut]) -> None:
-        self._lines(name, [(s.keys, s.text) for s in members], 112)
-
-    def _mouse(self) -> None:
-        self._lines("Mouse", list(MOUSE), 150)
-
-    def _lines(self, name: str, lines: list[tuple[str, str]], width: int) -> None:
+    def _lines(self, name: str, lines: Lines) -> None:
         kit = self._kit
         kit.text(name, font=kit.fonts.strong, theme=kit.themes.accent)
-        for keys, text in lines:
-            with dpg.group(horizontal=True, xoffset=kit.px(width)):
-                kit.text(keys, theme=kit.themes.heading)
-                kit.text(text, theme=kit.themes.muted)
+        widest = max(len(keys) for keys, _ in lines)
+        width = KEYS_WIDTH if widest < 15 else KEYS_WIDTH + 64
+        with dpg.group() as block:
+            for keys, text in lines:
+                with dpg.group(horizontal=True, xoffset=kit.px(width)):
+                    kit.text(keys, theme=kit.themes.heading)
+                    kit.text(text, theme=kit.themes.muted)
+        dpg.bind_item_font(block, kit.fonts.small)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import dearpygui.dearpygui as dpg
 
 from app import document as edits
+from app.commands import tip
 from app.kit import Kit
 from app.studio import Studio
 from engine.errors import UserError
@@ -45,11 +46,11 @@ class IdentityPanel:
             "Seed", "The number that the face is drawn from; the same seed is the same face"
         ):
             self._seed = kit.box("seed", width=-kit.px(76), auto_select_all=True)
-            self._arrow(dpg.mvDir_Left, self.previous, "seed_previous", "Previous seed ( [ )")
-            self._arrow(dpg.mvDir_Right, self.next, "seed_next", "Next seed ( ] )")
+            self._arrow(dpg.mvDir_Left, self.previous, "seed_previous")
+            self._arrow(dpg.mvDir_Right, self.next, "seed_next")
         kit.on_release(self._seed, self._seed_typed)
         with kit.row(" "):
-            kit.button("Random", self.random, "seed_random", "A face at random ( R )", width=-1)
+            kit.button("Random", self.random, "seed_random", tip("seed_random"), width=-1)
         dpg.add_spacer(height=kit.px(2))
         with kit.row(
             "Truncation ψ",
@@ -59,7 +60,7 @@ class IdentityPanel:
             self._psi_number = kit.number(
                 self._set_psi, "psi_number", -1.0, 2.0, 0.005, "%.2f", width=-kit.px(66)
             )
-            kit.button("Reset", self._reset_psi, "psi_reset", f"Back to {DEFAULT_PSI}", width=-1)
+            kit.button("Reset", self.reset_psi, "psi_reset", f"Back to {DEFAULT_PSI}", width=-1)
         self._psi = kit.slider(self._set_psi, "psi", -1.0, 2.0)
         dpg.add_spacer(height=kit.px(2))
         with kit.row(
@@ -71,9 +72,9 @@ class IdentityPanel:
         self._cutoff = kit.slider(self._cutoff_moved, "cutoff", 0, 1, whole=True)
         self._cutoff_why = kit.name("cutoff_tip", kit.tip(self._cutoff, ""))
 
-    def _arrow(self, direction: int, action: Callable[[], None], name: str, tip: str) -> None:
+    def _arrow(self, direction: int, action: Callable[[], None], name: str) -> None:
         item = int(dpg.add_button(arrow=True, direction=direction, callback=lambda: action()))
-        self._kit.tip(self._kit.name(name, item), tip)
+        self._kit.tip(self._kit.name(name, item), tip(name))
 
     def update(self, studio: Studio) -> None:
         """Show the present state."""
@@ -115,7 +116,8 @@ class IdentityPanel:
     def _set_psi(self, psi: float) -> None:
         self._kit.studio.edit("Truncation", lambda d: edits.set_psi(d, round(psi, 3)), "psi")
 
-    def _reset_psi(self) -> None:
+    def reset_psi(self) -> None:
+        """The usual truncation."""
         self._kit.studio.edit("Truncation", lambda d: edits.set_psi(d, DEFAULT_PSI))
 
     def _cutoff_moved(self, value: float) -> None:

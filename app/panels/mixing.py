@@ -8,6 +8,7 @@ import dearpygui.dearpygui as dpg
 
 from app import mixing_edits as mixing
 from app import theme
+from app.commands import tip
 from app.kit import Kit
 from app.panels.identity import read_seed
 from app.panels.mixing_canvas import MixingCanvas
@@ -55,9 +56,7 @@ class MixingPanel:
                 f"One more face to take layers from, at random; {mixing.MAX_SOURCES} at most",
                 width=-kit.px(76),
             )  # fmt: skip
-            self._clear = kit.button(
-                "Clear", self._clear_all, "mix_clear", "A alone: remove all the others", width=-1
-            )
+            self._clear = kit.button("Clear", self.clear, "mix_clear", tip("mix_clear"), width=-1)
         with dpg.group(show=False) as tools:
             self._combo = int(
                 dpg.add_combo(
@@ -108,7 +107,8 @@ class MixingPanel:
         self.canvas.selected = index
         self._kit.studio.touch()
 
-    def _clear_all(self) -> None:
+    def clear(self) -> None:
+        """A alone."""
         self._kit.studio.edit("Clear the mix", mixing.clear)
 
     def _apply(self, title: str) -> None:

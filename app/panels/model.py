@@ -7,6 +7,7 @@ from pathlib import Path
 
 import dearpygui.dearpygui as dpg
 
+from app.commands import tip
 from app.dialogs import Question, file_patterns
 from app.kit import Kit
 from app.project import PROJECT_SUFFIX
@@ -65,18 +66,16 @@ class ModelPanel:
             self._path = kit.box(
                 "model_path", width=-kit.px(86), hint="Path of a checkpoint", enter=self._open_typed
             )
-            kit.button(
-                "Browse", self.browse, "model_browse", "Choose a checkpoint (Ctrl + O)", width=-1
-            )
+            kit.button("Browse", self.browse, "model_browse", tip("open"), width=-1)
         with dpg.group(horizontal=True, horizontal_spacing=kit.px(6)):
             kit.button("Open checkpoint", self._open_typed, "model_open", width=-kit.px(86))
             kit.button(
                 "Folder", self.browse_folder, "model_folder",
-                "Choose the folder of a release that comes as one, such as CIPS-3D's", width=-1,
+                tip("open_folder"), width=-1,
             )  # fmt: skip
         kit.button(
             "All models ...", self._show_models, "models",
-            "Find models in a folder, and see what their authors have released", width=-1,
+            tip("models"), width=-1,
         )  # fmt: skip
         dpg.add_spacer(height=kit.px(2))
         kit.text("Recent", theme=kit.themes.muted, font=kit.fonts.small)

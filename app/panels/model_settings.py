@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 import dearpygui.dearpygui as dpg
 
 from app import document as edits
+from app.commands import tip
 from app.kit import Kit
 from app.studio import Studio
 from engine.capabilities import ModelSetting, SettingValue
@@ -35,8 +36,8 @@ class ModelSettingsPanel:
             kit.heading("Model settings")
             self._list = int(dpg.add_group())
             self._reset = kit.button(
-                "Reset", self._set_back, "settings_reset",
-                "All of these back to the model's own defaults", width=-1,
+                "Reset", self.reset, "settings_reset",
+                tip("model_settings_reset"), width=-1,
             )  # fmt: skip
         self._section = int(section)
 
@@ -65,7 +66,8 @@ class ModelSettingsPanel:
             control.build()
             dpg.pop_container_stack()
 
-    def _set_back(self) -> None:
+    def reset(self) -> None:
+        """All of them back to the model's own defaults."""
         self._kit.studio.edit("Reset model settings", edits.reset_settings)
 
 

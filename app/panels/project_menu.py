@@ -7,6 +7,8 @@ from pathlib import Path
 
 import dearpygui.dearpygui as dpg
 
+from app import commands
+from app.chords import first_of
 from app.kit import Kit
 from app.studio import Studio
 
@@ -34,15 +36,15 @@ class ProjectMenu:
             popup=True, show=False, no_title_bar=True, no_move=True, autosize=True,
             no_resize=True, min_size=(kit.px(200), 1),
         ) as window:  # fmt: skip
-            self._item("New", "Ctrl+N", desk.new, "project_new")
-            self._item("Open ...", "Ctrl+Shift+O", desk.ask_open, "project_open")
+            self._item("New", desk.new, "project_new")
+            self._item("Open ...", desk.ask_open, "project_open")
             with dpg.menu(label="Open recent") as recent:
                 pass
             dpg.add_separator()
-            self._item("Save", "Ctrl+S", desk.save, "project_save")
-            self._item("Save as ...", "Ctrl+Shift+S", desk.ask_save_as, "project_save_as")
+            self._item("Save", desk.save, "project_save")
+            self._item("Save as ...", desk.ask_save_as, "project_save_as")
             dpg.add_separator()
-            self._item("Quit", "Ctrl+Q", desk.close, "project_quit")
+            self._item("Quit", desk.close, "quit", "project_quit")
         self.window, self._recent = int(window), int(recent)
 
     def toggle(self) -> None:
@@ -72,9 +74,10 @@ class ProjectMenu:
                 kit.tip(int(item), path)
             kit.enable(self._recent, bool(recent))
 
-    def _item(self, label: str, keys: str, action: Callable[[], None], name: str) -> None:
-        item = dpg.add_menu_item(label=label, shortcut=keys, callback=lambda: action())
-        self._kit.name(name, int(item))
+    def _item(self, label: str, action: Callable[[], None], command: str, name: str = "") -> None:
+        keys = first_of(commands.command(command).keys)
+        item = int(dpg.add_menu_item(label=label, shortcut=keys, callback=lambda: action()))
+        self._kit.tip(self._kit.name(name or command, item), commands.tip(command))
 
     def _open_recent(self, _sender: int, _value: object, path: str) -> None:
         self._kit.studio.desk.open(path)

@@ -7,18 +7,12 @@ from collections.abc import Callable
 import dearpygui.dearpygui as dpg
 
 from app import document as edits
+from app.commands import tip, with_keys
 from app.kit import Kit
 from app.panels.project_menu import ProjectMenu
 from app.studio import Studio
 from engine.capabilities import VIEW_MODES, ViewMode
 
-_TIPS: dict[ViewMode, str] = {
-    "picture": "The finished picture ( P )",
-    "raw": "The volume rendering before the upsampler ( W )",
-    "depth": "Distance from the camera, near is bright ( D )",
-    "normals": "Direction of the surface ( N )",
-    "opacity": "How much of each pixel is covered ( O )",
-}
 SEGMENT_WIDTH = 86
 #: Room for the word mark, and for what stands beside it, at a scale of 1, pixels.
 WORDMARK_WIDTH, LEFT_WIDTH = 120, 260
@@ -54,9 +48,7 @@ class Toolbar:
             self._redo = kit.button("Redo", studio.redo, "redo", theme=kit.themes.segment)
             self._redo_tip = kit.tip(self._redo, "")
             kit.button(
-                "History", self._history, "history",
-                "Every step, to go back or forward to any of them (Ctrl + H)",
-                theme=kit.themes.segment,
+                "History", self._history, "history", tip("history"), theme=kit.themes.segment
             )  # fmt: skip
         with dpg.group(horizontal=True, horizontal_spacing=kit.px(2)) as middle:
             for mode in VIEW_MODES:
@@ -65,14 +57,14 @@ class Toolbar:
                     width=kit.px(SEGMENT_WIDTH),
                 )  # fmt: skip
                 self._modes[mode] = item
-                self._tips[mode] = kit.name(f"view_{mode}_tip", kit.tip(item, _TIPS[mode]))
+                self._tips[mode] = kit.name(f"view_{mode}_tip", kit.tip(item, tip(f"view_{mode}")))
         with dpg.group(horizontal=True, horizontal_spacing=kit.px(4)) as right:
             kit.button(
-                "Settings", self._settings, "settings", theme=kit.themes.segment,
-                width=kit.px(86),
+                "Settings", self._settings, "settings", tip("settings"),
+                theme=kit.themes.segment, width=kit.px(86),
             )  # fmt: skip
             kit.button(
-                "Shortcuts", self._help, "help", "F1 or ?", theme=kit.themes.segment,
+                "Shortcuts", self._help, "help", tip("help"), theme=kit.themes.segment,
                 width=kit.px(92),
             )  # fmt: skip
         self._mark, self._left = int(mark), int(left)
@@ -104,13 +96,13 @@ class Toolbar:
         kit.enable(self._redo, history.can_redo)
         undo = f"Undo: {history.undo_name}" if history.undo_name else "Nothing to undo"
         redo = f"Redo: {history.redo_name}" if history.redo_name else "Nothing to redo"
-        kit.show_value(self._undo_tip, f"{undo} (Ctrl + Z)")
-        kit.show_value(self._redo_tip, f"{redo} (Ctrl + Shift + Z)")
+        kit.show_value(self._undo_tip, with_keys(undo, "undo"))
+        kit.show_value(self._redo_tip, with_keys(redo, "redo"))
         capabilities, view = studio.capabilities, studio.document.recipe.view
         for mode, item in self._modes.items():
             why = capabilities.why_not(mode) if capabilities else ""
             kit.enable(item, not why)
-            kit.show_value(self._tips[mode], why or _TIPS[mode])
+            kit.show_value(self._tips[mode], why or tip(f"view_{mode}"))
             dpg.bind_item_theme(item, kit.themes.chosen if mode == view else kit.themes.segment)
 
     def choose(self, mode: ViewMode) -> None:

@@ -1,4 +1,4 @@
-"""What the window is made of, without a window: geometry, gizmo, shortcuts, pace, callbacks."""
+"""What the window is made of, without a window: geometry, gizmo, pace, callbacks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from app.panels.export import free_name, time_left
 from app.panels.identity import read_seed
 from app.panels.model import short_name
 from app.runner import CallbackRunner
-from app.shortcuts import SHORTCUTS, Action, Chord, find
 from engine.errors import Cancelled, UserError
 
 
@@ -87,17 +86,6 @@ def test_the_gizmo_shows_the_axes_as_the_camera_sees_them() -> None:
     assert end_at(front, REACH / 2, 0) is None
     back = end_at(front, 0, 0)
     assert back is not None and back.direction == "back"
-
-
-def test_every_chord_has_one_meaning() -> None:
-    chords = [chord for shortcut in SHORTCUTS for chord in shortcut.chords]
-    assert len(chords) == len(set(chords))
-    assert {s.action for s in SHORTCUTS} == set(Action)
-    found = find(Chord("Z", ctrl=True, shift=True), typing=False)
-    assert found is not None and found.action is Action.REDO
-    assert find(Chord("3"), typing=True) is None
-    escape = find(Chord("Escape"), typing=True)
-    assert escape is not None and escape.action is Action.CLOSE_POPUP
 
 
 def test_a_small_window_limits_the_scale() -> None:

@@ -1,0 +1,265 @@
+"""The one table of commands: what keys, menus, tooltips, the palette and the help window show.
+
+To add a command, add one line to :data:`COMMANDS`; nothing else is needed for the palette, the
+help window and its keys. A button for it takes its tooltip from :func:`tip`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app import interaction
+from app.chords import Chord, chords, first_of
+from app.document import Direction
+from app.studio import BRIEF_GESTURE, EngineState, Studio
+from engine.capabilities import ViewMode
+
+if TYPE_CHECKING:
+    from app.parts import Parts
+
+
+def always(_studio: Studio) -> str:
+    """For commands that can be done at any time."""
+    return ""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One line of the table.
+
+    Attributes:
+        name: unique, for the code.
+        title: what it does, in a few words, as the palette and the help window show it.
+        group: heading in the help window.
+        do: does it; may raise UserError.
+        keys: ``"Ctrl+Z"``; several with ", " between, the one to show first; empty for none.
+        tip: the sentence of its button; empty for the title.
+        why_not: the reason why it cannot be done now; empty if it can.
+        repeats: holding the key does it again and again.
+        everywhere: works while a text box is being typed in, too.
+    """
+
+    name: str
+    title: str
+    group: str
+    do: Callable[[Parts], None]
+    keys: str = ""
+    tip: str = ""
+    why_not: Callable[[Studio], str] = always
+    repeats: bool = False
+    everywhere: bool = False
+
+    @property
+    def chords(self) -> tuple[Chord, ...]:
+        """Keys that do it."""
+        return chords(self.keys)
+
+
+CAMERA, IDENTITY, VIEW, GENERAL = "Camera", "Identity", "View", "General"
+PROJECT, EXPORT, WINDOW = "Project", "Export", "Window"
+
+
+def _model(studio: Studio) -> str:
+    return "" if studio.model is not None else "No model is open yet."
+
+
+def _undo(studio: Studio) -> str:
+    return "" if studio.history.can_undo else "There is nothing to undo."
+
+
+def _redo(studio: Studio) -> str:
+    return "" if studio.history.can_redo else "There is nothing to redo."
+
+
+def _blended(studio: Studio) -> str:
+    return "" if studio.document.recipe.blend else "There is no blend; begin one first."
+
+
+def _mixed(studio: Studio) -> str:
+    return "" if studio.document.recipe.mixes else "No other face is mixed in."
+
+
+def _own_settings(studio: Studio) -> str:
+    facts = studio.capabilities
+    return "" if facts and facts.settings else "The open model has no settings of its own."
+
+
+def _stopped(studio: Studio) -> str:
+    return "" if studio.engine is EngineState.DEAD else "The engine is running."
+
+
+def _seen(mode: ViewMode) -> Callable[[Studio], str]:
+    return lambda s: s.capabilities.why_not(mode) if s.capabilities else ""
+
+
+def _look(direction: Direction) -> Callable[[Parts], None]:
+    return lambda w: w.camera.look_from(direction)
+
+
+def _view(mode: ViewMode) -> Callable[[Parts], None]:
+    return lambda w: w.toolbar.choose(mode)
+
+
+def _nudge(right: int, up: int) -> Callable[[Parts], None]:
+    return lambda w: w.kit.studio.edit(
+        "Nudge", lambda d: interaction.nudge(d, right, up), "Nudge", BRIEF_GESTURE
+    )
+
+
+def _zoom(notches: int) -> Callable[[Parts], None]:
+    return lambda w: w.kit.studio.edit(
+        "Zoom", lambda d: interaction.wheel_zoom(d, notches), "Zoom", BRIEF_GESTURE
+    )
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command("look_front", "Look from the front", CAMERA, _look("front"), "1"),
+    Command("look_left", "Look from the side", CAMERA, _look("left"), "3"),
+    Command("look_top", "Look from the top", CAMERA, _look("top"), "7"),
+    Command("look_back", "Look from behind", CAMERA, _look("back"), "Ctrl+1"),
+    Command("look_right", "Look from the other side", CAMERA, _look("right"), "Ctrl+3"),
+    Command("look_bottom", "Look from below", CAMERA, _look("bottom"), "Ctrl+7"),
+    Command("camera_reset", "Reset the camera", CAMERA, lambda w: w.camera.reset(), "Home, 0",
+            "Back to the model's own framing, as a double-click on the picture"),
+    Command("nudge_left", "Turn the head left", CAMERA, _nudge(-1, 0), "Left", repeats=True),
+    Command("nudge_right", "Turn the head right", CAMERA, _nudge(1, 0), "Right", repeats=True),
+    Command("nudge_up", "Tilt the head up", CAMERA, _nudge(0, 1), "Up", repeats=True),
+    Command("nudge_down", "Tilt the head down", CAMERA, _nudge(0, -1), "Down", repeats=True),
+    Command("zoom_in", "Come closer", CAMERA, _zoom(1), "+", repeats=True),
+    Command("zoom_out", "Go farther", CAMERA, _zoom(-1), "-", repeats=True),
+
+    Command("seed_random", "Random identity", IDENTITY, lambda w: w.identity.random(), "R",
+            "A face at random"),
+    Command("seed_previous", "Previous seed", IDENTITY, lambda w: w.identity.previous(), "[",
+            repeats=True),
+    Command("seed_next", "Next seed", IDENTITY, lambda w: w.identity.next(), "]", repeats=True),
+    Command("psi_reset", "Reset the truncation", IDENTITY, lambda w: w.identity.reset_psi()),
+    Command("blend_start", "Blend with another face", IDENTITY, lambda w: w.blend.start(),
+            tip="Go half-way to a face at random; then choose the face and how far",
+            why_not=_model),
+    Command("blend_swap", "Swap the two faces of the blend", IDENTITY, lambda w: w.blend.swap(),
+            tip="Exchange the two faces", why_not=_blended),
+    Command("blend_clear", "Clear the blend", IDENTITY, lambda w: w.blend.clear(),
+            tip="The face above alone", why_not=_blended),
+    Command("mix_add", "Mix in another face", IDENTITY, lambda w: w.mixing.add(),
+            why_not=_model),
+    Command("mix_clear", "Clear the style mix", IDENTITY, lambda w: w.mixing.clear(),
+            tip="A alone: remove all the others", why_not=_mixed),
+    Command("model_settings_reset", "Reset the model's settings", IDENTITY,
+            lambda w: w.model_settings.reset(),
+            tip="All of these back to the model's own defaults", why_not=_own_settings),
+
+    Command("view_picture", "Show the picture", VIEW, _view("picture"), "P",
+            "The finished picture", _seen("picture")),
+    Command("view_raw", "Show the raw volume rendering", VIEW, _view("raw"), "W",
+            "The volume rendering before the upsampler", _seen("raw")),
+    Command("view_depth", "Show the depth", VIEW, _view("depth"), "D",
+            "Distance from the camera, near is bright", _seen("depth")),
+    Command("view_normals", "Show the normals", VIEW, _view("normals"), "N",
+            "Direction of the surface", _seen("normals")),
+    Command("view_opacity", "Show the opacity", VIEW, _view("opacity"), "O",
+            "How much of each pixel is covered", _seen("opacity")),
+
+    Command("palette", "Find a command", GENERAL, lambda w: w.palette.toggle(), "Ctrl+P",
+            "Every command, found by a few letters of its name", everywhere=True),
+    Command("help", "This list of keys", GENERAL, lambda w: w.help.toggle(), "F1, ?",
+            "All keys, and what the mouse does"),
+    Command("undo", "Undo", GENERAL, lambda w: w.kit.studio.undo(), "Ctrl+Z", why_not=_undo,
+            repeats=True),
+    Command("redo", "Redo", GENERAL, lambda w: w.kit.studio.redo(), "Ctrl+Shift+Z, Ctrl+Y",
+            why_not=_redo, repeats=True),
+    Command("history", "History of all steps", GENERAL, lambda w: w.history.toggle(), "Ctrl+H",
+            "Every step, to go back or forward to any of them"),
+    Command("open", "Open a checkpoint", GENERAL, lambda w: w.model.browse(), "Ctrl+O",
+            "Choose a checkpoint"),
+    Command("open_folder", "Open the folder of a model", GENERAL,
+            lambda w: w.model.browse_folder(),
+            tip="Choose the folder of a release that comes as one, such as CIPS-3D's"),
+    Command("models", "All models", GENERAL, lambda w: w.models.toggle(),
+            tip="Find models in a folder, and see what their authors have released"),
+    Command("engine_restart", "Start the engine again", GENERAL,
+            lambda w: w.kit.studio.restart_engine(),
+            tip="Start the process that draws once more", why_not=_stopped),
+
+    Command("export", "Export what the panel shows", EXPORT, lambda w: w.export.start(),
+            "Ctrl+E", "Put it into the queue of exports; work goes on meanwhile", _model),
+    Command("export_picture", "Prepare a picture", EXPORT, lambda w: w.export.choose("picture")),
+    Command("export_video", "Prepare a video", EXPORT, lambda w: w.export.choose("video")),
+    Command("export_mesh", "Prepare a mesh", EXPORT, lambda w: w.export.choose("mesh")),
+    Command("export_sheet", "Prepare a sheet", EXPORT, lambda w: w.export.choose("sheet")),
+
+    Command("project_new", "New project", PROJECT, lambda w: w.kit.studio.desk.new(), "Ctrl+N",
+            "Begin anew on the present model"),
+    Command("project_open", "Open a project", PROJECT, lambda w: w.kit.studio.desk.ask_open(),
+            "Ctrl+Shift+O"),
+    Command("project_save", "Save the project", PROJECT, lambda w: w.kit.studio.desk.save(),
+            "Ctrl+S", everywhere=True),
+    Command("project_save_as", "Save under another name", PROJECT,
+            lambda w: w.kit.studio.desk.ask_save_as(), "Ctrl+Shift+S", everywhere=True),
+    Command("quit", "Quit", PROJECT, lambda w: w.kit.studio.desk.close(), "Ctrl+Q",
+            "Leave; asks about what is not saved", everywhere=True),
+
+    Command("settings", "Settings", WINDOW, lambda w: w.settings.toggle(),
+            tip="Size of the letters, rate while moving, device"),
+    Command("larger", "Larger letters and controls", WINDOW, lambda w: w.resize(1), "Ctrl++"),
+    Command("smaller", "Smaller letters and controls", WINDOW, lambda w: w.resize(-1), "Ctrl+-"),
+    Command("close_popup", "Close lists and notices", WINDOW, lambda w: w.close_popups(), "Esc",
+            everywhere=True),
+)  # fmt: skip
+
+#: What the mouse does in the picture, for the help window.
+MOUSE: tuple[tuple[str, str], ...] = (
+    ("Left drag", "Turn the head"),
+    ("Right or middle drag", "Move the picture"),
+    ("Wheel", "Come closer, go farther"),
+    ("Double-click", "Reset the camera"),
+    ("Click an axis", "Look along that axis"),
+)
+
+_BY_NAME = {command.name: command for command in COMMANDS}
+_BY_CHORD = {chord: command for command in COMMANDS for chord in command.chords}
+
+
+def command(name: str) -> Command:
+    """The command of a name."""
+    return _BY_NAME[name]
+
+
+def find(chord: Chord, typing: bool) -> Command | None:
+    """The command of a chord.
+
+    Args:
+        chord: what was pressed.
+        typing: a text box is being typed in; then only those marked ``everywhere`` count.
+    """
+    found = _BY_CHORD.get(chord)
+    return found if found is not None and (found.everywhere or not typing) else None
+
+
+def with_keys(text: str, name: str) -> str:
+    """A text with the keys of a command behind it: ``Undo: Orbit (Ctrl+Z)``."""
+    keys = command(name).keys
+    return f"{text} ({first_of(keys)})" if keys else text
+
+
+def tip(name: str) -> str:
+    """The tooltip of a command's button: ``Choose a checkpoint (Ctrl+O)``."""
+    found = command(name)
+    return with_keys(found.tip or found.title, name)
+
+
+def perform(wanted: Command, parts: Parts) -> None:
+    """Do a command, or say why it cannot be done now.
+
+    Raises:
+        UserError: it cannot be done.
+    """
+    studio = parts.kit.studio
+    if why := wanted.why_not(studio):
+        # A key that is held would say it many times.
+        if all(notice.text != why for notice in studio.notices.notices):
+            studio.say(why, key="command")
+        return
+    wanted.do(parts)
