@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from engine.capabilities import SettingValue
 from engine.errors import UserError
+from engine.faces import Fade
 from engine.frame import Frame
 from engine.generators.base import NEVER, CancelToken, Generator, Quality, latent_from_seed
 from engine.identity import Blend, Latent, StyleSource
@@ -18,8 +20,8 @@ from engine.latents import blended, mixed
 from engine.recipe import Recipe
 from engine.views import view_image
 
-#: Mapped seeds that are kept, for blends and mixes of several.
-_KEPT_SEEDS = 64
+#: Faces whose w is kept, for blends and mixes of several.
+_KEPT_FACES = 64
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class LatentKey:
     mixes: tuple[StyleSource, ...]
     latent: Latent | None
     settings: tuple[tuple[str, SettingValue], ...]
+    fades: tuple[Fade, ...] = ()
 
 
 class Painter:
@@ -56,7 +59,7 @@ class Painter:
         mixes = tuple(source for source in recipe.mixes if source.rows)
         key = LatentKey(
             recipe.seed, recipe.psi, recipe.cutoff, recipe.blend, mixes, recipe.latent,
-            recipe.settings,
+            recipe.settings, recipe.fades,
         )  # fmt: skip
         if self._w is None or key != self._key:
             with torch.inference_mode():
@@ -65,8 +68,21 @@ class Painter:
         return self._w
 
     def _compose(self, key: LatentKey) -> Tensor:
+        """``[num_ws, w_dim]`` of a face, or between faces."""
+        own = replace(key, fades=())
+        if not key.fades:
+            return self._face(own)
+        rest = 1.0 - sum(fade.weight for fade in key.fades)
+        w = self._kept(own, self._face) * rest
+        for fade in key.fades:
+            face = LatentKey(**vars(fade.face), settings=key.settings)
+            w = w + self._kept(face, self._face) * fade.weight
+        return w
+
+    def _face(self, key: LatentKey) -> Tensor:
         def of_seed(seed: int) -> Tensor:
-            return self._seed(replace(key, seed=seed, blend=None, mixes=(), latent=None))
+            plain = replace(key, seed=seed, blend=None, mixes=(), latent=None)
+            return self._kept(plain, self._seed)
 
         def map_z(z: Tensor) -> Tensor:
             return self.generator.map(z, psi=key.psi, cutoff=key.cutoff)
@@ -94,12 +110,16 @@ class Painter:
         return numbers.expand(facts.num_ws, -1).contiguous().to(self.generator.device)
 
     def _seed(self, key: LatentKey) -> Tensor:
+        z = latent_from_seed(key.seed, self.generator.capabilities.z_dim)
+        return self.generator.map(z, psi=key.psi, cutoff=key.cutoff)
+
+    def _kept(self, key: LatentKey, make: Callable[[LatentKey], Tensor]) -> Tensor:
+        """What ``make`` gives, or gave before."""
         w = self._mapped.get(key)
         if w is None:
-            z = latent_from_seed(key.seed, self.generator.capabilities.z_dim)
-            w = self.generator.map(z, psi=key.psi, cutoff=key.cutoff)
+            w = make(key)
             self._mapped[key] = w
-            if len(self._mapped) > _KEPT_SEEDS:
+            if len(self._mapped) > _KEPT_FACES:
                 self._mapped.popitem(last=False)
         else:
             self._mapped.move_to_end(key)

@@ -15,12 +15,13 @@ from typing import Any, Self
 from engine.camera import OrbitPose
 from engine.capabilities import VIEW_MODES, Capabilities, SettingValue, ViewMode
 from engine.errors import UserError
+from engine.faces import Face, Fade, Identity, check_fades
 from engine.identity import MAX_PARTS, Blend, Latent, StyleSource
 
 RECIPE_FORMAT = "maquette-recipe/1"
 MIN_SIZE, MAX_SIZE = 16, 8192
 #: Entries that came after the format's first version and are left out where they say nothing.
-_LATER = ("settings", "blend", "mixes", "latent")
+_LATER = ("settings", "blend", "mixes", "latent", "fades")
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,8 @@ class Recipe:
         latent: a face given by its numbers instead of the seed's own, or ``None``. With a
             blend, too, it stands for the blend's first face, whose seed is then not used.
         mixes: rows of w taken from others, in this order.
+        fades: faces that the one above is faded towards, in w; see
+            :class:`~engine.faces.Identity`.
         settings: the model's own settings (:class:`~engine.capabilities.ModelSetting`) that
             differ from their defaults, by name and sorted; see :meth:`with_settings`.
     """
@@ -74,15 +77,27 @@ class Recipe:
     blend: Blend | None = None
     mixes: tuple[StyleSource, ...] = ()
     latent: Latent | None = None
+    fades: tuple[Fade, ...] = ()
     settings: tuple[tuple[str, SettingValue], ...] = ()
 
     def of_seed(self, seed: int) -> Self:
         """This recipe with the face of a seed alone."""
-        return replace(self, seed=seed, blend=None, latent=None)
+        return replace(self, seed=seed, blend=None, latent=None, fades=())
 
     def of_blend(self, blend: Blend) -> Self:
         """This recipe with a face between seeds."""
-        return replace(self, seed=blend.seeds[0], blend=blend, latent=None)
+        return replace(self, seed=blend.seeds[0], blend=blend, latent=None, fades=())
+
+    @property
+    def identity(self) -> Identity:
+        """Who is drawn."""
+        face = Face(**{f.name: getattr(self, f.name) for f in fields(Face)})
+        return Identity(face, self.fades)
+
+    def with_identity(self, identity: Identity, pose: OrbitPose | None = None) -> Self:
+        """This recipe with somebody else, and seen by another camera if one is given."""
+        face = {f.name: getattr(identity.face, f.name) for f in fields(Face)}
+        return replace(self, pose=pose or self.pose, fades=identity.fades, **face)
 
     def with_settings(self, values: Mapping[str, SettingValue]) -> Self:
         """This recipe with exactly these settings of the model."""
@@ -107,6 +122,7 @@ class Recipe:
             )
         if len(self.mixes) > MAX_PARTS:
             raise UserError(f"At most {MAX_PARTS} faces can be mixed, not {len(self.mixes)}.")
+        check_fades(self.fades)
         for name, side in (("size", self.size), ("neural resolution", self.neural_resolution)):
             if side is not None and not MIN_SIZE <= side <= MAX_SIZE:
                 raise UserError(f"The {name} must be {MIN_SIZE} to {MAX_SIZE} pixels, not {side}.")
@@ -127,6 +143,7 @@ class Recipe:
         plain["settings"] = dict(self.settings)
         plain["blend"] = None if self.blend is None else self.blend.to_json()
         plain["latent"] = None if self.latent is None else self.latent.to_json()
+        plain["fades"] = [fade.to_json() for fade in self.fades]
         plain["mixes"] = [source.to_json() for source in self.mixes]
         for name in _LATER:
             # Earlier versions know recipes without these, and read those.
@@ -171,6 +188,7 @@ class Recipe:
                 blend=None if data.get("blend") is None else Blend.from_json(data["blend"]),
                 mixes=tuple(StyleSource.from_json(item) for item in data.get("mixes", ())),
                 latent=None if data.get("latent") is None else Latent.from_json(data["latent"]),
+                fades=tuple(Fade.from_json(item) for item in data.get("fades", ())),
                 settings=_settings(data.get("settings", {})),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.draw import Painter
-from engine.errors import ExportError
+from engine.errors import ExportError, UserError
 from engine.export.files import atomic_folder, atomic_path, check_new_folder, check_writable
 from engine.export.gif_palette import PaletteBuilder
 from engine.export.options import VideoFormat, VideoOptions
@@ -22,6 +22,7 @@ from engine.export.picture import save_picture
 from engine.generators.base import NEVER, CancelToken
 from engine.identity import morph
 from engine.recipe import Recipe
+from engine.timeline import Timeline
 from engine.trajectories import poses
 
 __all__ = ["VideoOptions", "export_video", "frame_recipes"]
@@ -39,15 +40,37 @@ def _no_progress(done: int, total: int) -> None:
     pass
 
 
-def frame_recipes(recipe: Recipe, options: VideoOptions, side: int) -> list[Recipe]:
+def timed(options: VideoOptions, timeline: Timeline | None) -> VideoOptions:
+    """``options`` with the length and the rate of a timeline, if there is one."""
+    if timeline is None:
+        return options
+    return replace(options, frames=timeline.frame_count, fps=timeline.fps, morph=())
+
+
+def frame_recipes(
+    recipe: Recipe, options: VideoOptions, side: int, timeline: Timeline | None = None
+) -> list[Recipe]:
     """One recipe per frame: ``recipe`` seen from every pose of the trajectory, and the faces of
-    the morph if there is one (layers mixed in stay so).
+    the morph if there is one (layers mixed in stay so); or what the timeline holds.
 
     Args:
         recipe: identity, base pose and quality.
         options: checked options.
         side: the pictures' side in pixels.
+        timeline: cameras and faces, in place of the trajectory and the morph.
+
+    Raises:
+        UserError: the timeline has no keys.
     """
+    view = options.view or recipe.view
+    if timeline is not None:
+        if not timeline.keys:
+            raise UserError("The timeline has no keys yet; add some first.")
+        moments = (timeline.frame_time(index) for index in range(timeline.frame_count))
+        return [
+            replace(timeline.at(recipe, moment), view=view, size=side).checked()
+            for moment in moments
+        ]
     path = poses(
         options.trajectory,
         recipe.pose,
@@ -56,7 +79,6 @@ def frame_recipes(recipe: Recipe, options: VideoOptions, side: int) -> list[Reci
         pitch_amplitude=options.pitch_amplitude,
         turns=options.turns,
     )
-    view = options.view or recipe.view
     recipes = [replace(recipe, pose=pose, view=view, size=side) for pose in path]
     if not options.morph:
         return recipes
@@ -72,6 +94,7 @@ def export_video(
     path: str | Path,
     progress: Progress = _no_progress,
     cancel: CancelToken = NEVER,
+    timeline: Timeline | None = None,
 ) -> Path:
     """Draw a video and write it.
 
@@ -85,6 +108,7 @@ def export_video(
         path: the file, or the folder for a PNG sequence (new or empty).
         progress: called with (steps done, all steps) after every frame.
         cancel: checked between ray chunks and between frames.
+        timeline: cameras, faces, length and rate, in place of the options' path and morph.
 
     Returns:
         The path that was written.
@@ -94,14 +118,14 @@ def export_video(
         ExportError: the target cannot be written.
         Cancelled: nothing was written.
     """
-    options.checked()
+    options = timed(options, timeline).checked()
     kind = options.format_for(path)
     target = check_new_folder(path) if kind == "png" else check_writable(path)
     side = options.size or recipe.size or painter.generator.capabilities.resolution
     if kind == "mp4":
         side += side % 2
         recipe = replace(recipe, transparent=False)
-    recipes = frame_recipes(recipe.checked(), options, side)
+    recipes = frame_recipes(recipe.checked(), options, side, timeline)
     total = len(recipes)
     cancel.check()
     if kind == "png":
