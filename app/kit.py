@@ -46,6 +46,7 @@ class Kit:
     named: dict[str, int] = field(default_factory=dict)
     _typed: list[int] = field(default_factory=list)
     _handlers: dict[int, int] = field(default_factory=dict)
+    _row_tip: str = ""
 
     def px(self, pixels: float) -> int:
         """A length at the UI scale."""
@@ -127,15 +128,24 @@ class Kit:
         with dpg.tooltip(item, delay=0.4):
             return int(dpg.add_text(text, wrap=self.px(320)))
 
+    def explain(self, item: int, tip: str = "") -> int:
+        """Give a widget just created its tooltip, or that of its row; returns the widget."""
+        if tip or self._row_tip:
+            self.tip(item, tip or self._row_tip)
+        return item
+
     # Controls ---------------------------------------------------------------------------
 
     @contextmanager
     def row(self, label: str = "", tip: str = "") -> Iterator[None]:
-        """One line: a label and what is added inside."""
+        """One line: a label and what is added inside. ``tip`` is shown at the label, and at
+        the boxes and numbers that have none of their own."""
+        outer, self._row_tip = self._row_tip, tip
         with dpg.group(horizontal=True, horizontal_spacing=self.px(6)):
             if label:
                 self.label(label, tip)
             yield
+        self._row_tip = outer
 
     def button(
         self,
@@ -166,6 +176,7 @@ class Kit:
         form: str,
         width: int = -1,
         whole: bool = False,
+        tip: str = "",
     ) -> int:
         """A number that is dragged sideways, or typed after a double-click."""
         kind = int if whole else float
@@ -176,7 +187,7 @@ class Kit:
                 clamped=True, callback=lambda _sender, value: change(value),
             )
         )  # fmt: skip
-        return self.gesture(self.typed(self.name(name, item)))
+        return self.explain(self.gesture(self.typed(self.name(name, item))), tip)
 
     def slider(
         self,
@@ -185,6 +196,7 @@ class Kit:
         low: float,
         high: float,
         whole: bool = False,
+        tip: str = "",
     ) -> int:
         """A slider that fills the line and shows no number of its own."""
         kind = int if whole else float
@@ -195,7 +207,7 @@ class Kit:
                 callback=lambda _sender, value: change(value),
             )
         )  # fmt: skip
-        return self.gesture(self.typed(self.name(name, item)))
+        return self.explain(self.gesture(self.typed(self.name(name, item))), tip)
 
     def box(
         self,
@@ -203,6 +215,7 @@ class Kit:
         width: int = -1,
         hint: str = "",
         enter: Callable[[], None] | None = None,
+        tip: str = "",
         **options: Any,
     ) -> int:
         """A box for text; ``enter`` is called by the Enter key."""
@@ -212,7 +225,7 @@ class Kit:
                 width=width, hint=hint, on_enter=enter is not None, callback=callback, **options
             )
         )
-        return self.typed(self.name(name, item))
+        return self.explain(self.typed(self.name(name, item)), tip)
 
     def gesture(self, item: int) -> int:
         """All that one drag of this widget changes becomes one step of the history."""

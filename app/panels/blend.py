@@ -19,6 +19,8 @@ WAYS: dict[BlendSpace, tuple[str, str]] = {
           "is as typical as the ends"),
 }  # fmt: skip
 
+AMOUNT = "0 % is the face above, 100 % the other one"
+
 
 class BlendPanel:
     """A button while there is one face; the controls of the blend once there are two."""
@@ -47,11 +49,11 @@ class BlendPanel:
                     word = "previous" if by < 0 else "next"
                     kit.tip(kit.name(f"blend_{word}", item), f"{word.capitalize()} seed")
             kit.on_release(self._seed, self._typed)
-            with kit.row("Amount", "0 % is the face above, 100 % the other one"):
+            with kit.row("Amount", AMOUNT):
                 self._number = kit.number(
                     self._move, "blend_amount_number", 0, 100, 0.5, "%.0f %%", width=-1
                 )
-            self._amount = kit.slider(self._move, "blend_amount", 0, 100)
+            self._amount = kit.slider(self._move, "blend_amount", 0, 100, tip=AMOUNT)
             with kit.row("Way"):
                 self._ways = {
                     space: kit.button(

@@ -94,9 +94,13 @@ class ExportTab:
             kit.text("Save as", theme=kit.themes.muted, font=kit.fonts.small)
             with dpg.group(horizontal=True, horizontal_spacing=kit.px(6)):
                 self._path = kit.box(
-                    f"{kind}_path", width=-kit.px(86), enter=self.start, elide_left=True
+                    f"{kind}_path",
+                    width=-kit.px(86),
+                    enter=self.start,
+                    elide_left=True,
+                    tip="The file to write; Enter starts the export",
                 )
-                kit.button("Browse", self._browse, width=-1)
+                kit.button("Browse", self._browse, tip="Choose the file with a dialog", width=-1)
             dpg.add_spacer(height=kit.px(2))
             self._start = kit.button(
                 f"Export {kind}", self.start, f"{kind}_start",
@@ -106,9 +110,13 @@ class ExportTab:
                 self._bar = int(dpg.add_progress_bar(width=-1, height=kit.px(22)))
                 with dpg.group(horizontal=True, horizontal_spacing=kit.px(6)):
                     self._left = kit.label("", width=178)
-                    self._cancel = kit.button("Cancel", self._stop, f"{kind}_cancel", width=-1)
+                    self._cancel = kit.button(
+                        "Cancel", self._stop, f"{kind}_cancel", "Stop it; no file is left",
+                        width=-1,
+                    )  # fmt: skip
             self._running = int(running)
             self._result = kit.text("", font=kit.fonts.small, wrap=0)
+        kit.tip(int(tab), f"{self._form.title}: what it is to be, and where to save it")
         return int(tab)
 
     def update(self, studio: Studio) -> None:

@@ -80,7 +80,7 @@ class Form(ABC):
         """A list to choose from that fills the line."""
         call = None if callback is None else (lambda: callback())
         item = dpg.add_combo(list(items), default_value=default, width=-1, callback=call)
-        return self._kit.name(name, int(item))
+        return self._kit.explain(self._kit.name(name, int(item)))
 
 
 def read_size(text: str) -> int | None:
@@ -189,7 +189,7 @@ class VideoForm(Form):
     def build(self, changed: Callable[[], None]) -> None:
         """Create the items."""
         kit = self._kit
-        with kit.row("Camera path"):
+        with kit.row("Camera path", "The way that the camera takes"):
             self._path = self.combo(
                 [t.capitalize() for t in TRAJECTORIES], "Orbit", "video_trajectory", self._explain
             )
@@ -220,7 +220,9 @@ class VideoForm(Form):
             kit.label("fps", width=30)
         with kit.row("Size", "Side of the square picture in pixels, 16 to 8192"):
             self._size = kit.box("video_size", hint=OWN)
-        with kit.row("Format"):
+        with kit.row(
+            "Format", "MP4 plays everywhere; GIF repeats; a sequence is a folder of pictures"
+        ):
             self._format = self.combo(list(VIDEO_FORMATS), "MP4 (H.264)", "video_format", changed)
 
     def update(self, studio: Studio) -> None:

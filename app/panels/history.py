@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dearpygui.dearpygui as dpg
 
+from app.commands import tip
 from app.kit import Kit
 from app.panels.popup import Popup
 from app.studio import Studio
@@ -33,16 +34,21 @@ class HistoryWindow(Popup):
             height=kit.px(SIZE[1]), min_size=(kit.px(200), kit.px(200)),
         ) as window:  # fmt: skip
             with dpg.group(horizontal=True):
-                self._undo = kit.button("Undo", kit.studio.undo, "history_undo")
-                self._redo = kit.button("Redo", kit.studio.redo, "history_redo")
+                self._undo = kit.button("Undo", kit.studio.undo, "history_undo", tip("undo"))
+                self._redo = kit.button("Redo", kit.studio.redo, "history_redo", tip("redo"))
                 self._count = kit.text("", theme=kit.themes.muted, font=kit.fonts.small)
             dpg.add_separator()
             with dpg.child_window(border=False) as scroll:
-                self._earlier = kit.button("Earlier steps", self._go_earlier, width=-1)
+                self._earlier = kit.button(
+                    "Earlier steps", self._go_earlier, tip="What came before these", width=-1
+                )
                 for row in range(PAGE):
                     item = int(dpg.add_selectable(label="", show=False, callback=self._chosen))
                     self._rows.append(kit.name(f"history_{row}", item))
-                self._later = kit.button("Later steps", self._go_later, width=-1)
+                    kit.tip(item, "Go to this step, back or forward")
+                self._later = kit.button(
+                    "Later steps", self._go_later, tip="What comes after these", width=-1
+                )
         self.window, self._scroll = int(window), int(scroll)
 
     def toggle(self) -> None:

@@ -13,6 +13,10 @@ from app.studio import Studio
 from engine.errors import UserError
 
 DEFAULT_PSI = 0.7
+TRUNCATION = (
+    "How far from the average face: 0 is the average, 1 the sample as it is. "
+    "Lower is tidier, higher more varied."
+)
 
 
 def read_seed(text: str) -> int:
@@ -52,16 +56,12 @@ class IdentityPanel:
         with kit.row(" "):
             kit.button("Random", self.random, "seed_random", tip("seed_random"), width=-1)
         dpg.add_spacer(height=kit.px(2))
-        with kit.row(
-            "Truncation ψ",
-            "How far from the average face: 0 is the average, 1 the sample as it is. "
-            "Lower is tidier, higher more varied.",
-        ):
+        with kit.row("Truncation ψ", TRUNCATION):
             self._psi_number = kit.number(
                 self._set_psi, "psi_number", -1.0, 2.0, 0.005, "%.2f", width=-kit.px(66)
             )
             kit.button("Reset", self.reset_psi, "psi_reset", f"Back to {DEFAULT_PSI}", width=-1)
-        self._psi = kit.slider(self._set_psi, "psi", -1.0, 2.0)
+        self._psi = kit.slider(self._set_psi, "psi", -1.0, 2.0, tip=TRUNCATION)
         dpg.add_spacer(height=kit.px(2))
         with kit.row(
             "Cutoff",

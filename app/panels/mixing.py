@@ -136,7 +136,9 @@ class FaceRow:
                 letter, self._chosen, name, f"Choose {letter}: presets and whole groups go to it",
                 width=kit.px(CHIP),
             )  # fmt: skip
-            self._seed = kit.box(f"{name}_seed", width=kit.px(SEED), auto_select_all=True)
+            self._seed = kit.box(f"{name}_seed", width=kit.px(SEED), auto_select_all=True,
+                tip=f"The seed of {letter}",
+            )  # fmt: skip
             kit.on_release(self._seed, self._typed)
             for direction, step in ((dpg.mvDir_Left, -1), (dpg.mvDir_Right, 1)):
                 item = int(

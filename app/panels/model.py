@@ -64,11 +64,17 @@ class ModelPanel:
         dpg.add_spacer(height=kit.px(2))
         with dpg.group(horizontal=True, horizontal_spacing=kit.px(6)):
             self._path = kit.box(
-                "model_path", width=-kit.px(86), hint="Path of a checkpoint", enter=self._open_typed
+                "model_path",
+                width=-kit.px(86),
+                hint="Path of a checkpoint",
+                enter=self._open_typed,
+                tip="A checkpoint or a project; Enter opens it",
             )
             kit.button("Browse", self.browse, "model_browse", tip("open"), width=-1)
         with dpg.group(horizontal=True, horizontal_spacing=kit.px(6)):
-            kit.button("Open checkpoint", self._open_typed, "model_open", width=-kit.px(86))
+            kit.button("Open checkpoint", self._open_typed, "model_open", "Open the path above",
+                width=-kit.px(86),
+            )  # fmt: skip
             kit.button(
                 "Folder", self.browse_folder, "model_folder",
                 tip("open_folder"), width=-1,

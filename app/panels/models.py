@@ -48,6 +48,7 @@ class ModelsWindow(Popup):
         ):  # fmt: skip
             with dpg.tab(label="On this computer") as here:
                 self._build_here()
+            kit.tip(int(here), "What was opened before, and what lies in a folder")
             with dpg.tab(label="Released by their authors") as released:
                 dpg.add_spacer(height=kit.px(2))
                 kit.text(
@@ -58,6 +59,7 @@ class ModelsWindow(Popup):
                 dpg.add_spacer(height=kit.px(4))
                 with dpg.child_window(height=-1, border=False):
                     self._released = int(dpg.add_group())
+            kit.tip(int(released), "What there is, under which licence, and where to get it")
         kit.name("models_tab_here", int(here))
         kit.name("models_tab_released", int(released))
         self.window = int(window)
@@ -68,13 +70,15 @@ class ModelsWindow(Popup):
         with dpg.group(horizontal=True, horizontal_spacing=kit.px(6)):
             self._folder = kit.box(
                 "models_folder", width=-kit.px(220), hint="A folder with checkpoints",
-                enter=self._start,
+                enter=self._start, tip="The folder to search, with those below it",
             )  # fmt: skip
             kit.button(
                 "Choose folder", self._choose, "models_choose",
                 "Search a folder, with those below it, for models", width=kit.px(124),
             )  # fmt: skip
-            self._go = kit.button("Search", self._start_or_stop, "models_search", width=-1)
+            self._go = kit.button(
+                "Search", self._start_or_stop, "models_search", "Begin or stop the search", width=-1
+            )
         self._status = kit.name("models_status", kit.text("", theme=kit.themes.muted, wrap=0))
         with dpg.child_window(height=-1, border=False):
             self._here = int(dpg.add_group())
@@ -194,7 +198,7 @@ class ModelsWindow(Popup):
             if path == current:
                 kit.text("Open now", theme=kit.themes.accent)
             else:
-                kit.button("Open", self._opener(path), f"models_{name}", width=-1)
+                kit.button("Open", self._opener(path), f"models_{name}", f"Open {path}", width=-1)
 
     def _fill_released(self) -> None:
         kit = self._kit
@@ -223,7 +227,10 @@ class ModelsWindow(Popup):
                 "Shows it in your browser",
             )  # fmt: skip
             kit.button(
-                "Copy its address", lambda: self._copy(one.page), f"models_copy_{one.family}"
+                "Copy its address",
+                lambda: self._copy(one.page),
+                f"models_copy_{one.family}",
+                "Puts the address on the clipboard",
             )
             dpg.add_button(label=one.page.removeprefix("https://"))
             dpg.bind_item_theme(dpg.last_item(), kit.themes.label)

@@ -34,18 +34,20 @@ class SettingsWindow(Popup):
             label="Settings", show=False, no_resize=True, no_collapse=True,
             width=kit.px(SIZE[0]), height=kit.px(SIZE[1]), no_scrollbar=True,
         ) as window:  # fmt: skip
-            with kit.row("Interface size"):
+            with kit.row("Interface size", "Size of letters and controls"):
                 scales = [f"{s:.0%}" for s in SCALES]
                 self._scale = int(dpg.add_combo(scales, width=-1, callback=self._set_scale))
-                kit.name("ui_scale", self._scale)
+                kit.explain(kit.name("ui_scale", self._scale))
             with kit.row("While moving", "Pictures a second to hold by drawing more coarsely"):
                 self._rate = int(dpg.add_combo(list(RATES), width=-1, callback=self._set_rate))
+                kit.explain(self._rate)
             with kit.row("Device", "Where the engine computes; it starts anew on a change"):
                 self._device = int(
                     dpg.add_combo(list(DEVICES), width=-1, callback=self._set_device)
                 )
+                kit.explain(self._device)
             dpg.add_spacer(height=kit.px(4))
-            kit.button("Close", self.close, "settings_close", width=-1)
+            kit.button("Close", self.close, "settings_close", "Close this window (Esc)", width=-1)
         self.window = int(window)
 
     def update(self, studio: Studio) -> None:

@@ -50,7 +50,7 @@ class SheetForm(Form):
     def build(self, changed: Callable[[], None]) -> None:
         """Create the items."""
         kit = self._kit
-        with kit.row("Kind"):
+        with kit.row("Kind", "What stands side by side"):
             self._kind = self.combo(list(KINDS), "Mixing matrix", "sheet_kind", self._explain)
         self._about = kit.text("", theme=kit.themes.faint, font=kit.fonts.small, wrap=0)
         builders: dict[SheetKind, Callable[[], None]] = {
@@ -78,17 +78,17 @@ class SheetForm(Form):
             self._columns = kit.box("sheet_columns", default_value="4, 5, 6, 7")
         with kit.row("Layers", "Which layers come from the face at the top, and how much of them"):
             self._layers = int(dpg.add_combo([LOOK], default_value=LOOK, width=-kit.px(62)))
-            kit.name("sheet_layers", self._layers)
+            kit.explain(kit.name("sheet_layers", self._layers))
             self._weight = kit.box("sheet_weight", width=-1, default_value="100 %")
 
     def _build_morph(self) -> None:
         kit = self._kit
         with kit.row("Faces", "Seeds of two or more faces that the strip passes through"):
             self._seeds = kit.box("sheet_seeds", default_value="0, 1")
-        with kit.row("Pictures", "How many, and along which way"):
+        ways = "; ".join(f"{m}: {what}" for m, what in MORPH_MODES.items())
+        with kit.row("Pictures", f"How many, and along which way ({ways})"):
             self._steps = kit.box("sheet_steps", width=kit.px(48), default_value="8")
             self._mode = self.combo([m.capitalize() for m in MORPH_MODES], "Linear", "sheet_mode")
-            kit.tip(self._mode, "; ".join(f"{m}: {what}" for m, what in MORPH_MODES.items()))
         self._morph_line = self._per_line("morph")
 
     def _build_views(self) -> None:

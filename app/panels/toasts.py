@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dearpygui.dearpygui as dpg
 
+from app.commands import tip
 from app.geometry import Rect
 from app.kit import Kit
 from app.notices import Notice
@@ -69,8 +70,11 @@ class Toasts:
                     callback=lambda: studio.close_notice(notice.number),
                 )
             )  # fmt: skip
+            kit.tip(close, tip("close_popup"))
             dpg.bind_item_theme(close, kit.themes.quiet)
             if studio.engine is EngineState.DEAD and notice.key == "engine":
-                kit.button("Start it again", studio.restart_engine, "engine_restart")
+                kit.button(
+                    "Start it again", studio.restart_engine, "engine_restart", tip("engine_restart")
+                )
         dpg.bind_item_theme(window, kit.themes.toast[notice.severity])
         return int(window)

@@ -1,0 +1,63 @@
+"""Finds controls without a tooltip, inside the running window."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import dearpygui.dearpygui as dpg
+
+from app.state_hook import VARIABLE, StateHook
+
+#: What can be clicked, dragged or typed in.
+CONTROLS = {
+    "mvButton", "mvInputText", "mvInputInt", "mvInputFloat", "mvSliderInt", "mvSliderFloat",
+    "mvDragInt", "mvDragFloat", "mvCombo", "mvCheckbox", "mvRadioButton", "mvSelectable",
+    "mvMenuItem", "mvTab", "mvListbox", "mvCollapsingHeader", "mvImageButton", "mvKnobFloat",
+    "mvColorButton", "mvColorEdit",
+}  # fmt: skip
+
+
+def without_tip() -> list[str]:
+    """Every control of the window, shown or not, that no tooltip follows."""
+    return [
+        line for window in dpg.get_windows() for line in _walk(window, dpg.get_item_label(window))
+    ]
+
+
+def _walk(item: int, where: str) -> list[str]:
+    children = dpg.get_item_children(item, 1) or []
+    missing: list[str] = []
+    for place, child in enumerate(children):
+        kind = _kind(child)
+        following = children[place + 1] if place + 1 < len(children) else 0
+        tipped = bool(following) and _kind(following) == "mvTooltip"
+        # A button without a callback is a label that stands on the line of the controls.
+        is_label = kind == "mvButton" and dpg.get_item_callback(child) is None
+        if kind in CONTROLS and not tipped and not is_label:
+            label = dpg.get_item_label(child) or dpg.get_item_alias(child)
+            missing.append(f"{where}: {kind} {label!r}")
+        if kind != "mvTooltip":
+            missing += _walk(child, where)
+    return missing
+
+
+def _kind(item: int) -> str:
+    return str(dpg.get_item_type(item)).rpartition("::")[2]
+
+
+def answer_questions() -> None:
+    """Have the window write the list to ``tips`` beside its state when ``ask-tips`` is there."""
+    folder = Path(os.environ[VARIABLE]).parent
+    write: Any = StateHook.write
+
+    def and_answer(hook: StateHook, *args: Any) -> None:
+        write(hook, *args)
+        question = folder / "ask-tips"
+        if question.exists():
+            question.unlink()
+            (folder / "tips.tmp").write_text("\n".join(without_tip()))
+            (folder / "tips.tmp").replace(folder / "tips")
+
+    StateHook.write = and_answer  # type: ignore[method-assign]
