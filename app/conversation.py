@@ -40,7 +40,7 @@ class Prompt:
     """A path that is wanted.
 
     Attributes:
-        kind: ``"save"``, ``"open"`` or ``"model"``.
+        kind: ``"save"``, ``"open"``, ``"model"``, ``"open latent"`` or ``"save latent"``.
         title: heading.
         button: label of the button that takes the path.
         path: to begin with.

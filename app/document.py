@@ -18,18 +18,21 @@ from typing import Any, Literal, Self
 
 from numpy.typing import NDArray
 
+from app.favourites import MAX_FAVOURITES, Favourite
 from engine.camera import MAX_FOV, MAX_PITCH, MIN_FOV, OrbitPose
 from engine.capabilities import Capabilities, ModelSetting, SettingValue, ViewMode
 from engine.errors import UserError
-from engine.identity import within_rows
+from engine.identity import Latent, within_rows
 from engine.recipe import ModelRef, Recipe
 
 MAX_SEED = 2**32 - 1
 #: Version of :meth:`Document.to_json`'s form; raised with every change that an earlier Maquette
 #: would misread.
-DOCUMENT_VERSION = 1
+DOCUMENT_VERSION = 2
 #: Version -> what makes the next version's plain data of that version's.
-_UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+_UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    1: lambda data: {**data, "favourites": []},
+}
 Array = NDArray[Any]
 #: The camera comes no closer than this, and goes no further away, times the model's radius.
 RADIUS_RANGE = (0.2, 8.0)
@@ -53,22 +56,28 @@ class Document:
         recipe: model, identity, camera, view and export size: everything that the engine
             needs to draw it.
         home: the model's own framing of a head, to which the view returns.
+        favourites: faces with names, in the order that the person gave them.
     """
 
     recipe: Recipe = field(default_factory=Recipe)
     home: OrbitPose = field(default_factory=OrbitPose)
+    favourites: tuple[Favourite, ...] = ()
 
     def to_json(self, arrays: dict[str, Array]) -> dict[str, Any]:
         """Plain data; :meth:`from_json` is its inverse, to the last bit.
 
         Args:
             arrays: takes numbers in bulk (latents), which stand in the data by the name that
-                they have here. A document of this version has none.
+                they have here: those of favourites that are given by numbers.
         """
         return {
             "version": DOCUMENT_VERSION,
             "recipe": self.recipe.to_json(),
             "home": self.home.to_json(),
+            "favourites": [
+                favourite.to_json(arrays, f"favourite-{number}")
+                for number, favourite in enumerate(self.favourites)
+            ],
         }
 
     @classmethod
@@ -93,12 +102,15 @@ class Document:
             data = _UPGRADES[older](data)
         try:
             recipe, home = Recipe.from_json(data["recipe"]), OrbitPose.from_json(data["home"])
-        except (KeyError, OverflowError) as error:
+            favourites = tuple(Favourite.from_json(f, arrays) for f in data["favourites"])
+            if len(favourites) > MAX_FAVOURITES:
+                raise ValueError(f"more than {MAX_FAVOURITES} favourites")
+        except (KeyError, OverflowError, TypeError, ValueError, AttributeError) as error:
             raise UserError(
                 f"Its document is damaged ({type(error).__name__}: {error})."
             ) from error
         home.camera()
-        return cls(recipe, home)
+        return cls(recipe, home, favourites)
 
     @property
     def model(self) -> ModelRef:
@@ -124,11 +136,20 @@ def set_model(document: Document, ref: ModelRef, capabilities: Capabilities) -> 
     home = capabilities.default_pose
     pose = recipe.pose if home == document.home else home
     view: ViewMode = "picture" if capabilities.why_not(recipe.view) else recipe.view
+    latent = fitting_latent(recipe.latent, capabilities)
     recipe = replace(
-        recipe, model=ref, cutoff=cutoff, pose=pose, view=view, neural_resolution=None,
+        recipe, latent=latent, model=ref, cutoff=cutoff, pose=pose, view=view, neural_resolution=None,
         mixes=within_rows(recipe.mixes, capabilities.num_ws),
     ).with_settings(capabilities.fitting_settings(dict(recipe.settings)))  # fmt: skip
-    return Document(recipe, home)
+    return replace(document, recipe=recipe, home=home)
+
+
+def fitting_latent(latent: Latent | None, capabilities: Capabilities) -> Latent | None:
+    """``latent`` if a model can draw it, else ``None``: then the seed is shown."""
+    facts = capabilities
+    if latent is not None and latent.why_not(facts.num_ws, facts.w_dim, facts.z_dim):
+        return None
+    return latent
 
 
 def set_setting(document: Document, setting: ModelSetting, value: SettingValue) -> Document:
@@ -155,9 +176,21 @@ def reset_settings(document: Document) -> Document:
 
 def set_seed(document: Document, seed: int) -> Document:
     """Another identity; the seed is brought into 0 to 4294967295 by wrapping around. A blend
-    begins with it and keeps its other faces."""
+    begins with it and keeps its other faces. It takes the place of a latent."""
     seed, blend = int(seed) % (MAX_SEED + 1), document.recipe.blend
-    return _with(document, seed=seed, blend=None if blend is None else blend.starting(seed))
+    blend = None if blend is None else blend.starting(seed)
+    return _with(document, seed=seed, blend=blend, latent=None)
+
+
+def set_latent(document: Document, latent: Latent, capabilities: Capabilities) -> Document:
+    """A face that is given by its numbers, alone; who is mixed in stays.
+
+    Raises:
+        UserError: the model cannot draw it.
+    """
+    if why := latent.why_not(capabilities.num_ws, capabilities.w_dim, capabilities.z_dim):
+        raise UserError(why)
+    return _with(document, latent=latent, blend=None)
 
 
 def next_seed(document: Document) -> Document:

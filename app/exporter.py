@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import torch
 
 from app.faults import sentence
-from app.jobs import ExportMesh, ExportPicture, ExportSheet, ExportVideo, Job
+from app.jobs import ExportLatent, ExportMesh, ExportPicture, ExportSheet, ExportVideo, Job
 from app.mailboxes import ExportMailbox
 from app.messages import JobCancelled, JobFailed, JobFinished, JobProgress
 from app.opening import open_generator
@@ -30,6 +30,7 @@ from engine.export.sheet import export_sheet
 from engine.export.sheet_options import SheetOptions, check_sheet_name
 from engine.export.video import export_video
 from engine.generators.base import CancelToken
+from engine.latent_files import latent_suffix, write_latent
 
 #: Progress is told this often at most, in seconds.
 _TELL_EVERY = 0.1
@@ -139,6 +140,8 @@ def check_name(job: Job) -> bool:
     elif isinstance(job, ExportSheet):
         make_options(SheetOptions, job.options)
         check_sheet_name(job.path)
+    elif isinstance(job, ExportLatent):
+        latent_suffix(job.path)
     else:
         picture_suffix(job.path)
     return False
@@ -183,5 +186,9 @@ def write(job: Job, path: Path, painter: Painter, progress: Progress, cancel: Ca
     elif isinstance(job, ExportSheet):
         sheet_options = make_options(SheetOptions, job.options)
         export_sheet(painter, job.recipe, sheet_options, path, progress, cancel)
+    elif isinstance(job, ExportLatent):
+        with torch.inference_mode():
+            w = painter.latent(job.recipe.checked())
+        write_latent(path, w.float().cpu().numpy())
     else:
         raise ExportError(f"There is no export of the kind {type(job).__name__}.")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from app.jobs import ExportMesh, ExportPicture, ExportSheet, ExportVideo, Job
+from app.jobs import ExportLatent, ExportMesh, ExportPicture, ExportSheet, ExportVideo, Job
 from app.messages import JobCancelled, JobEvent, JobFailed, JobFinished, JobProgress
 
-Kind = str  # "picture", "video", "mesh" or "sheet"
+Kind = str  # "picture", "video", "mesh", "sheet" or "latent"
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Export:
 
 
 def kind_of(job: Job) -> Kind:
-    """``"picture"``, ``"video"``, ``"mesh"`` or ``"sheet"``."""
+    """The kind of an export."""
     match job:
         case ExportPicture():
             return "picture"
@@ -63,3 +63,5 @@ def kind_of(job: Job) -> Kind:
             return "mesh"
         case ExportSheet():
             return "sheet"
+        case ExportLatent():
+            return "latent"

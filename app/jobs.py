@@ -89,7 +89,20 @@ class ExportSheet:
         return f"Sheet {Path(self.path).name}"
 
 
-Job = ExportPicture | ExportVideo | ExportMesh | ExportSheet
+@dataclass(frozen=True)
+class ExportLatent:
+    """The extended latent w of a recipe's face (``.npz`` file)."""
+
+    recipe: Recipe
+    path: str
+
+    @property
+    def title(self) -> str:
+        """What is shown in the list of jobs."""
+        return f"Latent {Path(self.path).name}"
+
+
+Job = ExportPicture | ExportVideo | ExportMesh | ExportSheet | ExportLatent
 
 
 @dataclass(frozen=True)

@@ -236,10 +236,16 @@ def random_partner(document: Document, source: random.Random | None = None) -> D
 
 
 def swap(document: Document) -> Document:
-    """The other face becomes A and A the other; the amount stays. Nothing without a blend."""
+    """The other face becomes A and A the other; the amount stays. Nothing without a blend.
+
+    Raises:
+        UserError: A is a latent, which a blend takes only as its first face.
+    """
     before = partner(document)
     if before is None:
         return document
+    if document.recipe.latent is not None:
+        raise UserError("A face that is given by its numbers has to stay the first of a blend.")
     changed = _with(document, seed=before.seed, blend=None)
     return set_blend(changed, document.recipe.seed, before.amount, before.space)
 

@@ -14,8 +14,15 @@ from app.panels.model import CHECKPOINT_ENDINGS
 from app.project import PROJECT_SUFFIX
 from app.studio import Studio
 from engine.errors import UserError
+from engine.latent_files import LATENT_SUFFIX
 
 WIDTH = 560
+_HINTS = {
+    "open": f"Path of a {PROJECT_SUFFIX} file",
+    "model": "Path of a checkpoint",
+    "open latent": f"Path of a {LATENT_SUFFIX} file, such as projected_w.npz",
+    "save latent": f"Path of a {LATENT_SUFFIX} file",
+}
 
 
 class ProjectPrompt:
@@ -48,12 +55,17 @@ class ProjectPrompt:
             dpg.add_spacer(height=kit.px(2))
             with dpg.group(horizontal=True, horizontal_spacing=kit.px(6)):
                 self._path = kit.box(
-                    "prompt_path", width=kit.px(WIDTH - 32 - 92), enter=self._take,
-                    default_value=prompt.path, hint=f"Path of a {PROJECT_SUFFIX} file"
-                    if prompt.kind != "model" else "Path of a checkpoint",
-                    auto_select_all=prompt.kind == "save",
+                    "prompt_path", tip="Where the file lies; Enter takes it", width=kit.px(WIDTH - 32 - 92), enter=self._take,
+                    default_value=prompt.path, hint=_HINTS.get(prompt.kind, _HINTS["open"]),
+                    auto_select_all=prompt.kind.startswith("save"),
                 )  # fmt: skip
-                kit.button("Browse", self._browse, "prompt_browse", width=kit.px(86))
+                kit.button(
+                    "Browse",
+                    self._browse,
+                    "prompt_browse",
+                    "Choose the file with a dialog",
+                    width=kit.px(86),
+                )
             self._fault = kit.name(
                 "prompt_fault", kit.text("", theme=kit.themes.error, wrap=kit.px(WIDTH - 32))
             )
@@ -65,11 +77,17 @@ class ProjectPrompt:
             dpg.add_spacer(height=kit.px(4))
             with dpg.group(horizontal=True):
                 kit.button(
-                    prompt.button, self._take, "prompt_ok", theme=kit.themes.primary,
+                    prompt.button, self._take, "prompt_ok", "Take the path above", theme=kit.themes.primary,
                     width=kit.px(150),
                 )  # fmt: skip
                 cancel = kit.studio.desk.talk.dismiss
-                kit.button("Cancel", cancel, "prompt_cancel", width=kit.px(150))
+                kit.button(
+                    "Cancel",
+                    cancel,
+                    "prompt_cancel",
+                    "Leave everything as it is",
+                    width=kit.px(150),
+                )
         dpg.focus_item(self._path)
 
     def _fill(self, recent: tuple[str, ...]) -> None:
@@ -127,8 +145,10 @@ class ProjectPrompt:
         patterns = file_patterns((PROJECT_SUFFIX,), "Maquette projects")
         if prompt.kind == "model":
             patterns = file_patterns(CHECKPOINT_ENDINGS, "Checkpoints")
+        elif prompt.kind.endswith("latent"):
+            patterns = file_patterns((LATENT_SUFFIX,), "Latents")
         question = Question(
-            prompt.title, save=prompt.kind == "save", start=_nearest(dpg.get_value(self._path)),
+            prompt.title, save=prompt.kind.startswith("save"), start=_nearest(dpg.get_value(self._path)),
             patterns=patterns,
         )  # fmt: skip
         try:

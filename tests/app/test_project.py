@@ -69,7 +69,9 @@ def test_the_parts_are_what_the_documentation_says(path: Path) -> None:
         data = json.loads(archive.read("document.json"))
         with np.load(io.BytesIO(archive.read("arrays.npz")), allow_pickle=False) as arrays:
             assert arrays.files == []
-    assert data["format"] == "maquette-project/1" and data["document"]["version"] == 1
+    assert (
+        data["format"] == "maquette-project/1" and data["document"]["version"] == d.DOCUMENT_VERSION
+    )
     assert data["document"]["recipe"]["model"]["sha256"] == "ab" * 32
 
 
@@ -101,14 +103,15 @@ def test_arrays_come_back(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_earlier_version_is_brought_up(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_project(path, Project(some_document()))
-    monkeypatch.setattr(d, "DOCUMENT_VERSION", 3)
-    monkeypatch.setitem(d._UPGRADES, 1, lambda data: {**data, "step": data["version"]})
+    present = d.DOCUMENT_VERSION
+    monkeypatch.setattr(d, "DOCUMENT_VERSION", present + 2)
+    monkeypatch.setitem(d._UPGRADES, present, lambda data: {**data, "step": data["version"]})
     monkeypatch.setitem(
         d._UPGRADES,
-        2,
+        present + 1,
         lambda data: {**data, "recipe": {**data["recipe"], "seed": 40 + data["step"]}},
     )
-    assert read_project(path).document.recipe.seed == 41
+    assert read_project(path).document.recipe.seed == 40 + present
 
 
 def test_a_small_picture_of_a_large_one(path: Path) -> None:
