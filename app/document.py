@@ -22,8 +22,10 @@ from app.favourites import MAX_FAVOURITES, Favourite
 from engine.camera import MAX_FOV, MAX_PITCH, MIN_FOV, OrbitPose
 from engine.capabilities import Capabilities, ModelSetting, SettingValue, ViewMode
 from engine.errors import UserError
+from engine.faces import fades_for
 from engine.identity import Latent, within_rows
 from engine.recipe import ModelRef, Recipe
+from engine.timeline import Timeline
 
 MAX_SEED = 2**32 - 1
 #: Version of :meth:`Document.to_json`'s form; raised with every change that an earlier Maquette
@@ -31,7 +33,7 @@ MAX_SEED = 2**32 - 1
 DOCUMENT_VERSION = 2
 #: Version -> what makes the next version's plain data of that version's.
 _UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    1: lambda data: {**data, "favourites": []},
+    1: lambda data: {**data, "favourites": [], "timeline": Timeline().to_json()},
 }
 Array = NDArray[Any]
 #: The camera comes no closer than this, and goes no further away, times the model's radius.
@@ -57,11 +59,13 @@ class Document:
             needs to draw it.
         home: the model's own framing of a head, to which the view returns.
         favourites: faces with names, in the order that the person gave them.
+        timeline: the path of camera and face through time.
     """
 
     recipe: Recipe = field(default_factory=Recipe)
     home: OrbitPose = field(default_factory=OrbitPose)
     favourites: tuple[Favourite, ...] = ()
+    timeline: Timeline = field(default_factory=Timeline)
 
     def to_json(self, arrays: dict[str, Array]) -> dict[str, Any]:
         """Plain data; :meth:`from_json` is its inverse, to the last bit.
@@ -78,6 +82,7 @@ class Document:
                 favourite.to_json(arrays, f"favourite-{number}")
                 for number, favourite in enumerate(self.favourites)
             ],
+            "timeline": self.timeline.to_json(),
         }
 
     @classmethod
@@ -103,6 +108,7 @@ class Document:
         try:
             recipe, home = Recipe.from_json(data["recipe"]), OrbitPose.from_json(data["home"])
             favourites = tuple(Favourite.from_json(f, arrays) for f in data["favourites"])
+            timeline = Timeline.from_json(data["timeline"])
             if len(favourites) > MAX_FAVOURITES:
                 raise ValueError(f"more than {MAX_FAVOURITES} favourites")
         except (KeyError, OverflowError, TypeError, ValueError, AttributeError) as error:
@@ -110,7 +116,7 @@ class Document:
                 f"Its document is damaged ({type(error).__name__}: {error})."
             ) from error
         home.camera()
-        return cls(recipe, home, favourites)
+        return cls(recipe, home, favourites, timeline)
 
     @property
     def model(self) -> ModelRef:
@@ -140,8 +146,10 @@ def set_model(document: Document, ref: ModelRef, capabilities: Capabilities) -> 
     recipe = replace(
         recipe, latent=latent, model=ref, cutoff=cutoff, pose=pose, view=view, neural_resolution=None,
         mixes=within_rows(recipe.mixes, capabilities.num_ws),
+        fades=fades_for(recipe.fades, capabilities),
     ).with_settings(capabilities.fitting_settings(dict(recipe.settings)))  # fmt: skip
-    return replace(document, recipe=recipe, home=home)
+    timeline = document.timeline.reframed(document.home, home).for_model(capabilities)
+    return replace(document, recipe=recipe, home=home, timeline=timeline)
 
 
 def fitting_latent(latent: Latent | None, capabilities: Capabilities) -> Latent | None:
@@ -179,7 +187,7 @@ def set_seed(document: Document, seed: int) -> Document:
     begins with it and keeps its other faces. It takes the place of a latent."""
     seed, blend = int(seed) % (MAX_SEED + 1), document.recipe.blend
     blend = None if blend is None else blend.starting(seed)
-    return _with(document, seed=seed, blend=blend, latent=None)
+    return _with(document, seed=seed, blend=blend, latent=None, fades=())
 
 
 def set_latent(document: Document, latent: Latent, capabilities: Capabilities) -> Document:
@@ -190,7 +198,7 @@ def set_latent(document: Document, latent: Latent, capabilities: Capabilities) -
     """
     if why := latent.why_not(capabilities.num_ws, capabilities.w_dim, capabilities.z_dim):
         raise UserError(why)
-    return _with(document, latent=latent, blend=None)
+    return _with(document, latent=latent, blend=None, fades=())
 
 
 def next_seed(document: Document) -> Document:

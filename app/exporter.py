@@ -24,7 +24,7 @@ from engine.draw import Painter
 from engine.errors import Cancelled, ExportError, UserError
 from engine.export.files import check_new_folder, check_writable, explain
 from engine.export.mesh import extract_mesh, mesh_suffix, write_mesh
-from engine.export.options import MeshOptions, VideoOptions
+from engine.export.options import MeshOptions, VideoOptions, timed
 from engine.export.picture import picture_suffix, save_picture
 from engine.export.sheet import export_sheet
 from engine.export.sheet_options import SheetOptions, check_sheet_name
@@ -133,7 +133,8 @@ def check_name(job: Job) -> bool:
         UserError: an option is unknown or out of range, or the name does not fit.
     """
     if isinstance(job, ExportVideo):
-        return make_options(VideoOptions, job.options).format_for(job.path) == "png"
+        video = timed(make_options(VideoOptions, job.options), job.timeline)
+        return video.format_for(job.path) == "png"
     if isinstance(job, ExportMesh):
         make_options(MeshOptions, job.options)
         mesh_suffix(job.path)
@@ -174,7 +175,7 @@ def write(job: Job, path: Path, painter: Painter, progress: Progress, cancel: Ca
         progress(1, 1)
     elif isinstance(job, ExportVideo):
         options = make_options(VideoOptions, job.options)
-        export_video(painter, job.recipe, options, path, progress, cancel)
+        export_video(painter, job.recipe, options, path, progress, cancel, job.timeline)
     elif isinstance(job, ExportMesh):
         mesh_options = make_options(MeshOptions, job.options)
         recipe = job.recipe.checked()

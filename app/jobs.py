@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engine.recipe import Recipe
+from engine.timeline import Timeline
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,13 @@ class ExportVideo:
         recipe: what to film.
         path: ``.mp4`` or ``.gif`` file, or a folder for a PNG sequence.
         options: field name -> value of ``VideoOptions``; what is missing has its default.
+        timeline: cameras, faces, length and rate, in place of the options' path and morph.
     """
 
     recipe: Recipe
     path: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    timeline: Timeline | None = None
 
     @property
     def title(self) -> str:

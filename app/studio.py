@@ -42,7 +42,6 @@ from app.recovery import Recovery
 from app.settings import Settings, save_settings
 from engine.capabilities import Capabilities
 from engine.errors import UserError
-from engine.identity import within_rows
 
 log = logging.getLogger(__name__)
 
@@ -383,9 +382,11 @@ class Studio:
             # The engine follows the document here: after undo, or in a new process.
             # The file may have become another since: what it lacks would stop it.
             kept = event.capabilities.fitting_settings(dict(document.recipe.settings))
-            mixes = within_rows(document.recipe.mixes, event.capabilities.num_ws)
-            recipe = replace(document.recipe, model=event.ref, mixes=mixes).with_settings(kept)
-            self.history = self.history.amend(replace(document, recipe=recipe))
+            who = document.recipe.identity.for_model(event.capabilities)
+            recipe = replace(document.recipe, model=event.ref).with_settings(kept)
+            timeline = document.timeline.for_model(event.capabilities)
+            amended = replace(document, recipe=recipe.with_identity(who), timeline=timeline)
+            self.history = self.history.amend(amended)
         else:
             opened = edits.set_model(document, event.ref, event.capabilities)
             if first:

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+from engine.capabilities import Capabilities
 from engine.errors import UserError
 from engine.identity import (
     MAX_PARTS,
@@ -53,9 +54,12 @@ class Face:
         if len(self.mixes) > MAX_PARTS:
             raise UserError(f"At most {MAX_PARTS} faces can be mixed, not {len(self.mixes)}.")
 
-    def within_rows(self, count: int) -> Self:
-        """This face for a model with ``count`` rows of w."""
-        return replace(self, mixes=within_rows(self.mixes, count))
+    def for_model(self, facts: Capabilities) -> Self:
+        """This face without what a model lacks: rows, or a latent's place."""
+        latent = self.latent
+        if latent is not None and latent.why_not(facts.num_ws, facts.w_dim, facts.z_dim):
+            latent = None
+        return replace(self, mixes=within_rows(self.mixes, facts.num_ws), latent=latent)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; :meth:`from_json` is its inverse."""
@@ -140,11 +144,9 @@ class Identity:
             parts[fade.face] = parts.get(fade.face, 0.0) + fade.weight
         return parts
 
-    def within_rows(self, count: int) -> Self:
-        """This identity for a model with ``count`` rows of w."""
-        return replace(
-            self, face=self.face.within_rows(count), fades=fades_within(self.fades, count)
-        )
+    def for_model(self, facts: Capabilities) -> Self:
+        """This identity without what a model lacks."""
+        return replace(self, face=self.face.for_model(facts), fades=fades_for(self.fades, facts))
 
 
 def check_fades(fades: tuple[Fade, ...]) -> None:
@@ -153,9 +155,9 @@ def check_fades(fades: tuple[Fade, ...]) -> None:
         raise UserError(f"At most {MAX_PARTS} faces can be faded into one, not {len(fades)}.")
 
 
-def fades_within(fades: tuple[Fade, ...], count: int) -> tuple[Fade, ...]:
-    """``fades`` for a model with ``count`` rows of w."""
-    return tuple(replace(fade, face=fade.face.within_rows(count)) for fade in fades)
+def fades_for(fades: tuple[Fade, ...], facts: Capabilities) -> tuple[Fade, ...]:
+    """``fades`` without what a model lacks."""
+    return tuple(replace(fade, face=fade.face.for_model(facts)) for fade in fades)
 
 
 def between(parts: Iterable[tuple[Identity, float]]) -> Identity:

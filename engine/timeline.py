@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from engine.camera import MAX_FOV, MAX_PITCH, MIN_FOV, OrbitPose, Vec3
+from engine.capabilities import Capabilities
 from engine.errors import UserError
 from engine.export.files import atomic_path
 from engine.faces import Face, Identity, between
@@ -235,9 +236,9 @@ class Timeline:
             ),
         )
 
-    def within_rows(self, count: int) -> Self:
-        """This path for a model with ``count`` rows of w."""
-        keys = (replace(key, identity=key.identity.within_rows(count)) for key in self.keys)
+    def for_model(self, facts: Capabilities) -> Self:
+        """This path with faces that a model can draw."""
+        keys = (replace(key, identity=key.identity.for_model(facts)) for key in self.keys)
         return replace(self, keys=tuple(keys))
 
     def to_json(self) -> dict[str, Any]:

@@ -13,7 +13,9 @@ import tyro
 from app.cli.parsing import Flag, finite, parse
 from app.cli.subject import DrawingOptions, chosen_seed, open_subject, read_subject
 from app.cli.terminal import progress, say, show_json
-from engine.export.options import VideoOptions
+from engine.errors import UserError
+from engine.export.options import VideoOptions, timed
+from engine.timeline import Timeline, load_timeline
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,11 @@ class VideoCommand(DrawingOptions):
         str | None, tyro.conf.arg(metavar="SEED", help_behavior_hint="(default: 0)")
     ] = None
     """Whose face."""
+    timeline: Annotated[
+        Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: none)")
+    ] = None
+    """A path saved in the window's timeline, or a project that holds one: its cameras, faces,
+    length and frame rate take the place of the path's and the morph's options."""
     json: Flag = False
     """Print what was written as JSON."""
     video: VideoOptions = field(default_factory=VideoOptions)
@@ -36,7 +43,8 @@ def run(words: Sequence[str]) -> int:
     """The command. Returns the exit status."""
     options = parse(VideoCommand, words, "maquette video")
     finite(seconds=options.video.seconds, fps=options.video.fps)
-    chosen = options.video.checked()
+    timeline = None if options.timeline is None else read_timeline(options.timeline)
+    chosen = timed(options.video, timeline).checked()
     recipe = read_subject(options)
     recipe = chosen_seed(options, recipe, options.seed)
     out = options.out.expanduser()
@@ -46,13 +54,16 @@ def run(words: Sequence[str]) -> int:
     kind = chosen.format_for(out)
     (check_new_folder if kind == "png" else check_writable)(out)
     generator, recipe = open_subject(options, recipe)
+    if timeline is not None:
+        # The path may come from another model: what this one lacks would stop it half-way.
+        timeline = timeline.for_model(generator.capabilities)
 
     from engine.draw import Painter
     from engine.export.video import export_video
 
     start = time.perf_counter()
     with progress("Filming") as report:
-        written = export_video(Painter(generator), recipe, chosen, out, report)
+        written = export_video(Painter(generator), recipe, chosen, out, report, timeline=timeline)
     spent = time.perf_counter() - start
     if options.json:
         facts = {
@@ -67,3 +78,17 @@ def run(words: Sequence[str]) -> int:
     else:
         say(f"{out if written.exists() else written}")
     return 0
+
+
+def read_timeline(path: Path) -> Timeline:
+    """The timeline of a saved path or of a project.
+
+    Raises:
+        UserError: it cannot be read, or has no keys.
+    """
+    from app.project import is_project, read_project
+
+    timeline = read_project(path).document.timeline if is_project(path) else load_timeline(path)
+    if not timeline.keys:
+        raise UserError(f"The timeline in {path} has no keys.")
+    return timeline

@@ -7,7 +7,7 @@ Needs no torch, so that the window can hold these.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal, Self
@@ -16,6 +16,7 @@ from engine.capabilities import VIEW_MODES, ViewMode
 from engine.errors import ExportError, UserError
 from engine.identity import MorphMode, morph
 from engine.recipe import MAX_SIZE, MIN_SIZE
+from engine.timeline import Timeline
 from engine.trajectories import MAX_FRAMES, MAX_TURNS, MIN_FRAMES, TRAJECTORIES
 
 Trajectory = Literal["orbit", "circle", "figure-eight", "yaw-sweep", "still"]
@@ -159,6 +160,13 @@ class VideoOptions:
                 "lower the rate or choose MP4."
             )
         return named
+
+
+def timed(options: VideoOptions, timeline: Timeline | None) -> VideoOptions:
+    """``options`` with the length and the rate of a timeline, if there is one."""
+    if timeline is None:
+        return options
+    return replace(options, frames=timeline.frame_count, fps=timeline.fps, morph=())
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from engine.draw import Painter
 from engine.errors import ExportError, UserError
 from engine.export.files import atomic_folder, atomic_path, check_new_folder, check_writable
 from engine.export.gif_palette import PaletteBuilder
-from engine.export.options import VideoFormat, VideoOptions
+from engine.export.options import VideoFormat, VideoOptions, timed
 from engine.export.picture import save_picture
 from engine.generators.base import NEVER, CancelToken
 from engine.identity import morph
@@ -38,13 +38,6 @@ _BT709, _LIMITED = 1, 1
 
 def _no_progress(done: int, total: int) -> None:
     pass
-
-
-def timed(options: VideoOptions, timeline: Timeline | None) -> VideoOptions:
-    """``options`` with the length and the rate of a timeline, if there is one."""
-    if timeline is None:
-        return options
-    return replace(options, frames=timeline.frame_count, fps=timeline.fps, morph=())
 
 
 def frame_recipes(

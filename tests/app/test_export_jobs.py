@@ -19,7 +19,9 @@ from app.jobs import ExportMesh, ExportPicture, ExportSheet, ExportVideo, Job
 from app.messages import JobCancelled, JobEvent, JobFailed, JobFinished, JobProgress
 from app.wire import ProcessOptions
 from engine.export.picture import read_recipe
+from engine.keyframe import Keyframe
 from engine.recipe import ModelRef, Recipe
+from engine.timeline import Timeline
 from tests.app.fake import color
 from tests.app.harness import OPENER, process_runs, recipe, until
 
@@ -72,6 +74,22 @@ def start(queue: ExportQueue, job: Job) -> int:
 
 #: A minute of pictures: none of these tests waits for its end.
 LONG = {"seconds": 60.0, "fps": 50.0}
+
+
+def test_a_timeline_is_filmed(queue: ExportQueue, tmp_path: Path) -> None:
+    first = on("fake", 1)
+    last = replace(first, pose=replace(first.pose, yaw=40.0))
+    line = Timeline((Keyframe.of(first, 0.0), Keyframe.of(last, 0.4)), 0.4, 10.0)
+    # The options' own rate is not used: a GIF would refuse it.
+    options = {"format": "png", "fps": 60.0, "size": 64}
+    event = outcome(queue, ExportVideo(first, str(tmp_path / "frames"), options, line))
+    assert isinstance(event, JobFinished), event
+    shown = [read_recipe(path) for path in sorted((tmp_path / "frames").iterdir())]
+    assert [recipe.pose.yaw for recipe in shown] == pytest.approx([0.0, 10.0, 20.0, 30.0, 40.0])
+    gif = ExportVideo(first, str(tmp_path / "a.gif"), options | {"format": "gif"}, line)
+    assert isinstance(outcome(queue, gif), JobFinished)
+    refused = outcome(queue, replace(gif, timeline=replace(line, fps=60.0)))
+    assert isinstance(refused, JobFailed) and "GIF" in refused.message
 
 
 def test_a_picture(queue: ExportQueue, tmp_path: Path) -> None:

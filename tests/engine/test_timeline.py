@@ -20,6 +20,7 @@ from engine.identity import Blend, Latent, StyleSource, catmull_rom
 from engine.keyframe import EASINGS, Keyframe, eased
 from engine.recipe import Recipe
 from engine.timeline import Timeline, load_timeline, save_timeline
+from tests.generators.tiny_eg3d import tiny_model
 
 
 def key(
@@ -248,8 +249,13 @@ def test_another_models_framing_and_rows() -> None:
     line = Timeline((Keyframe(0, replace(old, yaw=30, radius=3.0), mixed),))
     pose = line.reframed(old, new).keys[0].pose
     assert pose == OrbitPose(30, 0, 0, 1.5, 10.0, (0.0, 0.0, 0.0), (0, 0, 0.5))
-    kept = line.within_rows(8).keys[0].identity
+    facts = tiny_model().capabilities
+    kept = line.for_model(replace(facts, num_ws=8, layer_groups={})).keys[0].identity
     assert kept.face.mixes[0].rows == (1,) and kept.fades[0].face.mixes[0].rows == ()
+    foreign = Identity(Face(7, latent=Latent.of(np.zeros((2, 3)))))
+    assert Timeline((Keyframe(0, old, foreign),)).for_model(facts).keys[0].identity == Identity(
+        Face(7)
+    )
 
 
 @pytest.mark.parametrize(
