@@ -90,6 +90,11 @@ def _stopped(studio: Studio) -> str:
     return "" if studio.engine is EngineState.DEAD else "The engine is running."
 
 
+def _finished(studio: Studio) -> str:
+    over = len(studio.jobs.entries) > len(studio.jobs.active)
+    return "" if over else "No job is over."
+
+
 def _seen(mode: ViewMode) -> Callable[[Studio], str]:
     return lambda s: s.capabilities.why_not(mode) if s.capabilities else ""
 
@@ -136,6 +141,16 @@ COMMANDS: tuple[Command, ...] = (
             repeats=True),
     Command("seed_next", "Next seed", IDENTITY, lambda w: w.identity.next(), "]", repeats=True),
     Command("psi_reset", "Reset the truncation", IDENTITY, lambda w: w.identity.reset_psi()),
+    Command("face_pin", "Pin this face", IDENTITY, lambda w: w.faces.pin(), "F",
+            "Keep the face with a name, in this project"),
+    Command("face_vary", "More like this", IDENTITY, lambda w: w.faces.vary(), "V",
+            "A face at random that is like this one", _model),
+    Command("latent_load", "Load a latent", IDENTITY, lambda w: w.faces.ask_load(),
+            tip="Show the face of an .npz file, such as projected_w.npz", why_not=_model),
+    Command("latent_save", "Save the latent of this face", IDENTITY,
+            lambda w: w.faces.ask_save(),
+            tip="Write the face as numbers (w), for other tools or to load it again",
+            why_not=_model),
     Command("blend_start", "Blend with another face", IDENTITY, lambda w: w.blend.start(),
             tip="Go half-way to a face at random; then choose the face and how far",
             why_not=_model),
@@ -185,6 +200,10 @@ COMMANDS: tuple[Command, ...] = (
 
     Command("export", "Export what the panel shows", EXPORT, lambda w: w.export.start(),
             "Ctrl+E", "Put it into the queue of exports; work goes on meanwhile", _model),
+    Command("jobs", "Jobs: what is exported, and was", EXPORT, lambda w: w.jobs.toggle(), "Ctrl+J",
+            "Everything that is exported or was: progress, cancel, folder, again"),
+    Command("jobs_clear", "Clear finished jobs", EXPORT, lambda w: w.kit.studio.jobs.clear(),
+            tip="Take what is over out of the list of jobs; the files stay", why_not=_finished),
     Command("export_picture", "Prepare a picture", EXPORT, lambda w: w.export.choose("picture")),
     Command("export_video", "Prepare a video", EXPORT, lambda w: w.export.choose("video")),
     Command("export_mesh", "Prepare a mesh", EXPORT, lambda w: w.export.choose("mesh")),

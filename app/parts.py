@@ -16,9 +16,11 @@ from app.panels.blend import BlendPanel
 from app.panels.camera import CameraPanel
 from app.panels.confirm import Confirm
 from app.panels.export import ExportPanel
+from app.panels.faces import FacesPanel
 from app.panels.help import HelpWindow
 from app.panels.history import HistoryWindow
 from app.panels.identity import IdentityPanel
+from app.panels.jobs import JobsWindow
 from app.panels.mixing import MixingPanel
 from app.panels.modal import Modal
 from app.panels.model import ModelPanel
@@ -55,9 +57,11 @@ class Parts:
     history: HistoryWindow
     models: ModelsWindow
     palette: Palette
+    jobs: JobsWindow
     toolbar: Toolbar
     model: ModelPanel
     identity: IdentityPanel
+    faces: FacesPanel
     blend: BlendPanel
     mixing: MixingPanel
     camera: CameraPanel
@@ -80,19 +84,25 @@ class Parts:
             kit, self.menu, self.history.toggle, self.help.toggle, self.settings.toggle
         )
         self.model, self.identity = ModelPanel(kit, self.models.toggle), IdentityPanel(kit)
+        self.faces = FacesPanel(kit)
         self.blend, self.mixing = BlendPanel(kit), MixingPanel(kit)
         self.camera, self.model_settings = CameraPanel(kit), ModelSettingsPanel(kit)
         self.confirm, self.prompt = Confirm(kit, self.modal), ProjectPrompt(kit, self.modal)
         self.export = ExportPanel(kit, self.confirm)
-        self.viewport, self.status = Viewport(kit, texture), StatusLine(kit)
+        self.jobs = JobsWindow(kit, self.confirm)
+        self.viewport, self.status = Viewport(kit, texture), StatusLine(kit, self.jobs.toggle)
         self.toasts = Toasts(kit)
         self.palette = Palette(kit, self.perform)
-        self.popups = (self.help, self.settings, self.history, self.models, self.palette)
+        self.popups = (
+            self.help, self.settings, self.history, self.models, self.palette, self.jobs,
+        )  # fmt: skip
         self._rescale = rescale
         themes = kit.themes
         self.windows = {
             "toolbar": _fixed(themes.bar, self.toolbar),
-            "left": _fixed(None, self.model, self.identity, self.blend, self.mixing, scrolls=True),
+            "left": _fixed(
+                None, self.model, self.identity, self.faces, self.blend, self.mixing, scrolls=True
+            ),
             "right": _fixed(None, self.camera, self.model_settings, self.export, scrolls=True),
             "viewport": _fixed(themes.canvas, self.viewport),
             "status": _fixed(themes.status, self.status),
@@ -104,9 +114,9 @@ class Parts:
     def update(self, studio: Studio) -> None:
         """Show the present state everywhere."""
         for part in (
-            self.toolbar, self.model, self.identity, self.blend, self.mixing,
+            self.toolbar, self.model, self.identity, self.faces, self.blend, self.mixing,
             self.model_settings, self.camera, self.export, self.status, self.settings,
-            self.history, self.models, self.palette, self.confirm, self.prompt, self.toasts,
+            self.history, self.models, self.palette, self.jobs, self.confirm, self.prompt, self.toasts,
         ):  # fmt: skip
             part.update(studio)
 
@@ -138,6 +148,7 @@ class Parts:
         listed = [command.name for command in palette.listed]
         return {
             "help_open": self.help.is_open,
+            "jobs_open": self.jobs.is_open,
             "palette": {"listed": listed, "chosen": palette.chosen} if palette.is_open else None,
         }
 

@@ -87,6 +87,7 @@ def describe(studio: Studio) -> dict[str, Any]:
     return {
         "recipe": studio.document.recipe.to_json(),
         "home": studio.document.home.to_json(),
+        "favourites": [[f.name, f.who.seed] for f in studio.document.favourites],
         "can_undo": studio.history.can_undo,
         "can_redo": studio.history.can_redo,
         "steps": len(studio.history.past),
@@ -111,6 +112,7 @@ def describe(studio: Studio) -> dict[str, Any]:
             "recipe": frame.recipe.to_json(),
         },
         "notices": [[n.severity, n.text] for n in studio.notices.notices],
+        "jobs": [[e.job, e.title, e.state, e.path] for e in studio.jobs.entries],
         "exports": {
             kind: {"state": e.state, "path": e.path, "message": e.message, "done": e.done}
             for kind, e in studio.exports.items()

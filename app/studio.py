@@ -18,8 +18,9 @@ from app import document as edits
 from app.client import EngineClient
 from app.desk import Desk
 from app.document import Document
-from app.exports import Export, Kind, kind_of
+from app.exports import Export, Kind
 from app.history import History
+from app.job_list import JobList
 from app.jobs import Job
 from app.messages import (
     EngineDied,
@@ -90,14 +91,15 @@ class Studio:
         #: How many frames have come so far.
         self.frames = 0
         self.notices = NoticeBoard()
-        self.exports: dict[Kind, Export] = {}
         self.revision = 0
+        #: How far "more like this" goes, percent; no part of the document.
+        self.face_strength = 25.0
         self._meter = RateMeter()
-        self._kinds: dict[int, Kind] = {}
         self._gesture_ends: float | None = None
         self._engine_up = True
         self._engine_gave_up = False
         self._was: tuple[object, ...] = ()
+        self.jobs = JobList(client, self.touch)
         self.desk = Desk(self, recovery)
 
     # What panels read -------------------------------------------------------------------
@@ -265,30 +267,26 @@ class Studio:
 
     # Exports ----------------------------------------------------------------------------
 
+    @property
+    def exports(self) -> dict[Kind, Export]:
+        """Kind -> the export of it to show; see :attr:`~app.job_list.JobList.by_kind`."""
+        return self.jobs.by_kind
+
     def start_export(self, job: Job) -> None:
         """Put an export into the queue.
 
         Raises:
-            UserError: no model is open, or one of this kind is under way.
+            UserError: no model is open, or another export is going to write the same file.
         """
-        kind = kind_of(job)
         if self.model is None:
             raise UserError("Open a model first; there is nothing to export yet.")
-        running = self.exports.get(kind)
-        if running is not None and not running.is_over:
-            raise UserError(f"A {kind} is being exported already; wait for it or cancel it.")
-        number = self.client.start_job(job)
-        self._kinds[number] = kind
-        self.exports[kind] = Export(number, job.title, job.path, "running")
+        self.jobs.add(job)
         self._remember(replace(self.settings, export_folder=str(Path(job.path).parent)))
 
     def cancel_export(self, kind: Kind) -> None:
-        """Stop the export of this kind, if one is under way."""
-        export = self.exports.get(kind)
-        if export is not None and not export.is_over:
-            self.exports[kind] = replace(export, state="cancelling")
-            self.client.cancel_job(export.job)
-            self.touch()
+        """Stop the export of this kind that is shown, if one is under way."""
+        if (export := self.exports.get(kind)) is not None:
+            self.jobs.cancel(export.job)
 
     # Notices and settings ---------------------------------------------------------------
 
@@ -415,15 +413,15 @@ class Studio:
             self._engine_up, self.model = True, None
 
     def _job(self, event: JobEvent) -> None:
-        kind = self._kinds.get(event.job)
-        if kind is None or self.exports[kind].job != event.job:
+        if self.jobs.take(event) is None:
             return
-        self.exports[kind] = self.exports[kind].after(event)
         match event:
             case JobFinished():
-                self.notices.post(f"Saved to {event.path}", "good", self.clock(), f"job-{kind}")
+                self.notices.post(
+                    f"Saved to {event.path}", "good", self.clock(), f"job-{event.job}"
+                )
             case JobFailed():
-                self.notices.post(event.message, "error", self.clock(), f"job-{kind}")
+                self.notices.post(event.message, "error", self.clock(), f"job-{event.job}")
 
     def _request(self, moving: bool) -> None:
         if self.model is None or self.document.model.path != self.model.ref.path:

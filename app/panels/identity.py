@@ -79,7 +79,7 @@ class IdentityPanel:
     def update(self, studio: Studio) -> None:
         """Show the present state."""
         kit, recipe, capabilities = self._kit, studio.document.recipe, studio.capabilities
-        kit.show_value(self._seed, str(recipe.seed))
+        kit.show_value(self._seed, "" if recipe.latent is not None else str(recipe.seed))
         kit.show_value(self._psi, recipe.psi)
         kit.show_value(self._psi_number, recipe.psi)
         layers = capabilities.num_ws if capabilities else 14
@@ -106,6 +106,8 @@ class IdentityPanel:
 
     def _seed_typed(self) -> None:
         studio, text = self._kit.studio, dpg.get_value(self._seed)
+        if studio.document.recipe.latent is not None and not text.strip():
+            return
         try:
             seed = read_seed(text)
         except UserError:
