@@ -101,10 +101,27 @@ class Desk:
         self.open(where)
 
     def close(self) -> None:
-        """Leave; asks first if changes are unsaved."""
+        """Leave; asks first if changes are unsaved, or exports are not over."""
         self._guard(self._leave)
 
     def _leave(self) -> None:
+        count = len(self._studio.jobs.active)
+        if not count:
+            self._shut_door()
+            return
+        what = "An export is" if count == 1 else f"{count} exports are"
+        self.talk.ask(
+            f"{what} not finished yet. Closing the window ends {'it' if count == 1 else 'them'}, "
+            "and no file is left.",
+            Choice("Cancel it" if count == 1 else "Cancel them", "jobs_cancel", self._end_jobs),
+            Choice("Keep the window", "jobs_keep", nothing),
+        )
+
+    def _end_jobs(self) -> None:
+        self._studio.jobs.cancel_all()
+        self._shut_door()
+
+    def _shut_door(self) -> None:
         self.closed = True
         self._studio.touch()
 

@@ -1,4 +1,4 @@
-"""What the window knows about an export: how far it got."""
+"""What the window knows about an export: what it makes, and how far it got."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ Kind = str  # "picture", "video", "mesh", "sheet" or "latent"
 
 @dataclass(frozen=True)
 class Export:
-    """The latest export of one kind.
+    """One export.
 
     Attributes:
         job: number of the job.
         title: what it makes, for people.
         path: where to.
+        kind: of what.
+        spec: what was asked for, to ask for it again.
         state: how far it got.
         done, total: steps; ``total`` is 0 while unknown.
         seconds_left: an estimate, or ``None``.
@@ -27,7 +29,9 @@ class Export:
     job: int
     title: str
     path: str
-    state: str  # "running", "cancelling", "finished", "failed" or "cancelled"
+    kind: Kind
+    spec: Job
+    state: str = "waiting"  # then "running", "cancelling", "finished", "failed" or "cancelled"
     done: int = 0
     total: int = 0
     seconds_left: float | None = None
@@ -38,12 +42,21 @@ class Export:
         """Whether nothing more will happen to it."""
         return self.state in ("finished", "failed", "cancelled")
 
+    @property
+    def share(self) -> float:
+        """How much of it is done, 0 to 1."""
+        return self.done / self.total if self.total else 0.0
+
     def after(self, event: JobEvent) -> Export:
         """What is known after the engine told something about it."""
         match event:
             case JobProgress():
-                left = event.seconds_left
-                return replace(self, done=event.done, total=event.total, seconds_left=left)
+                if self.state == "cancelling":
+                    return self
+                return replace(
+                    self, state="running", done=event.done, total=event.total,
+                    seconds_left=event.seconds_left,
+                )  # fmt: skip
             case JobFinished():
                 return replace(self, state="finished", path=event.path)
             case JobFailed():
@@ -65,3 +78,14 @@ def kind_of(job: Job) -> Kind:
             return "sheet"
         case ExportLatent():
             return "latent"
+
+
+def time_left(seconds: float | None) -> str:
+    """``"12 s left"``, ``"3 min 5 s left"``; empty while there is no estimate."""
+    if seconds is None:
+        return ""
+    whole = max(1, round(seconds))
+    minutes, rest = divmod(whole, 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60} min left"
+    return f"{minutes} min {rest} s left" if minutes else f"{rest} s left"

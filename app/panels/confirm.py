@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import dearpygui.dearpygui as dpg
 
 from app.conversation import Choice, Question, nothing
+from app.jobs import Job
 from app.kit import Kit
 from app.panels.modal import Modal
 from app.studio import Studio
@@ -28,6 +30,28 @@ class Confirm:
         self._kit.studio.desk.talk.ask(
             text, Choice(yes, "confirm_yes", action), Choice("Keep it", "confirm_no", nothing)
         )
+
+    def export(self, job: Job, before: Callable[[], None] = nothing) -> None:
+        """Put an export into the queue; asks first if it would replace a file.
+
+        Args:
+            job: what to make.
+            before: done first, once it is clear that it is wanted.
+
+        Raises:
+            UserError: it cannot be begun.
+        """
+
+        def start() -> None:
+            before()
+            self._kit.studio.start_export(job)
+
+        path = Path(job.path)
+        # A file that is being written is refused when it starts, without a question.
+        if path.is_file() and not self._kit.studio.jobs.is_target(path):
+            self.ask(f"{path.name} exists already in {path.parent}.", "Replace it", start)
+        else:
+            start()
 
     def update(self, studio: Studio) -> None:
         """Show the present state."""

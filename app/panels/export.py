@@ -9,6 +9,7 @@ import dearpygui.dearpygui as dpg
 
 from app.commands import tip
 from app.dialogs import Question
+from app.exports import time_left
 from app.kit import Kit
 from app.panels import export_forms as forms
 from app.panels.confirm import Confirm
@@ -18,7 +19,8 @@ from engine.errors import UserError
 
 
 class ExportPanel:
-    """A tab for each kind, each with its options, a path, a start button and the progress."""
+    """A tab for each kind, each with its options, a path, a start button and the progress. Several
+    may be started; they are done one after the other."""
 
     def __init__(self, kit: Kit, confirm: Confirm) -> None:
         self._kit = kit
@@ -127,17 +129,20 @@ class ExportTab:
         export = studio.exports.get(kind)
         active = export is not None and not export.is_over
         kit.show(self._running, active)
-        kit.show(self._start, not active)
         kit.enable(self._start, studio.model is not None)
         text, theme = "", kit.themes.muted
         if export is not None and active:
-            share = export.done / export.total if export.total else 0.0
-            dpg.set_value(self._bar, share)
-            overlay = f"{share:.0%}" if export.total else "Starting ..."
+            dpg.set_value(self._bar, export.share)
+            overlay = f"{export.share:.0%}" if export.total else "Starting ..."
+            if export.state == "waiting":
+                overlay = "Waiting ..."
             dpg.configure_item(self._bar, overlay=overlay)
-            waiting = "Cancelling ..." if export.state == "cancelling" else ""
-            left = waiting or time_left(export.seconds_left)
-            dpg.configure_item(self._left, label=left)
+            left = time_left(export.seconds_left)
+            if export.state == "cancelling":
+                left = "Cancelling ..."
+            others = sum(one.kind == kind for one in studio.jobs.active) - 1
+            more = f"{others} more" if others else ""
+            dpg.configure_item(self._left, label=", ".join(filter(None, (left, more))))
             kit.enable(self._cancel, export.state != "cancelling")
         elif export is not None and export.state == "finished":
             text, theme = f"Saved to {export.path}", kit.themes.good
@@ -162,14 +167,7 @@ class ExportTab:
         if studio.model is None:
             raise UserError("Open a model first; there is nothing to export yet.")
         job = self._form.job(studio.document.recipe, path)
-        if path.is_file():
-            self._confirm.ask(
-                f"{path.name} exists already in {path.parent}.",
-                "Replace it",
-                lambda: studio.start_export(job),
-            )
-            return
-        studio.start_export(job)
+        self._confirm.export(job)
 
     def _stop(self) -> None:
         self._kit.studio.cancel_export(self._form.kind)
@@ -189,8 +187,11 @@ class ExportTab:
             return
         folder = Path(studio.settings.export_folder or export_home())
         stem = f"{self._form.stem}-{studio.document.recipe.seed:04d}"
-        self.proposed = str(free_name(folder, stem, self._form.suffix))
+        self.proposed = str(free_name(folder, stem, self._form.suffix, self._is_taken))
         self._kit.show_value(self._path, self.proposed)
+
+    def _is_taken(self, path: Path) -> bool:
+        return path.exists() or self._kit.studio.jobs.is_target(path)
 
     def _browse(self) -> None:
         text = dpg.get_value(self._path).strip()
@@ -222,14 +223,3 @@ def free_name(
     while exists(path):
         path, number = folder / f"{stem}-{number}{suffix}", number + 1
     return path
-
-
-def time_left(seconds: float | None) -> str:
-    """``"12 s left"``, ``"3 min 5 s left"``; empty while there is no estimate."""
-    if seconds is None:
-        return ""
-    whole = max(1, round(seconds))
-    minutes, rest = divmod(whole, 60)
-    if minutes >= 60:
-        return f"{minutes // 60} h {minutes % 60} min left"
-    return f"{minutes} min {rest} s left" if minutes else f"{rest} s left"

@@ -20,11 +20,14 @@ ROW_HEIGHT = 24
 TITLE_WIDTH = 250
 
 
-def found(query: str) -> list[Command]:
-    """The commands that a query fits, the best first; all of them for an empty one."""
+def found(query: str, why_not: Callable[[Command], str] = lambda _command: "") -> list[Command]:
+    """The commands that a query fits, the best first, and of those that fit as well the ones
+    first that can be done now; all of them, in their order, for an empty one."""
     marks = [(fit(query, c.title, c.group, c.tip), c) for c in commands.COMMANDS]
     fitting = [(mark, c) for mark, c in marks if mark is not None and c.name != "palette"]
-    return [c for _mark, c in sorted(fitting, key=lambda pair: -pair[0])]
+    if query.strip():
+        fitting.sort(key=lambda pair: (-pair[0], bool(why_not(pair[1]))))
+    return [c for _mark, c in fitting]
 
 
 class Palette(Popup):
@@ -61,6 +64,7 @@ class Palette(Popup):
                     row = PaletteRow(kit, place, self._do)
                     row.build()
                     self._rows.append(row)
+        dpg.bind_item_theme(window, kit.themes.toast["info"])
         self.window, self._scroll = int(window), int(scroll)
 
     def toggle(self) -> None:
@@ -106,7 +110,9 @@ class Palette(Popup):
             self.close()
 
     def _search(self) -> None:
-        self.listed, self.chosen = found(dpg.get_value(self._query)), 0
+        studio = self._kit.studio
+        self.listed = found(dpg.get_value(self._query), lambda c: c.why_not(studio))
+        self.chosen = 0
         self._follow()
 
     def _follow(self) -> None:
@@ -154,7 +160,7 @@ class PaletteRow:
         dpg.set_value(self._item, chosen)
         dpg.bind_item_theme(self._item, themes.faint if why else 0)
         kit.show_value(self._tip, why or commands.tip(listed.name))
-        kit.show_value(self._aside, why or f"{first_of(listed.keys):<14}{listed.group}")
+        kit.show_value(self._aside, why or first_of(listed.keys))
         dpg.bind_item_theme(self._aside, themes.warning if why else themes.muted)
 
     def _clicked(self) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import dearpygui.dearpygui as dpg
 
+from app.commands import tip
 from app.kit import Kit
+from app.panels.jobs import button_label
 from app.studio import EngineState, Studio
 
 
@@ -22,10 +26,10 @@ def resolution_title(neural: int, side: int) -> str:
 
 
 class StatusLine:
-    """Engine state, model, time, rate, resolution, device."""
+    """Engine state, model, time, rate, resolution, device, and how many jobs there are."""
 
-    def __init__(self, kit: Kit) -> None:
-        self._kit = kit
+    def __init__(self, kit: Kit, show_jobs: Callable[[], None]) -> None:
+        self._kit, self._show_jobs = kit, show_jobs
 
     def build(self) -> None:
         """Create the items."""
@@ -38,7 +42,7 @@ class StatusLine:
         ):
             dpg.add_table_column(init_width_or_weight=kit.px(190), width_fixed=True)
             dpg.add_table_column(width_stretch=True)
-            for width in (80, 70, 200, 54):
+            for width in (80, 70, 200, 54, 72):
                 dpg.add_table_column(init_width_or_weight=kit.px(width), width_fixed=True)
             with dpg.table_row():
                 self._state = kit.text("", theme=kit.themes.muted, font=small)
@@ -47,11 +51,21 @@ class StatusLine:
                 self._rate = kit.text("", theme=kit.themes.muted, font=small)
                 self._size = kit.text("", theme=kit.themes.muted, font=small)
                 self._device = kit.text("", theme=kit.themes.muted, font=small)
+                self._jobs = int(
+                    dpg.add_button(
+                        label="Jobs", small=True, width=-1, callback=lambda: self._show_jobs()
+                    )
+                )
+                kit.tip(kit.name("jobs", self._jobs), tip("jobs"))
+                dpg.bind_item_font(self._jobs, small)
 
     def update(self, studio: Studio) -> None:
         """Show the present state."""
         kit, frame, model = self._kit, studio.frame, studio.model
         state = studio.engine
+        dpg.configure_item(self._jobs, label=button_label(studio.jobs))
+        busy = bool(studio.jobs.active)
+        dpg.bind_item_theme(self._jobs, kit.themes.primary if busy else kit.themes.quiet)
         themes = {
             EngineState.READY: kit.themes.good,
             EngineState.DEAD: kit.themes.error,

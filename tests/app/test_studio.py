@@ -44,6 +44,7 @@ class NotingClient:
         self.asked: list[tuple[Recipe, bool]] = []
         self.opened: list[str] = []
         self.cancelled: list[int] = []
+        self.started = 0
         self.opening: str | None = None
         self.busy = False
         self.pid: int | None = 1
@@ -61,7 +62,8 @@ class NotingClient:
         self.opened.append(path)
 
     def start_job(self, _job: object) -> int:
-        return 5
+        self.started += 1
+        return 4 + self.started
 
     def cancel_job(self, job: int) -> None:
         self.cancelled.append(job)
@@ -229,10 +231,10 @@ def test_exports_report_and_refuse(studio: Studio, client: NotingClient, tmp_pat
     client.send(studio, JobCancelled(5, job.title))
     assert studio.exports["picture"].is_over
     studio.start_export(job)
-    client.send(studio, JobFinished(5, job.title, job.path))
+    client.send(studio, JobFinished(6, job.title, job.path))
     assert f"Saved to {job.path}" in [n.text for n in studio.notices.notices]
     studio.start_export(job)
-    client.send(studio, JobFailed(5, job.title, "The disk is full."))
+    client.send(studio, JobFailed(7, job.title, "The disk is full."))
     assert studio.exports["picture"].message == "The disk is full."
 
 

@@ -14,12 +14,13 @@ from app import interaction
 from app.dialogs import Question, command_for
 from app.display import require_display
 from app.document import Document, look_from
+from app.exports import time_left
 from app.geometry import Rect, arrange, fit_picture, fitting_scale, next_scale
 from app.gizmo import REACH, end_at, project
 from app.live_texture import bucket_for, place_image
 from app.meter import Pace, RateMeter
 from app.notices import MOST, NoticeBoard
-from app.panels.export import free_name, time_left
+from app.panels.export import free_name
 from app.panels.identity import read_seed
 from app.panels.model import short_name
 from app.runner import CallbackRunner
