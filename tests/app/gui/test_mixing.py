@@ -185,9 +185,12 @@ def test_a_groups_name_gives_the_group_to_the_chosen_face(mix: App) -> None:
     assert tip["texts"]["mix_grid_tip"] == (
         "Layer 6 (appearance, fine): press to take it from B, seed 17"
     )
-    time.sleep(1.0)
-    shown = np.asarray(mix.screenshot(), dtype=float)
-    assert (np.abs(shown - bare).max(axis=-1) > 10).sum() > 2000
+
+    def shown(_state: State) -> bool:
+        now = np.asarray(mix.screenshot(), dtype=float)
+        return bool((np.abs(now - bare).max(axis=-1) > 10).sum() > 2000)
+
+    mix.wait("the tooltip on the screen", shown)
 
 
 def test_presets_share_the_layers_out(mix: App) -> None:

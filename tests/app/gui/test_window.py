@@ -175,14 +175,13 @@ def test_exporting_a_picture_writes_it(app: App, workplace: Path) -> None:
     target = workplace / "portrait.png"
     app.click("tab_picture")
     app.fill("picture_size", "96", enter=False)
-    app.fill("picture_path", str(target))
-    app.wait("the export", lambda s: s["exports"].get("picture", {}).get("state") == "finished", 60)
+    exported(app, "picture", target)
     with Image.open(target) as picture:
         assert picture.size == (96, 96)
-        exported = np.asarray(picture.convert("RGB"), dtype=float)
+        written = np.asarray(picture.convert("RGB"), dtype=float)
     # It shows what the window shows (the lower four fifths of it, scaled).
     seen = Image.fromarray(app.picture().astype(np.uint8)).resize((96, 76))
-    assert difference(np.asarray(seen, dtype=float)[4:-4], exported[20:][4:-4]) < 6
+    assert difference(np.asarray(seen, dtype=float)[4:-4], written[20:][4:-4]) < 6
     assert any(str(target) in text for text in app.notices())
 
     # The same name again: it asks first, and "Keep it" keeps it.
