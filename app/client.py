@@ -28,6 +28,7 @@ from app.messages import (
 )
 from app.processes import run_engine
 from app.restarts import RestartPolicy
+from app.thumbnail_queue import ThumbnailQueue
 from app.wire import (
     Draw,
     FrameInSlot,
@@ -39,6 +40,7 @@ from app.wire import (
     ReleaseSlot,
     SetTarget,
     Taken,
+    ThumbnailDrawn,
     UseRing,
 )
 from engine.errors import UserError
@@ -93,6 +95,8 @@ class EngineClient:
         self._opening: OpenModel | None = None
         self._restoring = False
         self._policy = RestartPolicy()
+        #: Small pictures that are drawn while nothing else is.
+        self.thumbnails = ThumbnailQueue(self._send)
         self._restart_at: float | None = None
         self._closed = False
 
@@ -145,6 +149,8 @@ class EngineClient:
         self._receive()
         self._watch()
         self._flush()
+        if self._connection is not None and self._model is not None and self._opening is None:
+            self.thumbnails.flush()
         self._events.extend(self._exports.poll())
         events, self._events = self._events, []
         return events
@@ -225,6 +231,7 @@ class EngineClient:
         )
         self._process.start()
         theirs.close()
+        self._events.extend(self.thumbnails.restarted())
         self._ended_at = self._restart_at = None
         self._awaiting = None
         self._send(UseRing(self._ring.info))
@@ -309,6 +316,8 @@ class EngineClient:
             self._show_newest()
             self._finished = max(self._finished, message.generation)
             self._events.append(message)
+        elif isinstance(message, ThumbnailDrawn):
+            self._events.append(self.thumbnails.took(message))
         elif isinstance(message, NeedRing):
             self._show_newest()
             self._grow_ring(message.capacity)

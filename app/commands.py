@@ -145,6 +145,8 @@ COMMANDS: tuple[Command, ...] = (
             "Keep the face with a name, in this project"),
     Command("face_vary", "More like this", IDENTITY, lambda w: w.faces.vary(), "V",
             "A face at random that is like this one", _model),
+    Command("gallery", "Gallery of faces", IDENTITY, lambda w: w.gallery.toggle(), "G",
+            "Small pictures of many seeds, of the favourites, and of faces like this one"),
     Command("latent_load", "Load a latent", IDENTITY, lambda w: w.faces.ask_load(),
             tip="Show the face of an .npz file, such as projected_w.npz", why_not=_model),
     Command("latent_save", "Save the latent of this face", IDENTITY,

@@ -34,7 +34,8 @@ def pin(document: Document, name: str = "", who: Recipe | None = None) -> Docume
         return document
     if len(document.favourites) >= MAX_FAVOURITES:
         raise UserError(f"At most {MAX_FAVOURITES} favourites can be kept; remove one first.")
-    made = Favourite((name.strip() or title(face))[:MAX_NAME], face)
+    added = 1 + max((favourite.added for favourite in document.favourites), default=0)
+    made = Favourite((name.strip() or title(face))[:MAX_NAME], face, added)
     return replace(document, favourites=(*document.favourites, made))
 
 

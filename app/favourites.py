@@ -45,6 +45,7 @@ class Favourite:
     Attributes:
         name: for people, 1 to 60 printable letters.
         who: the face, as :func:`identity_of` gives it.
+        added: grows with every face that is pinned: which came later.
 
     Raises:
         UserError: on making one whose name is empty or too long.
@@ -52,6 +53,7 @@ class Favourite:
 
     name: str
     who: Recipe
+    added: int = 0
 
     def __post_init__(self) -> None:
         if not (self.name.strip() and len(self.name) <= MAX_NAME and self.name.isprintable()):
@@ -60,7 +62,7 @@ class Favourite:
     def to_json(self, arrays: MutableMapping[str, NDArray[Any]], key: str) -> dict[str, Any]:
         """Plain data; the numbers of a latent go into ``arrays`` under ``key``."""
         plain = replace(self.who, latent=None).to_json()
-        data: dict[str, Any] = {"name": self.name, "recipe": plain}
+        data: dict[str, Any] = {"name": self.name, "added": self.added, "recipe": plain}
         if (latent := self.who.latent) is not None:
             arrays[key] = latent.numbers
             data["latent"] = {"space": latent.space, "name": latent.name, "array": key}
@@ -74,4 +76,4 @@ class Favourite:
         if given is not None:
             latent = Latent.of(arrays[given["array"]], given["space"], str(given["name"]))
             recipe = replace(recipe, latent=latent).checked()
-        return cls(str(data["name"]), identity_of(recipe))
+        return cls(str(data["name"]), identity_of(recipe), int(data.get("added", 0)))

@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from app.faults import log_failure
-from app.wire import CancelJob, Draw, OpenModel, RunJob, Taken
+from app.wire import CancelJob, Draw, DropThumbnails, OpenModel, RunJob, Taken
 
 #: How long an export may take to notice that the window is gone before it is ended.
 _GRACE_SECONDS = 5.0
@@ -37,6 +37,7 @@ class EngineMailbox:
         self._opening: OpenModel | None = None
         self._before_opening: Draw | None = None
         self._controls: list[Any] = []
+        self._drops = 0
         threading.Thread(target=self._listen, name="mailbox", daemon=True).start()
 
     def _listen(self) -> None:
@@ -63,6 +64,7 @@ class EngineMailbox:
             self._opening = message
             self._before_opening = self._request
         else:
+            self._drops += isinstance(message, DropThumbnails)
             self._controls.append(message)
 
     def send(self, message: object) -> None:
@@ -87,6 +89,11 @@ class EngineMailbox:
     def opening(self) -> OpenModel | None:
         """The newest wish for a model that has not been taken yet."""
         return self._opening
+
+    @property
+    def drops(self) -> int:
+        """How often thumbnails have become unwanted."""
+        return self._drops
 
     def take_opening(self) -> OpenModel | None:
         """Take that wish."""

@@ -144,7 +144,29 @@ class JobCancelled:
     title: str
 
 
+@dataclass(frozen=True, eq=False)
+class ThumbnailReady:
+    """A small picture that was asked for.
+
+    Attributes:
+        key: which.
+        image: ``[S, S, 3]`` uint8, row 0 on top; ``None`` where there is none.
+        tried: without a picture: it cannot be drawn, and asking again is of no use.
+    """
+
+    key: str
+    image: NDArray[np.uint8] | None
+    tried: bool = True
+
+
 JobEvent = JobProgress | JobFinished | JobFailed | JobCancelled
 Event = (
-    ModelLoaded | ModelFailed | FrameReady | RenderFailed | EngineDied | EngineRestored | JobEvent
+    ModelLoaded
+    | ModelFailed
+    | FrameReady
+    | RenderFailed
+    | EngineDied
+    | EngineRestored
+    | ThumbnailReady
+    | JobEvent
 )

@@ -17,6 +17,7 @@ from app.panels.camera import CameraPanel
 from app.panels.confirm import Confirm
 from app.panels.export import ExportPanel
 from app.panels.faces import FacesPanel
+from app.panels.gallery import GalleryWindow
 from app.panels.help import HelpWindow
 from app.panels.history import HistoryWindow
 from app.panels.identity import IdentityPanel
@@ -62,6 +63,7 @@ class Parts:
     model: ModelPanel
     identity: IdentityPanel
     faces: FacesPanel
+    gallery: GalleryWindow
     blend: BlendPanel
     mixing: MixingPanel
     camera: CameraPanel
@@ -84,7 +86,8 @@ class Parts:
             kit, self.menu, self.history.toggle, self.help.toggle, self.settings.toggle
         )
         self.model, self.identity = ModelPanel(kit, self.models.toggle), IdentityPanel(kit)
-        self.faces = FacesPanel(kit)
+        self.gallery = GalleryWindow(kit)
+        self.faces = FacesPanel(kit, self.gallery.toggle)
         self.blend, self.mixing = BlendPanel(kit), MixingPanel(kit)
         self.camera, self.model_settings = CameraPanel(kit), ModelSettingsPanel(kit)
         self.confirm, self.prompt = Confirm(kit, self.modal), ProjectPrompt(kit, self.modal)
@@ -95,6 +98,7 @@ class Parts:
         self.palette = Palette(kit, self.perform)
         self.popups = (
             self.help, self.settings, self.history, self.models, self.palette, self.jobs,
+            self.gallery,
         )  # fmt: skip
         self._rescale = rescale
         themes = kit.themes
@@ -116,7 +120,8 @@ class Parts:
         for part in (
             self.toolbar, self.model, self.identity, self.faces, self.blend, self.mixing,
             self.model_settings, self.camera, self.export, self.status, self.settings,
-            self.history, self.models, self.palette, self.jobs, self.confirm, self.prompt, self.toasts,
+            self.history, self.models, self.palette, self.jobs, self.gallery, self.confirm, self.prompt,
+            self.toasts,
         ):  # fmt: skip
             part.update(studio)
 
@@ -149,6 +154,7 @@ class Parts:
         return {
             "help_open": self.help.is_open,
             "jobs_open": self.jobs.is_open,
+            "gallery": self.gallery.described(),
             "palette": {"listed": listed, "chosen": palette.chosen} if palette.is_open else None,
         }
 
@@ -157,6 +163,7 @@ class Parts:
         self.modal.close()
         self.toasts.clear()
         popups = (*self.popups, self.menu)
+        self.gallery.delete()
         for window in (*self.windows.values(), *(popup.window for popup in popups)):
             dpg.delete_item(window)
         dpg.bind_theme(0)

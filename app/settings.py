@@ -107,6 +107,15 @@ def state_folder() -> Path:
     return Path(platformdirs.user_state_dir("maquette", appauthor=False))
 
 
+def cache_folder() -> Path:
+    """Folder of what can be made again (inside ``MAQUETTE_CONFIG_DIR`` if that is set)."""
+    if override := os.environ.get("MAQUETTE_CONFIG_DIR"):
+        return Path(override) / "cache"
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("maquette", appauthor=False))
+
+
 def settings_path() -> Path:
     """Where the settings lie."""
     return config_folder() / "settings.json"

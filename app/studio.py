@@ -19,6 +19,7 @@ from app.client import EngineClient
 from app.desk import Desk
 from app.document import Document
 from app.exports import Export, Kind
+from app.gallery import Gallery
 from app.history import History
 from app.job_list import JobList
 from app.jobs import Job
@@ -35,6 +36,7 @@ from app.messages import (
     ModelFailed,
     ModelLoaded,
     RenderFailed,
+    ThumbnailReady,
 )
 from app.meter import RateMeter
 from app.notices import NoticeBoard, Severity
@@ -92,14 +94,13 @@ class Studio:
         self.frames = 0
         self.notices = NoticeBoard()
         self.revision = 0
-        #: How far "more like this" goes, percent; no part of the document.
-        self.face_strength = 25.0
         self._meter = RateMeter()
         self._gesture_ends: float | None = None
         self._engine_up = True
         self._engine_gave_up = False
         self._was: tuple[object, ...] = ()
         self.jobs = JobList(client, self.touch)
+        self.gallery = Gallery(self)
         self.desk = Desk(self, recovery)
 
     # What panels read -------------------------------------------------------------------
@@ -335,6 +336,7 @@ class Studio:
         if self._gesture_ends is not None and self.clock() >= self._gesture_ends:
             self.end_gesture()
         self.desk.poll()
+        self.gallery.poll()
         if self.notices.expire(self.clock()):
             self.touch()
         # The client's own facts change without an event (a drawing that begins, for one).
@@ -367,6 +369,8 @@ class Studio:
                 self.notices.post(
                     "The engine is back; your work is as it was.", "good", self.clock(), "engine"
                 )
+            case ThumbnailReady():
+                self.gallery.take(event)
             case JobProgress() | JobFinished() | JobFailed() | JobCancelled():
                 self._job(event)
 

@@ -79,6 +79,7 @@ def run(path: str | None = None, device: str = "auto", *, opener: str = "") -> i
         Window(studio).run()
     finally:
         studio.desk.shut()
+        studio.gallery.shut()
         client.close()
     return 0
 
@@ -207,6 +208,7 @@ class Window:
         self._parts.viewport.update(self._studio)
         dpg.render_dearpygui_frame()
         self._texture.after_frame()
+        self._parts.gallery.after_frame()
         self._parts.mixing.canvas.fit()
         self._keyboard.see_modifiers()
         if self._runner.run(dpg.get_callback_queue()):

@@ -73,6 +73,20 @@ class SetTarget:
     fps: float | None
 
 
+@dataclass(frozen=True)
+class DrawThumbnail:
+    """Draw a small picture, ``side`` pixels wide and high, once nothing else is to be drawn."""
+
+    key: str
+    recipe: Recipe
+    side: int
+
+
+@dataclass(frozen=True)
+class DropThumbnails:
+    """Forget every :class:`DrawThumbnail` so far."""
+
+
 # From the engine ----------------------------------------------------------------------------
 
 
@@ -106,6 +120,16 @@ class FrameInSlot:
     milliseconds: float
     full_quality: bool
     generation: int
+
+
+@dataclass(frozen=True)
+class ThumbnailDrawn:
+    """Answer to :class:`DrawThumbnail`: RGB bytes row by row, or ``None`` where it cannot be
+    drawn (``tried``) or belongs to a model that is not open."""
+
+    key: str
+    pixels: bytes | None
+    tried: bool = True
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ mailbox and stops when it has become pointless:
 from __future__ import annotations
 
 import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ from app.messages import ModelFailed, ModelLoaded, RenderFailed
 from app.opening import open_generator
 from app.wire import (
     Draw,
+    DrawThumbnail,
+    DropThumbnails,
     FrameInSlot,
     NeedRing,
     Opened,
@@ -36,6 +39,7 @@ from app.wire import (
     ProcessOptions,
     ReleaseSlot,
     SetTarget,
+    ThumbnailDrawn,
     UseRing,
 )
 from engine.capabilities import SettingValue
@@ -71,6 +75,10 @@ class Engine:
         self._measured: tuple[tuple[str, SettingValue], ...] = ()
         self._writer: FrameWriter | None = None
         self._ring_wanted = 0
+        self._sha256 = ""
+        #: Small pictures to draw while nothing else is to be drawn, and whether some were.
+        self._thumbnails: deque[DrawThumbnail] = deque()
+        self._strayed = False
         #: The request that has been answered, and whether at full quality.
         self._answered: Draw | None = None
         self._settled = True
@@ -84,8 +92,10 @@ class Engine:
                 self._open(opening)
                 continue
             request = self._mailbox.request
-            if request is None or self._painter is None:
+            if self._painter is None:
                 self._mailbox.wait(None, request)
+            elif request is None:
+                self._idle(self._painter, None)
             elif request is not self._answered:
                 self._draw(self._painter, request, full=not request.moving)
             elif not self._settled:
@@ -95,7 +105,16 @@ class Engine:
                 else:
                     self._mailbox.wait(rest, request)
             else:
-                self._mailbox.wait(None, request)
+                self._idle(self._painter, request)
+
+    def _idle(self, painter: Painter, request: Draw | None) -> None:
+        """Nothing is to be drawn at once: a thumbnail, or rest."""
+        if self._thumbnails:
+            self._draw_thumbnail(painter, self._thumbnails.popleft(), request)
+        elif self._strayed and request is not None:
+            self._return_to(painter, request)
+        else:
+            self._mailbox.wait(None, request)
 
     def _apply_controls(self) -> None:
         for message in self._mailbox.take_controls():
@@ -108,6 +127,10 @@ class Engine:
             elif isinstance(message, SetTarget):
                 self._target_fps = message.fps
                 self._controllers.clear()
+            elif isinstance(message, DrawThumbnail):
+                self._thumbnails.append(message)
+            elif isinstance(message, DropThumbnails):
+                self._thumbnails.clear()
 
     # Models ---------------------------------------------------------------------------------
 
@@ -123,7 +146,7 @@ class Engine:
             return
         if self._mailbox.opening is not None:
             return  # a newer wish has come: this model is not wanted any more
-        self._painter = Painter(generator)
+        self._painter, self._sha256 = Painter(generator), ref.sha256
         self._device = str(generator.device)
         self._controllers.clear()
         self._mailbox.forget_earlier_request()
@@ -180,6 +203,43 @@ class Engine:
         resolution = (int(frame.raw.shape[0]), int(image.shape[0]))
         self._deliver(image, request, resolution, seconds * 1000.0, complete)
         self._answered, self._settled = request, complete
+
+    def _draw_thumbnail(
+        self, painter: Painter, wanted: DrawThumbnail, request: Draw | None
+    ) -> None:
+        """Draw a small picture unless something else comes; then it waits for its turn again."""
+        mailbox, pixels = self._mailbox, None
+        mine = wanted.recipe.model.sha256 == self._sha256
+        drops = mailbox.drops
+
+        def stop() -> bool:
+            newer = mailbox.request is not request or mailbox.opening is not None
+            return newer or mailbox.drops != drops
+
+        try:
+            if mine:
+                self._strayed = True
+                pixels = thumbnail(painter, wanted.recipe, wanted.side, CancelToken(stop))
+        except Cancelled:
+            self._thumbnails.appendleft(wanted)
+            return
+        except Exception as error:
+            # The picture of the same face tells why, once somebody looks at it.
+            sentence("drawing a thumbnail", error, "engine")
+        mailbox.send(ThumbnailDrawn(wanted.key, pixels, mine))
+
+    def _return_to(self, painter: Painter, request: Draw) -> None:
+        """Make ready again what the live picture needs: a model keeps only the last faces."""
+        self._strayed = False
+        mailbox = self._mailbox
+        cancel = CancelToken(lambda: mailbox.request is not request or mailbox.opening is not None)
+        try:
+            quality = preview_quality(request.recipe, self._controller(painter, request.recipe))
+            painter.frame(request.recipe, cancel, quality)
+        except Cancelled:
+            pass
+        except Exception as error:
+            sentence("drawing", error, "engine")
 
     def _pointless(
         self, request: Draw, full: bool, started: float, controller: AdaptiveQuality
@@ -284,6 +344,32 @@ def preview_quality(recipe: Recipe, controller: AdaptiveQuality) -> Quality:
         upsample=recipe.view == "picture" and controller.upsample,
         normals=recipe.view == "normals",
     )
+
+
+#: Above this side a super-resolution costs more than a thumbnail shows of it, pixels.
+_SMALL_PICTURE = 256
+
+
+def thumbnail(painter: Painter, recipe: Recipe, side: int, cancel: CancelToken) -> bytes:
+    """A small picture, RGB bytes row by row, drawn no finer than it shows.
+
+    Raises:
+        UserError: the recipe is out of range.
+        Cancelled: ``cancel`` was set.
+    """
+    facts = painter.generator.capabilities
+    full = recipe.neural_resolution or facts.neural_resolution
+    quality = Quality(
+        neural_resolution=None if facts.why_not("neural_resolution") else min(full, side),
+        samples=min(recipe.samples, 1.0),
+        upsample=facts.resolution <= _SMALL_PICTURE,
+    )
+    frame = painter.frame(recipe, cancel, quality).cpu()
+    planar = view_image(frame, "picture").float().permute(2, 0, 1)[None]
+    small = F.interpolate(planar, (side, side), mode="bilinear", antialias=True)[0]
+    pixels = (small.permute(1, 2, 0).nan_to_num().clamp(0, 1) * 255 + 0.5).to(torch.uint8)
+    data: bytes = pixels.contiguous().numpy().tobytes()
+    return data
 
 
 def rgba(frame: Frame, recipe: Recipe) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import dearpygui.dearpygui as dpg
@@ -25,14 +26,15 @@ LINE, MOST_LINES = 28, 6
 class FacesPanel:
     """Pin, go to, rename, move and remove favourites; vary; load and save latents."""
 
-    def __init__(self, kit: Kit) -> None:
-        self._kit = kit
+    def __init__(self, kit: Kit, show_gallery: Callable[[], None]) -> None:
+        self._kit, self._gallery = kit, show_gallery
         self._rows: list[FavouriteRow] = []
 
     def build(self) -> None:
         """Create the items."""
         kit = self._kit
         kit.heading("Faces")
+        kit.button("Gallery ...", self._gallery, "gallery", tip("gallery"), width=-1)
         with kit.row():
             self._pin = kit.button(
                 "Pin this face", self.pin, "face_pin", tip("face_pin"), width=-kit.px(132)
@@ -44,7 +46,7 @@ class FacesPanel:
             self._number = kit.number(
                 self._set_strength, "face_strength", 0, 100, 0.5, "%.0f %%", width=-1
             )
-        dpg.set_value(self._number, kit.studio.face_strength)
+        dpg.set_value(self._number, kit.studio.gallery.strength)
         self._note = kit.text("", theme=kit.themes.faint, font=kit.fonts.small, wrap=0)
         with dpg.child_window(border=False, height=1, show=False) as scroll:
             pass
@@ -92,11 +94,11 @@ class FacesPanel:
     def vary(self) -> None:
         """A face at random that is like the present one."""
         studio = self._kit.studio
-        share = studio.face_strength / 100
+        share = studio.gallery.strength / 100
         studio.edit("More like this", lambda d: faces.vary(d, share))
 
     def _set_strength(self, percent: float) -> None:
-        self._kit.studio.face_strength = percent
+        self._kit.studio.gallery.set_strength(percent)
 
     # Files ------------------------------------------------------------------------------
 

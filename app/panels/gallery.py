@@ -1,0 +1,296 @@
+"""The gallery's window: pages of small pictures to choose a face from."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+import dearpygui.dearpygui as dpg
+import numpy as np
+
+from app import theme
+from app.commands import tip
+from app.gallery import COLUMNS, PAGE, SORTS, TABS, Cell, Gallery, Pixels, Tab
+from app.kit import Kit
+from app.panels.identity import read_seed
+from app.panels.popup import Popup
+from app.studio import Studio
+from app.thumbnail_queue import SIDE
+
+SIZE = (784, 700)
+#: Side of a picture at a scale of 1, pixels.
+SHOWN = 112
+RIGHT_BUTTON = 1
+_TIPS: dict[Tab, str] = {
+    "seeds": "One seed after the other, with the present truncation",
+    "favourites": "The faces that are pinned in this project",
+    "variations": "Faces at random that are like the present one",
+}
+
+
+class GalleryWindow(Popup):
+    """Opened above the picture; it draws only while it is open."""
+
+    def __init__(self, kit: Kit) -> None:
+        super().__init__(kit, SIZE)
+        self._cells = [FaceCell(kit, index) for index in range(PAGE)]
+        self._tabs: dict[Tab, int] = {}
+
+    def build(self) -> None:
+        """Create the items."""
+        kit = self._kit
+        self._textures = Textures()
+        with dpg.window(
+            label="Gallery", show=False, no_collapse=True, width=kit.px(SIZE[0]),
+            height=kit.px(SIZE[1]), min_size=(kit.px(420), kit.px(300)),
+            no_scrollbar=True, no_scroll_with_mouse=True, on_close=self._gallery.close,
+        ) as window:  # fmt: skip
+            with dpg.group(horizontal=True, horizontal_spacing=kit.px(4)):
+                for tab, title in TABS.items():
+                    self._tabs[tab] = kit.button(
+                        title, lambda tab=tab: self._gallery.choose_tab(tab),  # type: ignore[misc]
+                        f"gallery_{tab}", _TIPS[tab], width=kit.px(110),
+                    )  # fmt: skip
+                self._state = kit.name("gallery_state", kit.text("", theme=kit.themes.muted))
+            with dpg.group(horizontal=True, horizontal_spacing=kit.px(6)):
+                self._build_tools()
+            dpg.add_separator()
+            with dpg.child_window(border=False, horizontal_scrollbar=True) as scroll:
+                for first in range(0, PAGE, COLUMNS):
+                    with dpg.group(horizontal=True, horizontal_spacing=kit.px(10)):
+                        for cell in self._cells[first : first + COLUMNS]:
+                            cell.build(self._gallery)
+                self._empty = kit.text("", theme=kit.themes.muted, wrap=0)
+        self.window, self._scroll = int(window), int(scroll)
+        with dpg.item_handler_registry() as registry:
+            dpg.add_item_clicked_handler(RIGHT_BUTTON, callback=self._right_clicked)
+        self._handlers = int(registry)
+        for cell in self._cells:
+            dpg.bind_item_handler_registry(cell.button, registry)
+
+    def _build_tools(self) -> None:
+        kit, gallery = self._kit, self._gallery
+        with dpg.group(horizontal=True) as pages:
+            for direction, by in ((dpg.mvDir_Left, -1), (dpg.mvDir_Right, 1)):
+                item = int(
+                    dpg.add_button(
+                        arrow=True, direction=direction, user_data=by,
+                        callback=lambda _sender, _data, by: gallery.turn(by),
+                    )
+                )  # fmt: skip
+                word = "previous" if by < 0 else "next"
+                kit.tip(kit.name(f"gallery_{word}", item), f"{word.capitalize()} page")
+        with dpg.group(horizontal=True) as seeds:
+            kit.label("From seed", width=70)
+            self._seed = kit.box("gallery_seed", width=kit.px(110), auto_select_all=True)
+            kit.tip(self._seed, "The first seed of the page; type another one")
+            kit.on_release(self._seed, self._seed_typed)
+        with dpg.group(horizontal=True) as order:
+            self._sort = int(
+                dpg.add_combo(
+                    list(SORTS.values()), width=kit.px(160), default_value=SORTS[gallery.sort],
+                    callback=lambda _sender, title: gallery.set_sort(
+                        next(key for key, known in SORTS.items() if known == title)
+                    ),
+                )
+            )  # fmt: skip
+            kit.tip(kit.name("gallery_sort", self._sort), "The order in which they are shown here")
+        with dpg.group(horizontal=True) as like:
+            kit.label("Strength", width=64)
+            self._strength = kit.number(
+                gallery.set_strength, "gallery_strength", 0, 100, 0.5, "%.0f %%", kit.px(90)
+            )
+            kit.tip(self._strength, "How far these faces are from the present one")
+            kit.button("Others", gallery.again, "gallery_again", "Other faces like this one")
+            kit.button(
+                "From the present face", lambda: gallery.choose_tab("variations"),
+                "gallery_base", "Begin anew from the face that is shown now",
+            )  # fmt: skip
+        self._tools = {"pages": int(pages), "seeds": int(seeds), "favourites": int(order),
+                       "variations": int(like)}  # fmt: skip
+
+    @property
+    def _gallery(self) -> Gallery:
+        return self._kit.studio.gallery
+
+    def toggle(self) -> None:
+        """Open or close it; it is no larger than the room there is."""
+        px, room = self._kit.px, (dpg.get_viewport_client_width(), dpg.get_viewport_client_height())
+        if not self.is_open:
+            width, height = (min(px(s), r - px(16)) for s, r in zip(SIZE, room, strict=True))
+            dpg.configure_item(self.window, width=width, height=height)
+        super().toggle()
+        if self.is_open:
+            self._gallery.open()
+
+    def close(self) -> None:
+        """Close it; what is not drawn yet is not drawn."""
+        super().close()
+        self._gallery.close()
+
+    def described(self) -> dict[str, Any] | None:
+        """What it shows, for the tests; ``None`` while it is closed."""
+        gallery = self._gallery
+        if not self.is_open:
+            return None
+        cells = gallery.cells()
+        return {
+            "tab": gallery.tab,
+            "titles": [cell.title for cell in cells],
+            "drawn": sum(gallery.picture(cell) is not None for cell in cells),
+            "waiting": gallery.waiting,
+        }
+
+    def delete(self) -> None:
+        """Close it and take away what is no part of the window."""
+        self.close()
+        self._textures.delete()
+        dpg.delete_item(self._handlers)
+
+    def update(self, studio: Studio) -> None:
+        """Show the present state, if it can be seen."""
+        kit, gallery = self._kit, studio.gallery
+        if not self.is_open:
+            return
+        for tab, item in self._tabs.items():
+            dpg.bind_item_theme(
+                item, kit.themes.chosen if tab == gallery.tab else kit.themes.segment
+            )
+            kit.show(self._tools[tab], tab == gallery.tab)
+        kit.show(self._tools["pages"], gallery.tab != "variations")
+        kit.show_value(self._seed, str(gallery.first))
+        kit.show_value(self._strength, gallery.strength)
+        cells, waiting = gallery.cells(), gallery.waiting
+        text = f"{waiting} still to be drawn" if waiting else ""
+        if gallery.tab == "favourites" and gallery.pages > 1:
+            text = f"Page {min(gallery.page, gallery.pages - 1) + 1} of {gallery.pages}   {text}"
+        kit.show_value(self._state, text)
+        empty = ""
+        if not cells:
+            empty = f"No face is pinned yet: {tip('face_pin')}, or Pin below a picture."
+        kit.show(self._empty, not cells)
+        kit.show_value(self._empty, empty)
+        for index, view in enumerate(self._cells):
+            cell = cells[index] if index < len(cells) else None
+            picture = None if cell is None else gallery.picture(cell)
+            failed = cell is not None and gallery.has_failed(cell)
+            view.show(cell, self._textures.of(picture), failed)
+
+    def after_frame(self) -> None:
+        """Free what no picture needs any more; call once after each frame."""
+        self._textures.after_frame()
+
+    def _seed_typed(self) -> None:
+        self._gallery.go_to(read_seed(dpg.get_value(self._seed)))
+
+    def _right_clicked(self, _sender: int, data: tuple[int, int]) -> None:
+        for cell in self._cells:
+            if cell.button == data[1]:
+                cell.pin()
+
+
+class FaceCell:
+    """One picture with its title and a button to pin it."""
+
+    def __init__(self, kit: Kit, index: int) -> None:
+        self._kit, self._name = kit, f"gallery_{index}"
+        self._cell: Cell | None = None
+        self._texture = 0
+        self.button = 0
+
+    def build(self, gallery: Gallery) -> None:
+        """Create the items."""
+        kit, self._gallery = self._kit, gallery
+        side = kit.px(SHOWN)
+        with dpg.group(show=False) as group:
+            self.button = int(
+                dpg.add_image_button(
+                    Textures.blank(), width=side, height=side, frame_padding=0,
+                    callback=lambda: self._chosen(),
+                )
+            )  # fmt: skip
+            kit.tip(kit.name(self._name, self.button), "Click: this face. Right click: pin it")
+            with dpg.group(horizontal=True, horizontal_spacing=kit.px(2)) as line:
+                self._title = kit.label("", width=SHOWN - 44)
+                self._pin = kit.button(
+                    "Pin", self.pin, f"{self._name}_pin", "Keep it, or keep it no longer",
+                    width=kit.px(42),
+                )  # fmt: skip
+            dpg.bind_item_theme(line, kit.themes.compact)
+            dpg.bind_item_font(line, kit.fonts.small)
+        self._group = int(group)
+
+    def show(self, cell: Cell | None, texture: int, failed: bool) -> None:
+        """Show a face, or nothing."""
+        kit, self._cell = self._kit, cell
+        kit.show(self._group, cell is not None)
+        if cell is None:
+            return
+        if texture != self._texture:
+            self._texture = texture
+            dpg.configure_item(self.button, texture_tag=texture)
+        title = f"{cell.title}: no picture" if failed else cell.title
+        if dpg.get_item_label(self._title) != title:
+            dpg.configure_item(self._title, label=title)
+        themes = kit.themes
+        dpg.bind_item_theme(self._title, themes.chosen if cell.here else themes.label)
+        dpg.bind_item_theme(
+            self._pin, themes.chosen if cell.favourite is not None else themes.quiet
+        )
+
+    def _chosen(self) -> None:
+        if self._cell is not None:
+            self._gallery.choose(self._cell)
+
+    def pin(self) -> None:
+        """Make the face a favourite, or none any more."""
+        if self._cell is not None:
+            self._gallery.toggle_pin(self._cell)
+
+
+class Textures:
+    """Pictures on the graphics card, by the arrays that they were made of."""
+
+    _blank = 0
+
+    def __init__(self) -> None:
+        with dpg.texture_registry() as registry:
+            grey = [channel / 255 for channel in theme.FIELD]
+            Textures._blank = int(dpg.add_static_texture(1, 1, grey))
+        self._registry = int(registry)
+        self._kept: OrderedDict[int, tuple[Pixels, int]] = OrderedDict()
+        self._old: list[tuple[int, int]] = []
+
+    @classmethod
+    def blank(cls) -> int:
+        """A grey picture."""
+        return cls._blank
+
+    def of(self, picture: Pixels | None) -> int:
+        """The texture of a picture ``[S, S, 3]``; a grey one for none."""
+        if picture is None:
+            return self._blank
+        known = self._kept.get(id(picture))
+        if known is not None:
+            self._kept.move_to_end(id(picture))
+            return known[1]
+        rgba = np.ones((SIDE, SIDE, 4), np.float32)
+        rgba[..., :3] = picture / 255.0
+        item = int(dpg.add_static_texture(SIDE, SIDE, rgba.ravel().tolist(), parent=self._registry))
+        # The array is kept, too: its id stands for it.
+        self._kept[id(picture)] = (picture, item)
+        while len(self._kept) > 3 * PAGE:
+            _, (_, gone) = self._kept.popitem(last=False)
+            self._old.append((gone, 2))
+        return item
+
+    def after_frame(self) -> None:
+        """Delete what nothing has shown for some frames."""
+        for item, frames in self._old:
+            if frames == 0:
+                dpg.delete_item(item)
+        self._old = [(item, frames - 1) for item, frames in self._old if frames]
+
+    def delete(self) -> None:
+        """Take all of them away."""
+        dpg.delete_item(self._registry)
