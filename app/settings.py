@@ -19,6 +19,8 @@ from engine.errors import UserError
 
 SETTINGS_FORMAT = "maquette-settings/1"
 MAX_RECENT = 10
+#: More sections than there will ever be.
+MAX_FOLDED = 100
 UI_SCALES = (0.5, 4.0)
 
 
@@ -37,6 +39,7 @@ class Settings:
         export_folder: folder of the last export, empty for the home folder.
         recent_projects: paths of projects opened or saved before, the latest first.
         models_folder: folder that was searched for models last, empty for none.
+        folded: names of the sections of the columns that are folded.
     """
 
     recent: tuple[str, ...] = ()
@@ -48,6 +51,7 @@ class Settings:
     export_folder: str = ""
     recent_projects: tuple[str, ...] = ()
     models_folder: str = ""
+    folded: tuple[str, ...] = ()
 
     def with_recent(self, path: str) -> Settings:
         """These settings with ``path`` at the head of the recent list (``"bundled"`` is
@@ -213,6 +217,12 @@ def _texts(value: Any) -> tuple[str, ...]:
     return tuple(_text(item) for item in value)[:MAX_RECENT]
 
 
+def _names(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or len(value) > MAX_FOLDED:
+        raise TypeError
+    return tuple(dict.fromkeys(_text(item) for item in value))
+
+
 def _number(value: Any, low: float, high: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError
@@ -238,4 +248,5 @@ _READERS: dict[str, Any] = {
     "export_folder": _text,
     "recent_projects": _texts,
     "models_folder": _text,
+    "folded": _names,
 }

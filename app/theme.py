@@ -110,6 +110,7 @@ class Themes:
     label: int
     wordmark: int
     heading: int
+    fold: int
     muted: int
     faint: int
     accent: int
@@ -142,6 +143,7 @@ def make_themes(scale: float) -> Themes:
         label=_label(MUTED, scale),
         wordmark=_label(TEXT, scale),
         heading=_text(TEXT),
+        fold=_fold(scale),
         muted=_text(MUTED),
         faint=_text(FAINT),
         accent=_text(ACCENT),
@@ -255,6 +257,18 @@ def _label(color: Color, scale: float) -> int:
     _color(part, dpg.mvThemeCol_Text, color)
     _style(part, dpg.mvStyleVar_ButtonTextAlign, 0.0, 0.5)
     _style(part, dpg.mvStyleVar_FramePadding, 0, 6 * scale)
+    return theme
+
+
+def _fold(scale: float) -> int:
+    # A heading that can be clicked.
+    theme, part = _theme()
+    _color(part, dpg.mvThemeCol_Button, _rgb(0, 0))
+    _color(part, dpg.mvThemeCol_ButtonHovered, BUTTON)
+    _color(part, dpg.mvThemeCol_ButtonActive, BUTTON_HOVER)
+    _color(part, dpg.mvThemeCol_Text, TEXT)
+    _style(part, dpg.mvStyleVar_ButtonTextAlign, 0.0, 0.5)
+    _style(part, dpg.mvStyleVar_FramePadding, 2 * scale, 2 * scale)
     return theme
 
 

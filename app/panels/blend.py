@@ -31,7 +31,6 @@ class BlendPanel:
     def build(self) -> None:
         """Create the items."""
         kit = self._kit
-        kit.heading("Blend")
         self._start = kit.button(
             "Blend with another face", self.start, "blend_start",
             tip("blend_start"), width=-1,

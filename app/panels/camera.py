@@ -25,7 +25,6 @@ class CameraPanel:
         """Create the items."""
         kit = self._kit
         hint = "Drag sideways, or double-click to type."
-        kit.heading("Camera", first=True)
         with kit.row("Yaw", f"Around the head; positive shows the person's left side. {hint}"):
             self._yaw = kit.number(self._set_yaw, "yaw", -180, 180, 0.4, "%.1f°")
         with kit.row("Pitch", f"Up and down; positive looks from above. {hint}"):

@@ -29,7 +29,6 @@ class ExportPanel:
 
     def build(self) -> None:
         """Create the items."""
-        self._kit.heading("Export")
         with dpg.tab_bar() as bar:
             for form in (
                 forms.PictureForm(self._kit),

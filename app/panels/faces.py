@@ -33,7 +33,6 @@ class FacesPanel:
     def build(self) -> None:
         """Create the items."""
         kit = self._kit
-        kit.heading("Faces")
         kit.button("Gallery ...", self._gallery, "gallery", tip("gallery"), width=-1)
         with kit.row():
             self._pin = kit.button(

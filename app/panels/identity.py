@@ -45,24 +45,20 @@ class IdentityPanel:
     def build(self) -> None:
         """Create the items."""
         kit = self._kit
-        kit.heading("Identity")
-        with kit.row(
-            "Seed", "The number that the face is drawn from; the same seed is the same face"
-        ):
-            self._seed = kit.box("seed", width=-kit.px(76), auto_select_all=True)
+        what = "The number that the face is drawn from; the same seed is the same face"
+        with kit.row("", what):
+            kit.label("Seed", what, width=36)
+            self._seed = kit.box("seed", width=kit.px(70), auto_select_all=True)
             self._arrow(dpg.mvDir_Left, self.previous, "seed_previous")
             self._arrow(dpg.mvDir_Right, self.next, "seed_next")
-        kit.on_release(self._seed, self._seed_typed)
-        with kit.row(" "):
             kit.button("Random", self.random, "seed_random", tip("seed_random"), width=-1)
-        dpg.add_spacer(height=kit.px(2))
+        kit.on_release(self._seed, self._seed_typed)
         with kit.row("Truncation ψ", TRUNCATION):
             self._psi_number = kit.number(
                 self._set_psi, "psi_number", -1.0, 2.0, 0.005, "%.2f", width=-kit.px(66)
             )
             kit.button("Reset", self.reset_psi, "psi_reset", f"Back to {DEFAULT_PSI}", width=-1)
         self._psi = kit.slider(self._set_psi, "psi", -1.0, 2.0, tip=TRUNCATION)
-        dpg.add_spacer(height=kit.px(2))
         with kit.row(
             "Cutoff",
             "Only so many of the first layers are pulled towards the average; "

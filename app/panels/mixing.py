@@ -34,9 +34,8 @@ class MixingPanel:
     def build(self) -> None:
         """Create the items."""
         kit = self._kit
-        kit.heading("Style mixing")
         self._about = kit.text(
-            "Take some layers from other faces: the shape of one, the look of another.",
+            "Take the shape or the look of other faces.",
             theme=kit.themes.faint, font=kit.fonts.small, wrap=0,
         )  # fmt: skip
         with dpg.group(show=False) as faces:

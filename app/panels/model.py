@@ -58,7 +58,6 @@ class ModelPanel:
     def build(self) -> None:
         """Create the items."""
         kit = self._kit
-        kit.heading("Model", first=True)
         self._name = kit.text("", font=kit.fonts.strong, theme=kit.themes.accent, wrap=0)
         self._facts = kit.text("", theme=kit.themes.muted, font=kit.fonts.small, wrap=0)
         dpg.add_spacer(height=kit.px(2))

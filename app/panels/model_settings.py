@@ -32,14 +32,10 @@ class ModelSettingsPanel:
     def build(self) -> None:
         """Create the items."""
         kit = self._kit
-        with dpg.group(show=False) as section:
-            kit.heading("Model settings")
-            self._list = int(dpg.add_group())
-            self._reset = kit.button(
-                "Reset", self.reset, "settings_reset",
-                tip("model_settings_reset"), width=-1,
-            )  # fmt: skip
-        self._section = int(section)
+        self._list = int(dpg.add_group())
+        self._reset = kit.button(
+            "Reset", self.reset, "settings_reset", tip("model_settings_reset"), width=-1
+        )
 
     def update(self, studio: Studio) -> None:
         """Show the present state."""
@@ -47,7 +43,6 @@ class ModelSettingsPanel:
         settings = capabilities.settings if capabilities else ()
         if settings != self._settings:
             self._rebuild(settings)
-        self._kit.show(self._section, bool(settings))
         if capabilities is None:
             return
         chosen = capabilities.fitting_settings(dict(studio.document.recipe.settings))

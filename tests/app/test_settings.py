@@ -50,6 +50,7 @@ def test_what_is_saved_comes_back(path: Path) -> None:
         device="cpu",
         target_fps=24.0,
         export_folder="/pictures",
+        folded=("model", "style_mixing"),
     )
     save_settings(settings)
     assert load_settings().settings == settings

@@ -8,9 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.gui.driver import App, State
+from tests.app.gui.driver import App, State, screen
 
 pytestmark = pytest.mark.gui
+
+
+@pytest.fixture(scope="module")
+def display() -> Iterator[str]:
+    """A screen without the window of the other tests."""
+    with screen() as name:
+        yield name
 
 
 @pytest.fixture

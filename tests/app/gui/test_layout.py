@@ -1,0 +1,94 @@
+"""Sections that fold, in the real window: remembered, reset, and room for what is below."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from app.geometry import STATUS_HEIGHT
+from tests.app.gui.driver import App, State, screen
+
+pytestmark = pytest.mark.gui
+Start = Callable[[], App]
+
+SECTIONS = ("model", "identity", "faces", "blend", "style_mixing", "camera", "export")
+
+
+@pytest.fixture(scope="module")
+def display() -> Iterator[str]:
+    """A screen without the window of the other tests."""
+    with screen() as name:
+        yield name
+
+
+@pytest.fixture
+def start(display: str, tmp_path: Path) -> Iterator[Start]:
+    """Starts windows, one after the other, that remember the same things."""
+    windows: list[App] = []
+    model = tmp_path / "Study head.head"
+    model.touch()
+
+    def begin() -> App:
+        (tmp_path / "state.json").unlink(missing_ok=True)
+        app = App(tmp_path, display, model)
+        windows.append(app)
+        app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY", 60)
+        return app
+
+    yield begin
+    for app in windows:
+        app.close()
+        assert "Traceback" not in app.log.read_text(), app.log.read_text()[-3000:]
+
+
+def top(state: State, widget: str) -> float:
+    place: list[float] = state["widgets"][widget]
+    return place[1]
+
+
+def test_with_the_model_folded_style_mixing_is_seen_at_720_lines(start: Start) -> None:
+    app = start()
+    app.resize(1280, 720)
+    state = app.settled(lambda s: s["window"] == [1280, 720])
+    app.click("fold_model")
+    app.settled(lambda s: s["folded"] == ["model"])
+    state = app.wait("room", lambda s: top(s, "fold_identity") < top(state, "fold_identity") - 100)
+    _, y, _, height = state["widgets"]["mix_add"]
+    assert y + height <= 720 - STATUS_HEIGHT
+
+
+def test_what_is_folded_is_remembered_and_can_be_reset(start: Start) -> None:
+    app = start()
+    before = app.settled()
+    for name in SECTIONS:
+        app.click(f"fold_{name}")
+        app.wait(f"{name} folded", lambda s, n=name: n in s["folded"])
+    folded = app.settled()
+    # Only headings are left: each stands close below the one above it.
+    tops = [top(folded, f"fold_{name}") for name in SECTIONS[:5]]
+    assert all(20 < b - a < 50 for a, b in itertools.pairwise(tops))
+    app.click("fold_camera")
+    app.settled(lambda s: "camera" not in s["folded"])
+    app.ask_to_close()
+    assert app.ended() == 0
+
+    again = start()
+    state = again.settled()
+    assert set(state["folded"]) == set(SECTIONS) - {"camera"}
+    assert [top(state, f"fold_{name}") for name in SECTIONS[:5]] == tops
+    # What a command needs is unfolded for it.
+    again.point(*again.middle())
+    again.key("ctrl+p")
+    again.wait("the keyboard", lambda s: "palette_query" in s["active"])
+    again.type("prepare a mesh")
+    again.key("Return")
+    again.settled(lambda s: "export" not in s["folded"])
+    again.key("ctrl+p")
+    again.wait("the keyboard", lambda s: "palette_query" in s["active"])
+    again.type("reset the layout")
+    again.key("Return")
+    state = again.settled(lambda s: s["folded"] == [] and s["palette"] is None)
+    assert top(state, "fold_style_mixing") == top(before, "fold_style_mixing")
