@@ -30,6 +30,7 @@ from app.panels.models import ModelsWindow
 from app.panels.palette import Palette
 from app.panels.project_menu import ProjectMenu
 from app.panels.project_prompt import ProjectPrompt
+from app.panels.section import Section
 from app.panels.settings import SettingsWindow
 from app.panels.status import StatusLine
 from app.panels.toasts import Toasts
@@ -101,13 +102,23 @@ class Parts:
             self.gallery,
         )  # fmt: skip
         self._rescale = rescale
+        self.left = (
+            Section(kit, "Model", self.model),
+            Section(kit, "Identity", self.identity),
+            Section(kit, "Faces", self.faces),
+            Section(kit, "Blend", self.blend),
+            Section(kit, "Style mixing", self.mixing),
+        )
+        self.right = (
+            Section(kit, "Camera", self.camera),
+            Section(kit, "Model settings", self.model_settings, has_settings),
+            Section(kit, "Export", self.export),
+        )
         themes = kit.themes
         self.windows = {
             "toolbar": _fixed(themes.bar, self.toolbar),
-            "left": _fixed(
-                None, self.model, self.identity, self.faces, self.blend, self.mixing, scrolls=True
-            ),
-            "right": _fixed(None, self.camera, self.model_settings, self.export, scrolls=True),
+            "left": _fixed(None, *self.left, scrolls=True),
+            "right": _fixed(None, *self.right, scrolls=True),
             "viewport": _fixed(themes.canvas, self.viewport),
             "status": _fixed(themes.status, self.status),
         }
@@ -118,10 +129,8 @@ class Parts:
     def update(self, studio: Studio) -> None:
         """Show the present state everywhere."""
         for part in (
-            self.toolbar, self.model, self.identity, self.faces, self.blend, self.mixing,
-            self.model_settings, self.camera, self.export, self.status, self.settings,
-            self.history, self.models, self.palette, self.jobs, self.gallery, self.confirm, self.prompt,
-            self.toasts,
+            self.toolbar, *self.left, *self.right, self.status, self.settings, self.history,
+            self.models, self.palette, self.jobs, self.gallery, self.confirm, self.prompt, self.toasts,
         ):  # fmt: skip
             part.update(studio)
 
@@ -136,6 +145,24 @@ class Parts:
     def resize(self, step: int) -> None:
         """Make the interface larger (1) or smaller (-1)."""
         self._rescale(next_scale(self.kit.scale, step))
+
+    def fold_all(self, folded: bool) -> None:
+        """Fold every section, or none."""
+        for section in (*self.left, *self.right):
+            section.fold(folded)
+
+    def reset_layout(self) -> None:
+        """Everything where it was at first: nothing folded, scrolled or open."""
+        self.fold_all(False)
+        for name in ("left", "right"):
+            dpg.set_y_scroll(self.windows[name], 0)
+        for popup in self.popups:
+            popup.close()
+
+    def prepare_export(self, kind: str) -> None:
+        """Show the tab of a kind of export."""
+        self.right[-1].fold(False)
+        self.export.choose(kind)
 
     def close_popups(self) -> None:
         """Close what is open above the window: a question, else the popups and notices."""
@@ -168,6 +195,11 @@ class Parts:
             dpg.delete_item(window)
         dpg.bind_theme(0)
         self.kit.themes.delete()
+
+
+def has_settings(studio: Studio) -> bool:
+    """Whether the open model has settings of its own."""
+    return studio.capabilities is not None and bool(studio.capabilities.settings)
 
 
 def _fixed(theme_item: int | None, *parts: Panel, scrolls: bool = False) -> int:
