@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 #: What people read on a key -> the toolkit's name of it, where they differ.
-_NAMES = {"[": "Open_Brace", "]": "Close_Brace", "Esc": "Escape", "Enter": "Return"}
+_NAMES = {
+    "[": "Open_Brace",
+    "]": "Close_Brace",
+    "Esc": "Escape",
+    "Enter": "Return",
+    "Space": "Spacebar",
+    ",": "Comma",
+    ".": "Period",
+}
 #: Keys that lie in several places, or below Shift on some keyboards.
 _PLACES: dict[str, tuple[tuple[str, bool], ...]] = {
     "+": (("Equal", False), ("Equal", True), ("Add", False)),

@@ -58,6 +58,7 @@ class Command:
 
 
 CAMERA, IDENTITY, VIEW, GENERAL = "Camera", "Identity", "View", "General"
+TIMELINE = "Timeline"
 PROJECT, EXPORT, WINDOW = "Project", "Export", "Window"
 
 
@@ -84,6 +85,10 @@ def _mixed(studio: Studio) -> str:
 def _own_settings(studio: Studio) -> str:
     facts = studio.capabilities
     return "" if facts and facts.settings else "The open model has no settings of its own."
+
+
+def _keyed(studio: Studio) -> str:
+    return "" if studio.document.timeline.keys else "The timeline has no keys yet; add one first."
 
 
 def _stopped(studio: Studio) -> str:
@@ -210,6 +215,37 @@ COMMANDS: tuple[Command, ...] = (
     Command("export_video", "Prepare a video", EXPORT, lambda w: w.prepare_export("video")),
     Command("export_mesh", "Prepare a mesh", EXPORT, lambda w: w.prepare_export("mesh")),
     Command("export_sheet", "Prepare a sheet", EXPORT, lambda w: w.prepare_export("sheet")),
+
+    Command("timeline", "Show or hide the timeline", TIMELINE,
+            lambda w: w.timeline.playback.toggle(), "T",
+            "Keys of camera and face in time: play them, film them"),
+    Command("timeline_play", "Play or pause the timeline", TIMELINE,
+            lambda w: w.timeline.playback.play_or_pause(), "Space",
+            "Play from the playhead in real time, or stop", _keyed),
+    Command("timeline_add", "Add a key to the timeline", TIMELINE,
+            lambda w: w.timeline.set_key(), "K",
+            "Keep this view and face at the playhead; a key that is there takes them over", _model),
+    Command("timeline_previous", "Go to the previous key", TIMELINE,
+            lambda w: w.timeline.playback.step(-1), ",", why_not=_keyed),
+    Command("timeline_next", "Go to the next key", TIMELINE,
+            lambda w: w.timeline.playback.step(1), ".", why_not=_keyed),
+    Command("timeline_duplicate", "Duplicate the chosen key", TIMELINE,
+            lambda w: w.timeline.playback.duplicate(),
+            tip="Copy the chosen key to the playhead, or a second on", why_not=_keyed),
+    Command("timeline_delete", "Delete the chosen key", TIMELINE,
+            lambda w: w.timeline.playback.delete(), "Delete", "Remove the chosen key", _keyed),
+    Command("timeline_clear", "Clear the timeline", TIMELINE, lambda w: w.timeline.clear(),
+            tip="Remove all keys", why_not=_keyed),
+    Command("timeline_load", "Load a timeline", TIMELINE, lambda w: w.timeline.ask_load(),
+            tip="Take over the keys of a saved path (.json)"),
+    Command("timeline_save", "Save the timeline as a file", TIMELINE,
+            lambda w: w.timeline.ask_save(),
+            tip="Keep the path as a file of its own, for other projects and for maquette video",
+            why_not=_keyed),
+    Command("timeline_export", "Export a video of the timeline", TIMELINE,
+            lambda w: w.film_timeline(),
+            tip="Film the timeline at full quality in the background, with the size and the "
+            "format of the Video tab", why_not=_keyed),
 
     Command("project_new", "New project", PROJECT, lambda w: w.kit.studio.desk.new(), "Ctrl+N",
             "Begin anew on the present model"),

@@ -40,7 +40,8 @@ class Prompt:
     """A path that is wanted.
 
     Attributes:
-        kind: ``"save"``, ``"open"``, ``"model"``, ``"open latent"`` or ``"save latent"``.
+        kind: ``"save"``, ``"open"``, ``"model"``, ``"open latent"``, ``"save latent"``,
+            ``"open timeline"`` or ``"save timeline"``.
         title: heading.
         button: label of the button that takes the path.
         path: to begin with.

@@ -51,17 +51,19 @@ def fit_picture(
 
 @dataclass(frozen=True)
 class Layout:
-    """The window's fixed arrangement: a bar on top, panels left and right, a status line."""
+    """The window's fixed arrangement: a bar on top, panels left and right, a status line; the
+    timeline below the picture has no height while it is put away."""
 
     toolbar: Rect
     left: Rect
     right: Rect
     viewport: Rect
+    timeline: Rect
     status: Rect
 
 
 #: Sizes at a scale of 1, pixels.
-TOOLBAR_HEIGHT, STATUS_HEIGHT = 52, 32
+TOOLBAR_HEIGHT, STATUS_HEIGHT, TIMELINE_HEIGHT = 52, 32, 126
 LEFT_WIDTH, RIGHT_WIDTH = 292, 316
 MIN_WIDTH, MIN_HEIGHT = 960, 620
 #: Below this height the panels scroll and the rest still fits.
@@ -86,20 +88,23 @@ def fitting_scale(wished: float, width: int, height: int) -> float:
     return min(wished, max((s for s in SCALES if s <= room), default=SCALES[0]))
 
 
-def arrange(width: int, height: int, scale: float = 1.0) -> Layout:
+def arrange(width: int, height: int, scale: float = 1.0, timeline: bool = False) -> Layout:
     """The layout of a window of ``width x height`` pixels at a UI scale.
 
     The panels keep their width and the viewport takes the rest, never less than a fifth of
-    the window: on a small screen at a large scale the panels shrink instead.
+    the window: on a small screen at a large scale the panels shrink instead. The timeline, if
+    it is shown, takes its height from the viewport, at most half of it.
     """
     top, foot = round(TOOLBAR_HEIGHT * scale), round(STATUS_HEIGHT * scale)
     squeeze = min(1.0, 0.8 * width / ((LEFT_WIDTH + RIGHT_WIDTH) * scale))
     left, right = round(LEFT_WIDTH * scale * squeeze), round(RIGHT_WIDTH * scale * squeeze)
     tall = max(height - top - foot, 1)
+    strip = min(round(TIMELINE_HEIGHT * scale), tall // 2) if timeline else 0
     return Layout(
         toolbar=Rect(0, 0, width, top),
         left=Rect(0, top, left, tall),
         right=Rect(width - right, top, right, tall),
-        viewport=Rect(left, top, width - left - right, tall),
+        viewport=Rect(left, top, width - left - right, tall - strip),
+        timeline=Rect(left, top + tall - strip, width - left - right, strip),
         status=Rect(0, height - foot, width, foot),
     )

@@ -23,6 +23,7 @@ from app.panels.history import HistoryWindow
 from app.panels.identity import IdentityPanel
 from app.panels.jobs import JobsWindow
 from app.panels.mixing import MixingPanel
+from app.panels.mixing_canvas import MixingCanvas
 from app.panels.modal import Modal
 from app.panels.model import ModelPanel
 from app.panels.model_settings import ModelSettingsPanel
@@ -33,8 +34,11 @@ from app.panels.project_prompt import ProjectPrompt
 from app.panels.section import Section
 from app.panels.settings import SettingsWindow
 from app.panels.status import StatusLine
+from app.panels.timeline import TimelinePanel
+from app.panels.timeline_canvas import TimelineCanvas
 from app.panels.toasts import Toasts
 from app.panels.toolbar import Toolbar
+from app.playback import Playback
 from app.studio import Studio
 from app.viewport import Viewport
 
@@ -46,6 +50,7 @@ class Parts:
         kit: made for the scale at which everything is built.
         texture: the live picture, which outlives a change of scale.
         search: the search for checkpoints, which does so too.
+        playback: the playhead of the timeline, which does so too.
         rescale: asks for another scale.
 
     Attributes:
@@ -70,12 +75,14 @@ class Parts:
     camera: CameraPanel
     model_settings: ModelSettingsPanel
     export: ExportPanel
+    timeline: TimelinePanel
 
     def __init__(
         self,
         kit: Kit,
         texture: LiveTexture,
         search: FolderSearch,
+        playback: Playback,
         rescale: Callable[[float], None],
     ) -> None:
         self.kit = kit
@@ -94,7 +101,11 @@ class Parts:
         self.confirm, self.prompt = Confirm(kit, self.modal), ProjectPrompt(kit, self.modal)
         self.export = ExportPanel(kit, self.confirm)
         self.jobs = JobsWindow(kit, self.confirm)
-        self.viewport, self.status = Viewport(kit, texture), StatusLine(kit, self.jobs.toggle)
+        self.viewport, self.status = (
+            Viewport(kit, texture),
+            StatusLine(kit, self.jobs.toggle, playback.toggle),
+        )
+        self.timeline = TimelinePanel(kit, playback, self.film_timeline)
         self.toasts = Toasts(kit)
         self.palette = Palette(kit, self.perform)
         self.popups = (
@@ -120,6 +131,7 @@ class Parts:
             "left": _fixed(None, *self.left, scrolls=True),
             "right": _fixed(None, *self.right, scrolls=True),
             "viewport": _fixed(themes.canvas, self.viewport),
+            "timeline": _fixed(themes.bar, self.timeline),
             "status": _fixed(themes.status, self.status),
         }
         for popup in self.popups:
@@ -129,10 +141,15 @@ class Parts:
     def update(self, studio: Studio) -> None:
         """Show the present state everywhere."""
         for part in (
-            self.toolbar, *self.left, *self.right, self.status, self.settings, self.history,
+            self.toolbar, *self.left, *self.right, self.timeline, self.status, self.settings, self.history,
             self.models, self.palette, self.jobs, self.gallery, self.confirm, self.prompt, self.toasts,
         ):  # fmt: skip
             part.update(studio)
+
+    @property
+    def drawn(self) -> tuple[Viewport, MixingCanvas, TimelineCanvas]:
+        """The parts that are drawn by hand, and told about the mouse."""
+        return self.viewport, self.mixing.canvas, self.timeline.canvas
 
     def perform(self, command: commands.Command) -> None:
         """Do a command of the table; see :func:`app.commands.perform`.
@@ -141,6 +158,12 @@ class Parts:
             UserError: it cannot be done now.
         """
         commands.perform(command, self)
+
+    def film_timeline(self) -> None:
+        """Export a video of the timeline, with the size and the format of the video's tab."""
+        self.timeline.playback.pause()
+        self.right[-1].fold(False)
+        self.export.film_timeline()
 
     def resize(self, step: int) -> None:
         """Make the interface larger (1) or smaller (-1)."""
@@ -182,6 +205,7 @@ class Parts:
             "help_open": self.help.is_open,
             "jobs_open": self.jobs.is_open,
             "gallery": self.gallery.described(),
+            "timeline": self.timeline.described(),
             "palette": {"listed": listed, "chosen": palette.chosen} if palette.is_open else None,
         }
 

@@ -32,6 +32,7 @@ from app.kit import Kit
 from app.live_texture import LiveTexture
 from app.meter import Pace
 from app.parts import Parts
+from app.playback import Playback
 from app.recovery import Recovery
 from app.runner import CallbackRunner
 from app.settings import load_settings
@@ -106,7 +107,9 @@ class Window:
         self._hook = StateHook.from_environment()
         self._keyboard = Keyboard()
         self._search = FolderSearch()
+        self._playback = Playback(studio)
         self._placed: tuple[int, int] = (0, 0)
+        self._timeline_shown = False
         self._rescale_to: float | None = None
 
     def run(self) -> None:
@@ -158,7 +161,9 @@ class Window:
         dpg.bind_font(fonts.body)
         dpg.bind_theme(themes.base)
         self._kit = Kit(self._studio, self._dialogs, fonts, themes, scale)
-        self._parts = Parts(self._kit, self._texture, self._search, self._ask_rescale)
+        self._parts = Parts(
+            self._kit, self._texture, self._search, self._playback, self._ask_rescale
+        )
         self._placed = (0, 0)
         self._seen = -1
 
@@ -197,6 +202,7 @@ class Window:
             scale, self._rescale_to = self._rescale_to, None
             self._rescale(scale)
         self._studio.poll()
+        self._runner.call(self._playback.tick)
         self._runner.call(self._poll_dialogs)
         if self._studio.revision != self._seen:
             self._update()
@@ -244,20 +250,22 @@ class Window:
     def _place(self) -> None:
         """Follow the size of the window."""
         size = dpg.get_viewport_client_width(), dpg.get_viewport_client_height()
-        layout = arrange(*size, self._kit.scale)
+        opened = self._playback.is_open
+        layout = arrange(*size, self._kit.scale, opened)
         self._parts.toasts.place(layout.viewport)
         # A window that is put away has no size.
-        if size == self._placed or 0 in size:
+        if (size, opened) == (self._placed, self._timeline_shown) or 0 in size:
             return
-        self._placed = size
+        self._placed, self._timeline_shown = size, opened
         self._fit_scale(*size)
         for name, window in self._parts.windows.items():
             rect: Rect = getattr(layout, name)
             dpg.configure_item(
                 window, pos=(int(rect.x), int(rect.y)), width=int(rect.width),
-                height=int(rect.height),
+                height=int(rect.height), show=rect.height > 0,
             )  # fmt: skip
         self._parts.viewport.place(layout.viewport)
+        self._parts.timeline.place(layout.timeline)
         self._parts.toolbar.place(layout.toolbar.width, layout.viewport.x, layout.viewport.width)
         self._layout: Layout = layout
         self._pace.touch(time.monotonic())
@@ -266,7 +274,8 @@ class Window:
         """Where the drawn parts lie in the window."""
         area = self._layout.viewport
         parts = {"picture": self._parts.viewport.picture, "gizmo": self._parts.viewport.gizmo.box}
-        return self._parts.mixing.canvas.places | {
+        drawn = self._parts.mixing.canvas.places | self._parts.timeline.canvas.places
+        return drawn | {
             name: Rect(area.x + box.x, area.y + box.y, box.width, box.height)
             for name, box in parts.items()
         }
@@ -283,18 +292,18 @@ class Window:
 
     def _mouse_down(self, button: int) -> None:
         self._parts.palette.leave()
-        for part in (self._parts.viewport, self._parts.mixing.canvas):
+        for part in self._parts.drawn:
             part.press(button, *_mouse())
 
     def _mouse_up(self, button: int) -> None:
-        for part in (self._parts.viewport, self._parts.mixing.canvas):
+        for part in self._parts.drawn:
             part.release(button)
 
     def _mouse_double(self) -> None:
         self._parts.viewport.double_click(*_mouse())
 
     def _mouse_moved(self) -> None:
-        for part in (self._parts.viewport, self._parts.mixing.canvas):
+        for part in self._parts.drawn:
             part.move(*_mouse())
 
     def _mouse_wheel(self, _sender: int, notches: float) -> None:

@@ -65,6 +65,12 @@ class ExportPanel:
             if tab.kind == kind:
                 dpg.set_value(self._bar, item)
 
+    def film_timeline(self) -> None:
+        """Start a video of the timeline, with the size and the format of the video's tab."""
+        self.choose("video")
+        for tab in self._tabs.values():
+            tab.film_timeline()
+
     def start(self) -> None:
         """Start the export of the tab that is open."""
         chosen = dpg.get_value(self._bar)
@@ -167,6 +173,12 @@ class ExportTab:
             raise UserError("Open a model first; there is nothing to export yet.")
         job = self._form.job(studio.document.recipe, path)
         self._confirm.export(job)
+
+    def film_timeline(self) -> None:
+        """Start the export of the timeline, if it is videos that this tab makes."""
+        if isinstance(self._form, forms.VideoForm):
+            self._form.choose_timeline()
+            self.start()
 
     def _stop(self) -> None:
         self._kit.studio.cancel_export(self._form.kind)

@@ -13,7 +13,7 @@ from app.jobs import ExportMesh, ExportPicture, ExportVideo, Job
 from app.kit import Kit
 from app.studio import Studio
 from engine.errors import UserError
-from engine.export.options import MeshOptions, VideoFormat, VideoOptions
+from engine.export.options import MeshOptions, VideoFormat, VideoOptions, timed
 from engine.identity import MORPH_MODES
 from engine.recipe import Recipe
 from engine.trajectories import TRAJECTORIES
@@ -25,6 +25,8 @@ VIDEO_FORMATS: dict[str, VideoFormat] = {
     "GIF": "gif",
     "PNG sequence": "png",
 }
+#: The way of the camera that is no trajectory.
+TIMELINE = "Timeline"
 MESH_FORMATS = {"GLB": ".glb", "PLY": ".ply", "OBJ": ".obj", "STL": ".stl"}
 
 
@@ -191,7 +193,10 @@ class VideoForm(Form):
         kit = self._kit
         with kit.row("Camera path", "The way that the camera takes"):
             self._path = self.combo(
-                [t.capitalize() for t in TRAJECTORIES], "Orbit", "video_trajectory", self._explain
+                [*(t.capitalize() for t in TRAJECTORIES), TIMELINE],
+                "Orbit",
+                "video_trajectory",
+                self._explain,
             )
         self._about = kit.text("", theme=kit.themes.faint, font=kit.fonts.small, wrap=0)
         with kit.row("Swing", "How far the camera swings sideways and up, degrees"):
@@ -234,13 +239,43 @@ class VideoForm(Form):
 
     def _explain(self) -> None:
         kind = dpg.get_value(self._path).lower()
-        text = TRAJECTORIES[kind]
+        timed = self._is_timeline
+        text = self._about_timeline() if timed else TRAJECTORIES[kind]
         dpg.set_value(self._about, text[0].upper() + text[1:])
-        self._kit.enable(self._yaw, kind not in ("orbit", "still"))
+        for item in (self._morph, self._mode, self._loop, self._seconds, self._fps):
+            self._kit.enable(item, not timed)
+        self._kit.enable(self._yaw, not timed and kind not in ("orbit", "still"))
         self._kit.enable(self._pitch, kind in ("circle", "figure-eight"))
+
+    @property
+    def _is_timeline(self) -> bool:
+        return bool(dpg.get_value(self._path) == TIMELINE)
+
+    def _about_timeline(self) -> str:
+        line = self._kit.studio.document.timeline
+        if not line.keys:
+            return "The keys of the timeline; there are none yet (T shows it)"
+        count = f"{len(line.keys)} keys" if len(line.keys) > 1 else "One key"
+        return f"{count} of the timeline, {line.frame_count} frames at {line.fps:g} a second"
+
+    def choose_timeline(self) -> None:
+        """Let the camera and the face follow the timeline."""
+        dpg.set_value(self._path, TIMELINE)
+        self._explain()
+
+    def _timeline_job(self, recipe: Recipe, path: Path) -> Job:
+        line = self._kit.studio.document.timeline
+        if not line.keys:
+            raise UserError("The timeline has no keys yet; add some first (T shows it).")
+        size = read_size(dpg.get_value(self._size))
+        options = timed(VideoOptions(size=size, format=self._chosen_format()), line).checked()
+        options.format_for(path)
+        return ExportVideo(recipe, str(path), asdict(options), line)
 
     def job(self, recipe: Recipe, path: Path) -> Job:
         """The video of the present recipe."""
+        if self._is_timeline:
+            return self._timeline_job(recipe, path)
         default = VideoOptions()
         seconds = read_number(dpg.get_value(self._seconds), "length in seconds")
         fps = read_number(dpg.get_value(self._fps), "frame rate")

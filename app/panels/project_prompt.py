@@ -21,6 +21,8 @@ _HINTS = {
     "open": f"Path of a {PROJECT_SUFFIX} file",
     "model": "Path of a checkpoint",
     "open latent": f"Path of a {LATENT_SUFFIX} file, such as projected_w.npz",
+    "open timeline": "Path of a .json file that Maquette saved",
+    "save timeline": "Path of a .json file",
     "save latent": f"Path of a {LATENT_SUFFIX} file",
 }
 
@@ -147,6 +149,8 @@ class ProjectPrompt:
             patterns = file_patterns(CHECKPOINT_ENDINGS, "Checkpoints")
         elif prompt.kind.endswith("latent"):
             patterns = file_patterns((LATENT_SUFFIX,), "Latents")
+        elif prompt.kind.endswith("timeline"):
+            patterns = file_patterns((".json",), "Timelines")
         question = Question(
             prompt.title, save=prompt.kind.startswith("save"), start=_nearest(dpg.get_value(self._path)),
             patterns=patterns,

@@ -28,8 +28,10 @@ def resolution_title(neural: int, side: int) -> str:
 class StatusLine:
     """Engine state, model, time, rate, resolution, device, and how many jobs there are."""
 
-    def __init__(self, kit: Kit, show_jobs: Callable[[], None]) -> None:
-        self._kit, self._show_jobs = kit, show_jobs
+    def __init__(
+        self, kit: Kit, show_jobs: Callable[[], None], show_timeline: Callable[[], None]
+    ) -> None:
+        self._kit, self._show_jobs, self._show_timeline = kit, show_jobs, show_timeline
 
     def build(self) -> None:
         """Create the items."""
@@ -42,7 +44,7 @@ class StatusLine:
         ):
             dpg.add_table_column(init_width_or_weight=kit.px(190), width_fixed=True)
             dpg.add_table_column(width_stretch=True)
-            for width in (80, 70, 200, 54, 72):
+            for width in (80, 70, 200, 54, 76, 72):
                 dpg.add_table_column(init_width_or_weight=kit.px(width), width_fixed=True)
             with dpg.table_row():
                 self._state = kit.text("", theme=kit.themes.muted, font=small)
@@ -51,6 +53,17 @@ class StatusLine:
                 self._rate = kit.text("", theme=kit.themes.muted, font=small)
                 self._size = kit.text("", theme=kit.themes.muted, font=small)
                 self._device = kit.text("", theme=kit.themes.muted, font=small)
+                # A tooltip takes a cell of its own unless it stands in a group.
+                with dpg.group():
+                    self._timeline = int(
+                        dpg.add_button(
+                            label="Timeline", small=True, width=-1,
+                            callback=lambda: self._show_timeline(),
+                        )
+                    )  # fmt: skip
+                    kit.tip(kit.name("timeline", self._timeline), tip("timeline"))
+                dpg.bind_item_font(self._timeline, small)
+                dpg.bind_item_theme(self._timeline, kit.themes.quiet)
                 self._jobs = int(
                     dpg.add_button(
                         label="Jobs", small=True, width=-1, callback=lambda: self._show_jobs()
