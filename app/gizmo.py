@@ -15,6 +15,7 @@ import numpy as np
 from app import theme
 from app.document import Direction
 from app.geometry import Rect
+from app.palettes import Color
 from engine.camera import Matrix, OrbitPose, Vec3
 
 
@@ -31,7 +32,7 @@ class AxisEnd:
 
     axis: Vec3
     label: str
-    color: theme.Color
+    color: Color
     direction: Direction
 
 

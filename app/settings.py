@@ -22,6 +22,7 @@ MAX_RECENT = 10
 #: More sections than there will ever be.
 MAX_FOLDED = 100
 UI_SCALES = (0.5, 4.0)
+THEMES = ("dark", "light")
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Settings:
         recent_projects: paths of projects opened or saved before, the latest first.
         models_folder: folder that was searched for models last, empty for none.
         folded: names of the sections of the columns that are folded.
+        theme: ``"dark"`` or ``"light"``.
     """
 
     recent: tuple[str, ...] = ()
@@ -52,6 +54,7 @@ class Settings:
     recent_projects: tuple[str, ...] = ()
     models_folder: str = ""
     folded: tuple[str, ...] = ()
+    theme: str = "dark"
 
     def with_recent(self, path: str) -> Settings:
         """These settings with ``path`` at the head of the recent list (``"bundled"`` is
@@ -223,6 +226,12 @@ def _names(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_text(item) for item in value))
 
 
+def _theme(value: Any) -> str:
+    if value not in THEMES:
+        raise ValueError
+    return _text(value)
+
+
 def _number(value: Any, low: float, high: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError
@@ -249,4 +258,5 @@ _READERS: dict[str, Any] = {
     "recent_projects": _texts,
     "models_folder": _text,
     "folded": _names,
+    "theme": _theme,
 }

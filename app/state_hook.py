@@ -112,6 +112,7 @@ def describe(studio: Studio) -> dict[str, Any]:
             "recipe": frame.recipe.to_json(),
         },
         "notices": [[n.severity, n.text] for n in studio.notices.notices],
+        "theme": studio.settings.theme,
         "folded": list(studio.settings.folded),
         "jobs": [[e.job, e.title, e.state, e.path] for e in studio.jobs.entries],
         "exports": {

@@ -1,8 +1,4 @@
-"""The window's looks: colours, fonts, and the themes made of them.
-
-Dark and calm: near-black greys with a slight blue, one warm accent (the clay of a
-sculptor's maquette), and colour only where it means something.
-"""
+"""The window's looks: the colours in use, fonts, and the themes made of them."""
 
 from __future__ import annotations
 
@@ -12,46 +8,27 @@ from pathlib import Path
 import dearpygui.dearpygui as dpg
 import font_roboto
 
-Color = tuple[int, int, int, int]
+from app.palettes import PALETTES, Color, rgb
 
-
-def _rgb(value: int, alpha: int = 255) -> Color:
-    return (value >> 16 & 255, value >> 8 & 255, value & 255, alpha)
-
-
-BACKGROUND = _rgb(0x121417)
-PANEL = _rgb(0x1A1D21)
-BAR = _rgb(0x16191C)
-POPUP = _rgb(0x23272D)
-FIELD = _rgb(0x282C33)
-FIELD_HOVER = _rgb(0x30353D)
-FIELD_ACTIVE = _rgb(0x383E48)
-BUTTON = _rgb(0x2E333B)
-BUTTON_HOVER = _rgb(0x3A404A)
-BUTTON_ACTIVE = _rgb(0x454C58)
-LINE = _rgb(0x2B2F36)
-TEXT = _rgb(0xE4E7EB)
-MUTED = _rgb(0x969EAA)
-FAINT = _rgb(0x646C78)
-ACCENT = _rgb(0xD9925F)
-ACCENT_HOVER = _rgb(0xE6A474)
-ACCENT_ACTIVE = _rgb(0xC47F4E)
-ON_ACCENT = _rgb(0x1B130D)
-GOOD = _rgb(0x7FB58A)
-WARNING = _rgb(0xE0B45C)
-ERROR = _rgb(0xE0736A)
-AXIS_X = _rgb(0xE2635C)
-AXIS_Y = _rgb(0x7DBB63)
-AXIS_Z = _rgb(0x5B93E6)
-BACKDROP_TOP = _rgb(0x23272D)
-BACKDROP_BOTTOM = _rgb(0x101214)
+# The colours in use, which :func:`use` sets; read them when drawing, never at import.
+BACKGROUND = PANEL = BAR = POPUP = rgb(0)
+FIELD = FIELD_HOVER = FIELD_ACTIVE = BUTTON = BUTTON_HOVER = BUTTON_ACTIVE = rgb(0)
+LINE = TEXT = MUTED = FAINT = rgb(0)
+ACCENT = ACCENT_HOVER = ACCENT_ACTIVE = ON_ACCENT = GOOD = WARNING = ERROR = rgb(0)
+AXIS_X = AXIS_Y = AXIS_Z = BACKDROP_TOP = BACKDROP_BOTTOM = rgb(0)
 #: The faces of a mix: A, the document's own, then B to I.
-FACES = tuple(
-    _rgb(value)
-    for value in (
-        0xA7ADB6, 0xD9925F, 0x6FA3DB, 0x86B96B, 0xC987C4, 0xD9BC5A, 0x5FBFB4, 0xDE7D7D, 0x9A8FE0,
-    )
-)  # fmt: skip
+FACES: tuple[Color, ...] = ()
+
+
+def use(name: str) -> None:
+    """Take the colours of a palette, ``"dark"`` or ``"light"``; what is drawn already keeps its
+    own until it is drawn anew."""
+    for part, value in vars(PALETTES[name]).items():
+        colors = rgb(value) if isinstance(value, int) else tuple(map(rgb, value))
+        globals()[part.upper()] = colors
+
+
+use("dark")
 
 
 def faded(color: Color, opacity: float) -> Color:
@@ -137,9 +114,9 @@ def make_themes(scale: float) -> Themes:
         status=_window(BAR, (16 * scale, 5 * scale)),
         canvas=_window(BACKGROUND, (0, 0)),
         primary=_button(ACCENT, ACCENT_HOVER, ACCENT_ACTIVE, ON_ACCENT),
-        quiet=_button(_rgb(0, 0), BUTTON, BUTTON_HOVER, MUTED),
+        quiet=_button(rgb(0, 0), BUTTON, BUTTON_HOVER, MUTED),
         chosen=_button(FIELD_ACTIVE, FIELD_ACTIVE, FIELD_ACTIVE, ACCENT_HOVER),
-        segment=_button(_rgb(0, 0), BUTTON, BUTTON_HOVER, TEXT),
+        segment=_button(rgb(0, 0), BUTTON, BUTTON_HOVER, TEXT),
         label=_label(MUTED, scale),
         wordmark=_label(TEXT, scale),
         heading=_text(TEXT),
@@ -175,25 +152,27 @@ def _style(part: int, target: int, x: float, y: float = -1.0) -> None:
     dpg.add_theme_style(target, x, y, category=dpg.mvThemeCat_Core, parent=part)
 
 
-_BASE_COLORS: dict[str, Color] = {
-    "WindowBg": PANEL, "ChildBg": _rgb(0, 0), "PopupBg": POPUP, "MenuBarBg": BAR,
-    "Border": LINE, "BorderShadow": _rgb(0, 0),
-    "Text": TEXT, "TextDisabled": FAINT, "TextSelectedBg": faded(ACCENT, 0.4),
-    "FrameBg": FIELD, "FrameBgHovered": FIELD_HOVER, "FrameBgActive": FIELD_ACTIVE,
-    "TitleBg": POPUP, "TitleBgActive": POPUP, "TitleBgCollapsed": POPUP,
-    "ScrollbarBg": _rgb(0, 0), "ScrollbarGrab": BUTTON, "ScrollbarGrabHovered": BUTTON_HOVER,
-    "ScrollbarGrabActive": BUTTON_ACTIVE,
-    "CheckMark": ACCENT, "SliderGrab": ACCENT_ACTIVE, "SliderGrabActive": ACCENT_HOVER,
-    "Button": BUTTON, "ButtonHovered": BUTTON_HOVER, "ButtonActive": BUTTON_ACTIVE,
-    "Header": FIELD_ACTIVE, "HeaderHovered": FIELD_HOVER, "HeaderActive": FIELD_ACTIVE,
-    "Separator": LINE, "SeparatorHovered": LINE, "SeparatorActive": LINE,
-    "Tab": _rgb(0, 0), "TabHovered": FIELD_ACTIVE, "TabActive": FIELD_ACTIVE,
-    "TabSelectedOverline": ACCENT,
-    "TableRowBg": _rgb(0, 0), "TableRowBgAlt": _rgb(0xFFFFFF, 5),
-    "TableBorderLight": LINE, "TableBorderStrong": LINE, "TableHeaderBg": POPUP,
-    "PlotHistogram": ACCENT_ACTIVE, "PlotHistogramHovered": ACCENT,
-    "ModalWindowDimBg": _rgb(0, 140), "NavCursor": ACCENT, "InputTextCursor": ACCENT_HOVER,
-}  # fmt: skip
+def _base_colors() -> dict[str, Color]:
+    return {
+        "WindowBg": PANEL, "ChildBg": rgb(0, 0), "PopupBg": POPUP, "MenuBarBg": BAR,
+        "Border": LINE, "BorderShadow": rgb(0, 0),
+        "Text": TEXT, "TextDisabled": FAINT, "TextSelectedBg": faded(ACCENT, 0.4),
+        "FrameBg": FIELD, "FrameBgHovered": FIELD_HOVER, "FrameBgActive": FIELD_ACTIVE,
+        "TitleBg": POPUP, "TitleBgActive": POPUP, "TitleBgCollapsed": POPUP,
+        "ScrollbarBg": rgb(0, 0), "ScrollbarGrab": BUTTON, "ScrollbarGrabHovered": BUTTON_HOVER,
+        "ScrollbarGrabActive": BUTTON_ACTIVE,
+        "CheckMark": ACCENT, "SliderGrab": ACCENT_ACTIVE, "SliderGrabActive": ACCENT_HOVER,
+        "Button": BUTTON, "ButtonHovered": BUTTON_HOVER, "ButtonActive": BUTTON_ACTIVE,
+        "Header": FIELD_ACTIVE, "HeaderHovered": FIELD_HOVER, "HeaderActive": FIELD_ACTIVE,
+        "Separator": LINE, "SeparatorHovered": LINE, "SeparatorActive": LINE,
+        "Tab": rgb(0, 0), "TabHovered": FIELD_ACTIVE, "TabActive": FIELD_ACTIVE,
+        "TabSelectedOverline": ACCENT,
+        "TableRowBg": rgb(0, 0), "TableRowBgAlt": faded(TEXT, 0.02),
+        "TableBorderLight": LINE, "TableBorderStrong": LINE, "TableHeaderBg": POPUP,
+        "PlotHistogram": ACCENT_ACTIVE, "PlotHistogramHovered": ACCENT,
+        "ModalWindowDimBg": rgb(0, 140), "NavCursor": ACCENT, "InputTextCursor": ACCENT_HOVER,
+    }  # fmt: skip
+
 
 _BASE_STYLES: dict[str, tuple[float, float]] = {
     "WindowPadding": (16, 14), "FramePadding": (9, 6), "ItemSpacing": (8, 8),
@@ -209,7 +188,7 @@ _BASE_STYLES: dict[str, tuple[float, float]] = {
 
 def _base(scale: float) -> int:
     theme, part = _theme()
-    for name, color in _BASE_COLORS.items():
+    for name, color in _base_colors().items():
         _color(part, getattr(dpg, f"mvThemeCol_{name}"), color)
     for name, (x, y) in _BASE_STYLES.items():
         # Everything but the opacity is a length and grows with the scale.
@@ -253,7 +232,7 @@ def _label(color: Color, scale: float) -> int:
     # A button without a body: unlike plain text it stands on the line of the controls.
     theme, part = _theme()
     for target in ("Button", "ButtonHovered", "ButtonActive"):
-        _color(part, getattr(dpg, f"mvThemeCol_{target}"), _rgb(0, 0))
+        _color(part, getattr(dpg, f"mvThemeCol_{target}"), rgb(0, 0))
     _color(part, dpg.mvThemeCol_Text, color)
     _style(part, dpg.mvStyleVar_ButtonTextAlign, 0.0, 0.5)
     _style(part, dpg.mvStyleVar_FramePadding, 0, 6 * scale)
@@ -263,7 +242,7 @@ def _label(color: Color, scale: float) -> int:
 def _fold(scale: float) -> int:
     # A heading that can be clicked.
     theme, part = _theme()
-    _color(part, dpg.mvThemeCol_Button, _rgb(0, 0))
+    _color(part, dpg.mvThemeCol_Button, rgb(0, 0))
     _color(part, dpg.mvThemeCol_ButtonHovered, BUTTON)
     _color(part, dpg.mvThemeCol_ButtonActive, BUTTON_HOVER)
     _color(part, dpg.mvThemeCol_Text, TEXT)

@@ -157,6 +157,9 @@ class Window:
 
     def _build(self, scale: float) -> None:
         """Create fonts, themes and every part at a UI scale."""
+        self._look = self._studio.settings.theme
+        theme.use(self._look)
+        dpg.set_viewport_clear_color(list(theme.BACKGROUND))
         fonts, themes = theme.load_fonts(scale), theme.make_themes(scale)
         dpg.bind_font(fonts.body)
         dpg.bind_theme(themes.base)
@@ -185,7 +188,7 @@ class Window:
         return scale
 
     def _rescale(self, scale: float) -> None:
-        """Build everything anew at a UI scale; what was typed stays."""
+        """Build everything anew at a UI scale, in the chosen colours; what was typed stays."""
         parts, kit = self._parts, self._kit
         values, memory = kit.values(), parts.export.memory
         parts.delete()
@@ -201,6 +204,8 @@ class Window:
         if self._rescale_to is not None:
             scale, self._rescale_to = self._rescale_to, None
             self._rescale(scale)
+        if self._studio.settings.theme != self._look:
+            self._rescale(self._kit.scale)
         self._studio.poll()
         self._runner.call(self._playback.tick)
         self._runner.call(self._poll_dialogs)

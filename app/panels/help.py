@@ -41,7 +41,7 @@ class HelpWindow(Popup):
     """Opened by F1 or ?."""
 
     def __init__(self, kit: Kit) -> None:
-        super().__init__(kit, (1010, 520))
+        super().__init__(kit, (950, 630))
 
     def build(self) -> None:
         """Create the items."""
@@ -58,6 +58,12 @@ class HelpWindow(Popup):
             every = f"{command('palette').keys} finds these and every other command by name."
             kit.text(every, theme=kit.themes.faint, font=kit.fonts.small)
         self.window = int(window)
+
+    def toggle(self) -> None:
+        """Open or close it; it is no higher than the room there is, and scrolls then."""
+        room = dpg.get_viewport_client_height() - self._kit.px(16)
+        dpg.configure_item(self.window, max_size=(10_000, max(room, 1)))
+        super().toggle()
 
     def _lines(self, name: str, lines: Lines) -> None:
         kit = self._kit

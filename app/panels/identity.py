@@ -48,7 +48,7 @@ class IdentityPanel:
         what = "The number that the face is drawn from; the same seed is the same face"
         with kit.row("", what):
             kit.label("Seed", what, width=36)
-            self._seed = kit.box("seed", width=kit.px(70), auto_select_all=True)
+            self._seed = kit.box("seed", width=kit.px(66), auto_select_all=True)
             self._arrow(dpg.mvDir_Left, self.previous, "seed_previous")
             self._arrow(dpg.mvDir_Right, self.next, "seed_next")
             kit.button("Random", self.random, "seed_random", tip("seed_random"), width=-1)

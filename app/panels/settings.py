@@ -1,4 +1,4 @@
-"""What is remembered between runs: size of the letters, rate while moving, device."""
+"""What is remembered between runs: size of the letters, colours, rate while moving, device."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import dearpygui.dearpygui as dpg
 from app.geometry import SCALES
 from app.kit import Kit
 from app.panels.popup import Popup
+from app.settings import THEMES
 from app.studio import Studio
 
-SIZE = (380, 206)
+SIZE = (380, 242)
 RATES: dict[str, float | None] = {
     "Automatic": None, "5 fps": 5.0, "10 fps": 10.0, "15 fps": 15.0, "24 fps": 24.0,
     "30 fps": 30.0, "60 fps": 60.0,
@@ -38,6 +39,10 @@ class SettingsWindow(Popup):
                 scales = [f"{s:.0%}" for s in SCALES]
                 self._scale = int(dpg.add_combo(scales, width=-1, callback=self._set_scale))
                 kit.explain(kit.name("ui_scale", self._scale))
+            with kit.row("Colours", "Dark or light; switches at once"):
+                titles = [name.capitalize() for name in THEMES]
+                self._theme = int(dpg.add_combo(titles, width=-1, callback=self._set_theme))
+                kit.explain(kit.name("theme", self._theme))
             with kit.row("While moving", "Pictures a second to hold by drawing more coarsely"):
                 self._rate = int(dpg.add_combo(list(RATES), width=-1, callback=self._set_rate))
                 kit.explain(self._rate)
@@ -54,6 +59,7 @@ class SettingsWindow(Popup):
         """Show the present state."""
         kit, settings = self._kit, studio.settings
         kit.show_value(self._scale, f"{settings.ui_scale:.0%}")
+        kit.show_value(self._theme, settings.theme.capitalize())
         rates = {v: k for k, v in RATES.items()}
         rate = rates.get(settings.target_fps) or f"{settings.target_fps:g} fps"
         kit.show_value(self._rate, rate)
@@ -62,6 +68,15 @@ class SettingsWindow(Popup):
 
     def _set_scale(self, _sender: int, text: str) -> None:
         self._rescale(float(text.rstrip("%")) / 100)
+
+    def switch_theme(self) -> None:
+        """From dark to light, or back."""
+        other = THEMES[1 - THEMES.index(self._kit.studio.settings.theme)]
+        self._set_theme(0, other)
+
+    def _set_theme(self, _sender: int, text: str) -> None:
+        studio = self._kit.studio
+        studio.change_settings(replace(studio.settings, theme=text.lower()))
 
     def _set_rate(self, _sender: int, text: str) -> None:
         studio, rate = self._kit.studio, RATES[text]

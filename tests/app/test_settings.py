@@ -51,6 +51,7 @@ def test_what_is_saved_comes_back(path: Path) -> None:
         target_fps=24.0,
         export_folder="/pictures",
         folded=("model", "style_mixing"),
+        theme="light",
     )
     save_settings(settings)
     assert load_settings().settings == settings

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from app.geometry import STATUS_HEIGHT
@@ -47,6 +48,42 @@ def start(display: str, tmp_path: Path) -> Iterator[Start]:
 def top(state: State, widget: str) -> float:
     place: list[float] = state["widgets"][widget]
     return place[1]
+
+
+def brightness(app: App) -> float:
+    """Mean grey level of the upper part of the left column, letters and all."""
+    left, top_edge = app._origin()
+    box = (left + 4, top_edge + 56, left + 260, top_edge + 300)
+    return float(np.asarray(app.screenshot().crop(box), dtype=float).mean())
+
+
+def test_the_colours_switch_live_and_are_remembered(start: Start) -> None:
+    app = start()
+    app.point(*app.middle())
+    before = app.settled()
+    assert before["theme"] == "dark" and brightness(app) < 70
+    app.fill("picture_path", "/somewhere/face.png", enter=False)
+    app.click("settings")
+    app.choose("theme", 1, "Light")
+    app.settled(lambda s: s["theme"] == "light")
+    app.point(*app.middle())
+    state = app.wait("light panels", lambda _state: brightness(app) > 190)
+    # What was typed stays, and so does the document.
+    assert state["texts"]["picture_path"] == "/somewhere/face.png"
+    assert state["recipe"] == before["recipe"]
+    app.ask_to_close()
+    assert app.ended() == 0
+
+    again = start()
+    again.point(*again.middle())
+    again.settled(lambda s: s["theme"] == "light")
+    assert brightness(again) > 190
+    again.key("ctrl+p")
+    again.wait("the keyboard", lambda s: "palette_query" in s["active"])
+    again.type("dark and light")
+    again.key("Return")
+    again.settled(lambda s: s["theme"] == "dark")
+    again.wait("dark panels", lambda _state: brightness(again) < 70)
 
 
 def test_with_the_model_folded_style_mixing_is_seen_at_720_lines(start: Start) -> None:
