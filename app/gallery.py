@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from app import face_edits as faces
 from app.document import MAX_SEED, Document
 from app.favourites import identity_of, with_identity
+from app.latent_pad import LatentPad, seed_at
 from app.messages import ThumbnailReady
 from app.thumbnail_cache import ThumbnailCache
 from engine.errors import UserError
@@ -28,8 +29,10 @@ from engine.recipe import ModelRef, Recipe
 if TYPE_CHECKING:
     from app.studio import Studio
 
-Tab = Literal["seeds", "favourites", "variations"]
-TABS: dict[Tab, str] = {"seeds": "Seeds", "favourites": "Favourites", "variations": "Like this one"}
+Tab = Literal["seeds", "favourites", "variations", "pad"]
+TABS: dict[Tab, str] = {
+    "seeds": "Seeds", "favourites": "Favourites", "variations": "Like this one", "pad": "Pad",
+}  # fmt: skip
 Sort = Literal["own", "added", "name", "seed"]
 #: Orders of the favourites: key -> title.
 SORTS: dict[Sort, str] = {
@@ -77,6 +80,7 @@ class Gallery:
         self.first, self.page = 0, 0
         #: How far variations go, percent.
         self.strength = 25.0
+        self.pad = LatentPad(studio)
         self._base: Recipe | None = None
         self._others: tuple[int, ...] = ()
         self._pictures: OrderedDict[str, Pixels] = OrderedDict()
@@ -95,13 +99,15 @@ class Gallery:
         return max(1, -(-len(self._studio.document.favourites) // PAGE))
 
     def cells(self) -> list[Cell]:
-        """The faces of the present page, at most :data:`PAGE`."""
+        """The faces of the present page, at most :data:`PAGE`, or those of the pad row by row."""
         document = self._studio.document
-        if self.tab == "seeds":
-            last = min(self.first + PAGE, MAX_SEED + 1)
-            recipe = document.recipe
+        if self.tab in ("seeds", "pad"):
+            recipe, size = document.recipe, self.pad.size
             plain = replace(Recipe(), psi=recipe.psi, cutoff=recipe.cutoff)
-            shown = [(f"{seed}", plain.of_seed(seed)) for seed in range(self.first, last)]
+            seeds = list(range(self.first, min(self.first + PAGE, MAX_SEED + 1)))
+            if self.tab == "pad":
+                seeds = [seed_at(self.first, size, i % size, i // size) for i in range(size * size)]
+            shown = [(f"{seed}", plain.of_seed(seed)) for seed in seeds]
         elif self.tab == "variations":
             shown = [(f"{n}", who) for n, who in enumerate(self._variations(document), 1)]
         else:
@@ -158,6 +164,7 @@ class Gallery:
         """Stop drawing."""
         if self.is_open:
             self.is_open = False
+            self.pad.pause()
             self._wanted = ()
             self._asked.clear()
             self._absent.clear()
@@ -174,6 +181,8 @@ class Gallery:
             faces.variation(self._studio.document.recipe, 0, 0.0)
             self._base = identity_of(self._studio.document.recipe)
             self.again()
+        if tab != "pad":
+            self.pad.pause()
         self.tab = tab
         self._changed()
 
@@ -194,14 +203,16 @@ class Gallery:
         self._changed()
 
     def go_to(self, seed: int) -> None:
-        """The page of seeds that begins with this one."""
+        """The page of seeds, or the pad, that begins with this one."""
+        self.pad.pause()
         self.first = min(max(seed, 0), MAX_SEED)
         self._changed()
 
     def turn(self, by: int) -> None:
         """So many pages on (or back, below 0)."""
-        if self.tab == "seeds":
-            self.go_to(self.first + by * PAGE)
+        if self.tab in ("seeds", "pad"):
+            size = PAGE if self.tab == "seeds" else self.pad.size**2
+            self.go_to(self.first + by * size)
         else:
             self.page = min(max(self.page + by, 0), self.pages - 1)
             self._changed()
@@ -236,6 +247,7 @@ class Gallery:
     def poll(self) -> None:
         """Take in what the cache has found, and ask for what the page lacks; call often."""
         studio, cache = self._studio, self._cache
+        self.pad.tick(self.first)
         if cache is not None:
             for key, pixels in cache.found():
                 if pixels is not None:

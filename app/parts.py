@@ -94,7 +94,7 @@ class Parts:
             kit, self.menu, self.history.toggle, self.help.toggle, self.settings.toggle
         )
         self.model, self.identity = ModelPanel(kit, self.models.toggle), IdentityPanel(kit)
-        self.gallery = GalleryWindow(kit)
+        self.gallery = GalleryWindow(kit, texture)
         self.faces = FacesPanel(kit, self.gallery.toggle)
         self.blend, self.mixing = BlendPanel(kit), MixingPanel(kit)
         self.camera, self.model_settings = CameraPanel(kit), ModelSettingsPanel(kit)

@@ -12,7 +12,10 @@ from app import theme
 from app.commands import tip
 from app.gallery import COLUMNS, PAGE, SORTS, TABS, Cell, Gallery, Pixels, Tab
 from app.kit import Kit
+from app.latent_pad import FASTEST, LARGEST, SLOWEST, SMALLEST
+from app.live_texture import LiveTexture
 from app.panels.identity import read_seed
+from app.panels.pad import PadCanvas
 from app.panels.popup import Popup
 from app.studio import Studio
 from app.thumbnail_queue import SIDE
@@ -25,15 +28,22 @@ _TIPS: dict[Tab, str] = {
     "seeds": "One seed after the other, with the present truncation",
     "favourites": "The faces that are pinned in this project",
     "variations": "Faces at random that are like the present one",
+    "pad": "Drag through a square of seeds, with a smooth blend of the four nearest ones",
 }
 
 
 class GalleryWindow(Popup):
-    """Opened above the picture; it draws only while it is open."""
+    """Opened above the picture; it draws only while it is open.
 
-    def __init__(self, kit: Kit) -> None:
+    Args:
+        kit: what every panel is given.
+        live: the live picture.
+    """
+
+    def __init__(self, kit: Kit, live: LiveTexture) -> None:
         super().__init__(kit, SIZE)
         self._cells = [FaceCell(kit, index) for index in range(PAGE)]
+        self._pad = PadCanvas(kit, live)
         self._tabs: dict[Tab, int] = {}
 
     def build(self) -> None:
@@ -60,6 +70,7 @@ class GalleryWindow(Popup):
                     with dpg.group(horizontal=True, horizontal_spacing=kit.px(10)):
                         for cell in self._cells[first : first + COLUMNS]:
                             cell.build(self._gallery)
+                self._pad.build()
                 self._empty = kit.text("", theme=kit.themes.muted, wrap=0)
         self.window, self._scroll = int(window), int(scroll)
         with dpg.item_handler_registry() as registry:
@@ -106,7 +117,23 @@ class GalleryWindow(Popup):
                 "From the present face", lambda: gallery.choose_tab("variations"),
                 "gallery_base", "Begin anew from the face that is shown now",
             )  # fmt: skip
-        self._tools = {"pages": int(pages), "seeds": int(seeds), "favourites": int(order),
+        with dpg.group(horizontal=True) as pad:
+            kit.label("Scale", width=44)
+            self._side = kit.number(
+                lambda size: gallery.pad.resize(int(size)), "pad_size", SMALLEST, LARGEST, 0.03,
+                "%d", kit.px(56), whole=True,
+            )  # fmt: skip
+            kit.tip(self._side, "Seeds along a side")
+            self._play = kit.button(
+                "Animate", self._animate, "pad_play", "Move through the pad by itself, or stop",
+                width=kit.px(86),
+            )  # fmt: skip
+            kit.label("Speed", width=48)
+            self._speed = kit.number(
+                gallery.pad.set_speed, "pad_speed", SLOWEST, FASTEST, 0.01, "%.1f", kit.px(70)
+            )
+            kit.tip(self._speed, "Seeds a second")
+        self._tools = {"pad": int(pad), "pages": int(pages), "seeds": int(seeds), "favourites": int(order),
                        "variations": int(like)}  # fmt: skip
 
     @property
@@ -139,6 +166,7 @@ class GalleryWindow(Popup):
             "titles": [cell.title for cell in cells],
             "drawn": sum(gallery.picture(cell) is not None for cell in cells),
             "waiting": gallery.waiting,
+            "pad": [*gallery.pad.place, gallery.pad.size, gallery.pad.is_moving],
         }
 
     def delete(self) -> None:
@@ -157,6 +185,7 @@ class GalleryWindow(Popup):
                 item, kit.themes.chosen if tab == gallery.tab else kit.themes.segment
             )
             kit.show(self._tools[tab], tab == gallery.tab)
+        kit.show(self._tools["seeds"], gallery.tab in ("seeds", "pad"))
         kit.show(self._tools["pages"], gallery.tab != "variations")
         kit.show_value(self._seed, str(gallery.first))
         kit.show_value(self._strength, gallery.strength)
@@ -170,15 +199,33 @@ class GalleryWindow(Popup):
             empty = f"No face is pinned yet: {tip('face_pin')}, or Pin below a picture."
         kit.show(self._empty, not cells)
         kit.show_value(self._empty, empty)
+        kit.show_value(self._side, gallery.pad.size)
+        kit.show_value(self._speed, gallery.pad.speed)
+        playing = kit.themes.chosen if gallery.pad.is_moving else 0
+        dpg.bind_item_theme(self._play, playing)
+        is_pad = gallery.tab == "pad"
+        textures = [(c, self._textures.of(gallery.picture(c))) for c in cells] if is_pad else None
+        self._pad.show(gallery, textures)
         for index, view in enumerate(self._cells):
-            cell = cells[index] if index < len(cells) else None
+            cell = cells[index] if index < len(cells) and not is_pad else None
             picture = None if cell is None else gallery.picture(cell)
             failed = cell is not None and gallery.has_failed(cell)
             view.show(cell, self._textures.of(picture), failed)
 
     def after_frame(self) -> None:
-        """Free what no picture needs any more; call once after each frame."""
+        """Free what no picture needs any more, follow the mouse; call once after each frame."""
         self._textures.after_frame()
+        if self.is_open and self._gallery.tab == "pad":
+            self._pad.follow(self._gallery, self.window)
+        else:
+            self._pad.leave(self._gallery, self.window)
+
+    def _animate(self) -> None:
+        pad = self._gallery.pad
+        if pad.is_moving:
+            pad.pause()
+        else:
+            pad.play()
 
     def _seed_typed(self) -> None:
         self._gallery.go_to(read_seed(dpg.get_value(self._seed)))

@@ -18,7 +18,11 @@ def gallery(app: App) -> App:
     """The gallery, open on the seeds from 0 on, all of them drawn."""
     app.key("g")
     app.wait("the gallery", lambda s: s["gallery"] is not None)
+    time.sleep(0.4)
     app.click("gallery_seeds")
+    app.wait("the seeds", lambda s: s["gallery"]["tab"] == "seeds")
+    # What has just come into sight lies where it will be a frame later.
+    time.sleep(0.4)
     app.fill("gallery_seed", "0")
     drawn(app, lambda s: s["gallery"]["titles"][:2] == ["0", "1"])
     return app
@@ -123,3 +127,38 @@ def test_the_gallery_outlives_a_change_of_scale(gallery: App) -> None:
     gallery.key("g")
     drawn(gallery)
     gallery.key("Escape")
+
+
+def test_the_pad_is_dragged_and_animated(gallery: App) -> None:
+    gallery.click("gallery_pad")
+    state = drawn(gallery, lambda s: s["gallery"]["tab"] == "pad")
+    assert len(state["gallery"]["titles"]) == 16
+    time.sleep(0.4)
+    state = gallery.state
+    x, y, side, _ = state["widgets"]["pad"]
+    steps, frames = state["steps"], state["frame"]["count"]
+    window = state["widgets"]["gallery_pad"]
+    gallery.point(x + side / 8, y + side / 8)
+    gallery.xdotool("mousedown", 1)
+    time.sleep(0.3)
+    for part in range(1, 6):
+        gallery.point(x + side * (1 + part / 2.5) / 8, y + side * (1 + part / 5) / 8)
+        time.sleep(0.1)
+    gallery.xdotool("mouseup", 1)
+    # Two eighths are one seed to the right, one eighth is half a seed down; half a pixel is lost.
+    state = gallery.settled(lambda s: "blend" in s["recipe"])
+    assert state["steps"] == steps + 1 and state["frame"]["count"] >= frames + 3
+    blend = state["recipe"]["blend"]
+    weights = dict(zip(blend["seeds"], blend["weights"], strict=True))
+    assert [weights[seed] for seed in (1, 5)] == pytest.approx([0.5, 0.5], abs=0.03)
+    # The window was not dragged along.
+    assert state["widgets"]["gallery_pad"] == window
+    gallery.click("pad_play")
+    time.sleep(1.5)
+    moving = gallery.state["gallery"]["pad"]
+    assert moving[3] and moving[:2] != state["gallery"]["pad"][:2]
+    gallery.click("pad_play")
+    still = gallery.settled(lambda s: not s["gallery"]["pad"][3])
+    assert still["steps"] == steps + 2
+    gallery.key("Escape", "ctrl+z", "ctrl+z")
+    gallery.settled(lambda s: "blend" not in s["recipe"])
