@@ -12,6 +12,8 @@ from app.live_texture import LiveTexture
 #: Sides of the pad and of the live picture beside it, at a scale of 1, pixels.
 SIDE, LIVE = 500, 216
 LEFT_BUTTON = 0
+#: Of the numbers, on pictures of any colour.
+BARELY, LETTERS = (0, 0, 0, 120), (255, 255, 255, 255)
 
 
 class PadCanvas:
@@ -59,7 +61,10 @@ class PadCanvas:
             left, top = index % pad.size * size, index // pad.size * size
             dpg.draw_image(texture, (left, top), (left + size - gap, top + size - gap))
             at = (left + self._kit.px(5), top + self._kit.px(3))
-            dpg.draw_text(at, cell.title, size=letters, color=theme.TEXT)
+            # The picture behind the number may be white.
+            plate = (left + letters * (0.56 * len(cell.title) + 0.8), top + letters * 1.5)
+            dpg.draw_rectangle((left, top), plate, color=BARELY, fill=BARELY)
+            dpg.draw_text(at, cell.title, size=letters, color=LETTERS)
         at = ((pad.place[0] + 0.5) * size, (pad.place[1] + 0.5) * size)
         for radius, color in ((9, theme.ON_ACCENT), (7, theme.ACCENT)):
             fill = color if here else theme.faded(color, 0.25)
