@@ -12,7 +12,8 @@ from app.document import MAX_SEED, Document, fitting_latent
 from app.favourites import MAX_FAVOURITES, MAX_NAME, Favourite, identity_of, title, with_identity
 from engine.capabilities import Capabilities
 from engine.errors import UserError
-from engine.identity import MAX_PARTS, Blend, within_rows
+from engine.faces import Face, Identity, between
+from engine.identity import MAX_PARTS, Blend
 from engine.recipe import Recipe
 
 # Favourites ---------------------------------------------------------------------------------
@@ -83,7 +84,8 @@ def show(document: Document, who: Recipe, capabilities: Capabilities) -> Documen
     cutoff = who.cutoff
     if facts.why_not("cutoff") or (cutoff is not None and cutoff > facts.num_ws):
         cutoff = None
-    face = replace(who, cutoff=cutoff, mixes=within_rows(who.mixes, facts.num_ws))
+    face = who.with_identity(who.identity.for_model(facts))
+    face = replace(face, cutoff=cutoff)
     return replace(document, recipe=with_identity(document.recipe, face).checked())
 
 
@@ -94,7 +96,7 @@ def variation(recipe: Recipe, other: int, strength: float) -> Recipe:
     """A face near the one that a recipe shows.
 
     A seed walks along a great circle in z, which keeps the length that the mapping expects; a
-    face given in w, or blended there, goes straight in w.
+    face given in w, or blended or faded there, goes straight in w.
 
     Args:
         other: the seed towards which it goes.
@@ -104,6 +106,9 @@ def variation(recipe: Recipe, other: int, strength: float) -> Recipe:
         UserError: the face lies between too many others already.
     """
     share, blend = min(max(strength, 0.0), 1.0), recipe.blend
+    if recipe.fades:
+        towards = Identity(Face(other, recipe.psi, recipe.cutoff))
+        return recipe.with_identity(between([(recipe.identity, 1.0 - share), (towards, share)]))
     if blend is None:
         in_w = recipe.latent is not None and recipe.latent.space == "w"
         made = Blend((recipe.seed, other), (1.0 - share, share), "w" if in_w else "z")

@@ -34,7 +34,11 @@ def with_identity(recipe: Recipe, who: Recipe) -> Recipe:
 def title(recipe: Recipe) -> str:
     """What a face is called as long as nobody named it."""
     base = f"Seed {recipe.seed}" if recipe.latent is None else recipe.latent.name or "Latent"
-    extra = [word for word, is_so in (("blend", recipe.blend), ("mix", recipe.mixes)) if is_so]
+    extra = [
+        word
+        for word, is_so in (("blend", recipe.blend or recipe.fades), ("mix", recipe.mixes))
+        if is_so
+    ]
     return f"{base} ({', '.join(extra)})" if extra else base
 
 

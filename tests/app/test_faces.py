@@ -22,6 +22,7 @@ from app.project import Project, read_project, write_project
 from engine.capabilities import Capabilities
 from engine.draw import Painter
 from engine.errors import UserError
+from engine.faces import Face, Fade
 from engine.identity import MAX_PARTS, Blend, Latent, StyleSource
 from engine.recipe import ModelRef, Recipe
 from tests.app.gui.head_generator import HeadGenerator
@@ -76,6 +77,9 @@ def test_a_favourite_is_the_whole_face_and_only_the_face(
     back = faces.show(away, kept.favourites[0].who, facts)
     assert identity_of(back.recipe) == identity_of(mixed.recipe)
     assert back.pose == away.pose and back.recipe.view == "depth"
+    faded = replace(back, recipe=replace(back.recipe, fades=(Fade(Face(8), 0.3),)))
+    again = faces.show(away, faces.pin(faded).favourites[-1].who, facts)
+    assert again.recipe.fades == faded.recipe.fades
     # A smaller model has not all of it.
     small = replace(facts, num_ws=2)
     there = faces.show(away, kept.favourites[0].who, small).recipe
@@ -183,6 +187,7 @@ def test_strength_is_how_far_it_goes(start: Document, facts: Capabilities) -> No
         replace(start.recipe, psi=1.0),
         replace(mixing.set_blend(start, 9, 0.5, "w").recipe, psi=1.0),
         replace(edits.set_latent(start, Latent.of(W), facts).recipe, psi=1.0),
+        replace(start.recipe, psi=1.0, fades=(Fade(Face(8, 1.0), 0.3),)),
     ]
     for recipe in recipes:
         here = painter.latent(recipe)
