@@ -63,7 +63,7 @@ class Layout:
 
 
 #: Sizes at a scale of 1, pixels.
-TOOLBAR_HEIGHT, STATUS_HEIGHT, TIMELINE_HEIGHT = 52, 32, 126
+TOOLBAR_HEIGHT, STATUS_HEIGHT, TIMELINE_HEIGHT = 52, 32, 118
 LEFT_WIDTH, RIGHT_WIDTH = 292, 316
 MIN_WIDTH, MIN_HEIGHT = 960, 620
 #: Below this height the panels scroll and the rest still fits.

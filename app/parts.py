@@ -102,7 +102,7 @@ class Parts:
         self.export = ExportPanel(kit, self.confirm)
         self.jobs = JobsWindow(kit, self.confirm)
         self.viewport, self.status = (
-            Viewport(kit, texture),
+            Viewport(kit, texture, playback),
             StatusLine(kit, self.jobs.toggle, playback.toggle),
         )
         self.timeline = TimelinePanel(kit, playback, self.film_timeline)

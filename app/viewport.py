@@ -5,15 +5,18 @@ from __future__ import annotations
 import dearpygui.dearpygui as dpg
 
 from app import document as edits
-from app import interaction, theme
+from app import interaction, path_preview, theme
 from app.geometry import Rect, fit_picture
 from app.gizmo import AxisEnd, Gizmo, end_at
 from app.kit import Kit
 from app.live_texture import LiveTexture
+from app.playback import Playback
 from app.studio import BRIEF_GESTURE, EngineState, Studio
+from engine.timeline import Timeline
 
 LEFT, RIGHT, MIDDLE = 0, 1, 2
 MARGIN = 20
+NO_PATH = Timeline()
 
 
 class Viewport:
@@ -23,8 +26,8 @@ class Viewport:
     positions in window pixels.
     """
 
-    def __init__(self, kit: Kit, texture: LiveTexture) -> None:
-        self._kit, self._texture = kit, texture
+    def __init__(self, kit: Kit, texture: LiveTexture, playback: Playback) -> None:
+        self._kit, self._texture, self._playback = kit, texture, playback
         self._area = Rect(0, 0, 1, 1)
         self.picture = Rect(0, 0, 1, 1)
         self._drag: str | None = None
@@ -41,12 +44,14 @@ class Viewport:
                 pass
             with dpg.draw_layer() as frame:
                 self._image = int(dpg.draw_image(self._texture.item, (0, 0), (1, 1)))
+            with dpg.draw_layer() as path:
+                pass
             with dpg.draw_layer() as words:
                 pass
             with dpg.draw_layer() as corner:
                 pass
         self._canvas, self._backdrop = int(canvas), int(backdrop)
-        self._frame, self._words = int(frame), int(words)
+        self._frame, self._path, self._words = int(frame), int(path), int(words)
         self.gizmo = Gizmo(int(corner), kit.fonts.numerals, kit.scale)
 
     # Drawing ----------------------------------------------------------------------------
@@ -83,6 +88,7 @@ class Viewport:
         state = (
             self._texture.item, self._texture.corners, self.picture, studio.is_stale,
             frame is None, message, studio.document.pose, self._hover, self.gizmo.hot,
+            self._timeline,
         )  # fmt: skip
         if state != self._drawn:
             self._drawn = state
@@ -97,6 +103,8 @@ class Viewport:
             pmax=(box.right, box.bottom), uv_min=uv_min, uv_max=uv_max,
             color=(255, 255, 255, 90 if dim else 255), show=studio.frame is not None,
         )  # fmt: skip
+        pose, scale = studio.document.pose, self._kit.scale
+        path_preview.draw(self._path, self._timeline, pose, box, scale)
         dpg.delete_item(self._words, children_only=True)
         if studio.frame is None:
             dpg.draw_rectangle(
@@ -106,6 +114,12 @@ class Viewport:
         if message:
             self._write(message, box)
         self.gizmo.draw(studio.document.pose, self._hover)
+
+    @property
+    def _timeline(self) -> Timeline:
+        """The path to draw: none while the timeline is put away or plays."""
+        playback = self._playback
+        return playback.timeline if playback.is_open and not playback.is_playing else NO_PATH
 
     def _write(self, message: str, box: Rect) -> None:
         size = self._kit.px(17)

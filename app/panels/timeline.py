@@ -92,6 +92,7 @@ class TimelinePanel:
                 self._export = self._button(
                     "Export video", self._film, "timeline_export", 100, kit.themes.primary
                 )
+            dpg.add_spacer(height=kit.px(1))
             self.canvas.build()
         dpg.bind_item_theme(whole, kit.themes.compact)
         dpg.bind_item_font(whole, kit.fonts.small)

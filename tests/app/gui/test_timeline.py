@@ -123,6 +123,23 @@ def test_two_keys_are_added_scrubbed_and_undone(line: App) -> None:
     line.wait("two keys", lambda s: keys(s) == [first, second])
 
 
+def test_the_path_is_drawn_over_the_head(line: App) -> None:
+    two_keys(line)
+    line.key("t")
+    line.wait("it put away", lambda s: not s["timeline"]["open"])
+
+    def accents() -> int:
+        # The accent's own clay colour, which neither the head nor its background has.
+        return int((np.abs(line.picture() - (217, 146, 95)).max(axis=-1) < 25).sum())
+
+    time.sleep(0.5)
+    without = accents()
+    line.key("t")
+    line.wait("it back", lambda s: s["timeline"]["open"])
+    time.sleep(0.5)
+    assert accents() > without + 100
+
+
 def test_keys_are_gone_to_dragged_eased_copied_and_deleted(line: App) -> None:
     front = line.picture()
     state = two_keys(line)
