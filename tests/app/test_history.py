@@ -10,17 +10,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app import document as d
+from app import face_edits as faces
+from app import mixing_edits as mixing
 from app.document import Document
 from app.history import MOST_STEPS, History
+from app.latent_pad import pad_blend, set_place
 from app.project import Project, read_project, write_project
 from engine.camera import OrbitPose
 from engine.capabilities import Capabilities, ModelSetting
 from engine.errors import UserError
+from engine.identity import Latent
 from engine.recipe import ModelRef
 
 SETTINGS = (
@@ -73,9 +78,51 @@ def random_edit(draw: random.Random) -> tuple[str, Edit, str | None]:
         ("Setting", lambda x: d.set_setting(x, setting, value[setting.name])),
         ("Open model", lambda x: d.set_model(x, ref, capabilities(radius=draw_radius))),
     ]
+    edits += face_edits(draw)
     draw_radius = draw.choice([2.7, 1.0])
     name, change = draw.choice(edits)
     return name, change, gesture
+
+
+def face_edits(draw: random.Random) -> list[tuple[str, Edit]]:
+    """Edits of who is shown, and of the favourites."""
+    seed, strength = draw.randrange(2**32), draw.random()
+    name = draw.choice(["Anna", "Zoë", "", "a" * 60])
+    latent = Latent.of(
+        np.array([[draw.gauss(0, 1) for _ in range(4)] for _ in range(draw.choice([1, 14]))]),
+        "w", draw.choice(["", "projected_w"]),
+    )  # fmt: skip
+    source, place = random.Random(seed), (3 * draw.random(), 3 * draw.random())
+
+    def chosen(document: Document) -> int:
+        return seed % max(1, len(document.favourites))
+
+    def show(document: Document) -> Document:
+        if not document.favourites:
+            return document
+        who = document.favourites[chosen(document)].who
+        return faces.show(document, who, capabilities())
+
+    def named(document: Document) -> Document:
+        return faces.rename(document, chosen(document), name) if document.favourites else document
+
+    def moved(document: Document) -> Document:
+        by = draw.choice([-1, 1])
+        return faces.move(document, chosen(document), by) if document.favourites else document
+
+    return [
+        ("Pin", lambda x: faces.pin(x, name)),
+        ("Unpin", lambda x: faces.unpin(x, chosen(x))),
+        ("Rename", named),
+        ("Move", moved),
+        ("Favourite", show),
+        ("More like this", lambda x: faces.vary(x, strength, source)),
+        ("Load latent", lambda x: d.set_latent(x, latent, capabilities())),
+        ("Latent pad", lambda x: set_place(x, pad_blend(seed, 4, *place))),
+        ("Blend", lambda x: mixing.set_blend(x, seed, strength, draw.choice(["w", "z"]))),  # type: ignore[arg-type]
+        ("Add face", lambda x: mixing.add_face(x, capabilities(), source)),
+        ("Clear", mixing.clear),
+    ]
 
 
 def run(history: History, seed: int, count: int) -> History:
