@@ -67,7 +67,7 @@ class FaceOptions:
         """
         finite(psi=self.psi)
         if self.latent is not None:
-            recipe = replace(recipe, latent=read_latent(self.latent), blend=None)
+            recipe = replace(recipe, latent=read_latent(self.latent), blend=None, fades=())
         changes = {"psi": self.psi, "cutoff": self.cutoff}
         return replace(recipe, **{k: v for k, v in changes.items() if v is not None})  # type: ignore[arg-type]
 

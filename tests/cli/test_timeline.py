@@ -40,6 +40,13 @@ def test_a_saved_path_is_filmed(run: Run, checkpoint: Path, tmp_path: Path) -> N
     assert [recipe.pose.yaw for recipe in shown] == [-20.0, 0.0, 20.0]
     assert shown[0].seed == 1 and shown[0].mixes[0].rows == (0,)
     assert shown[1].fades and shown[2].identity == Identity(Face(2))
+    # A picture between keys is drawn again from itself, and gives way to a face that is named.
+    middle = tmp_path / "frames" / "frame_0002.png"
+    assert run("render", "--from", middle, "--out", "again.png").status == 0
+    assert (tmp_path / "again.png").read_bytes() == middle.read_bytes()
+    assert run("render", "--from", middle, "--seed", 3, "--out", "other.png").status == 0
+    assert read_recipe(tmp_path / "other.png").identity.face.seed == 3
+    assert not read_recipe(tmp_path / "other.png").fades
 
 
 def test_a_projects_timeline_is_filmed(run: Run, checkpoint: Path, tmp_path: Path) -> None:
