@@ -223,12 +223,14 @@ def random_seed(document: Document, source: random.Random | None = None) -> Docu
 
 def set_psi(document: Document, psi: float) -> Document:
     """Truncation psi, clamped to -1 .. 2."""
-    return _with(document, psi=_clamped("Truncation psi", psi, -1.0, 2.0))
+    value, recipe = _clamped("Truncation psi", psi, -1.0, 2.0), document.recipe
+    return replace(document, recipe=recipe.truncated(value, recipe.cutoff).checked())
 
 
 def set_cutoff(document: Document, cutoff: int | None) -> Document:
     """Truncate only the first so many layers; ``None`` means all."""
-    return _with(document, cutoff=None if cutoff is None else max(0, int(cutoff)))
+    value, recipe = None if cutoff is None else max(0, int(cutoff)), document.recipe
+    return replace(document, recipe=recipe.truncated(recipe.psi, value).checked())
 
 
 # Camera -------------------------------------------------------------------------------------

@@ -88,6 +88,11 @@ class Recipe:
         """This recipe with a face between seeds."""
         return replace(self, seed=blend.seeds[0], blend=blend, latent=None, fades=())
 
+    def truncated(self, psi: float, cutoff: int | None) -> Self:
+        """This recipe with another truncation, of the faces that it is faded towards, too."""
+        fades = (replace(f, face=replace(f.face, psi=psi, cutoff=cutoff)) for f in self.fades)
+        return replace(self, psi=psi, cutoff=cutoff, fades=tuple(fades))
+
     @property
     def identity(self) -> Identity:
         """Who is drawn."""

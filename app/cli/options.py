@@ -68,8 +68,13 @@ class FaceOptions:
         finite(psi=self.psi)
         if self.latent is not None:
             recipe = replace(recipe, latent=read_latent(self.latent), blend=None, fades=())
-        changes = {"psi": self.psi, "cutoff": self.cutoff}
-        return replace(recipe, **{k: v for k, v in changes.items() if v is not None})  # type: ignore[arg-type]
+        psi = recipe.psi if self.psi is None else self.psi
+        cutoff = recipe.cutoff if self.cutoff is None else self.cutoff
+        return (
+            recipe
+            if (psi, cutoff) == (recipe.psi, recipe.cutoff)
+            else recipe.truncated(psi, cutoff)
+        )
 
 
 @dataclass(frozen=True)

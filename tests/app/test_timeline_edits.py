@@ -73,6 +73,13 @@ def test_a_face_chosen_between_keys_is_that_face_alone() -> None:
     assert t.go_to(kept, 1.0).recipe == turned.recipe
 
 
+def test_truncation_between_keys_is_that_of_all_faces() -> None:
+    document = edits.set_cutoff(edits.set_psi(t.go_to(two_keys(), 1.0), 0.25), 3)
+    assert set(document.recipe.identity.shares) == {Face(1, 0.25, 3), Face(2, 0.25, 3)}
+    # The keys keep theirs.
+    assert {key.identity.face.psi for key in document.timeline.keys} == {0.7}
+
+
 def test_keys_move_past_each_other_and_never_onto_each_other() -> None:
     document, index = t.move_key(two_keys(), 0, 4.6)
     assert index == 1 and times(document) == [4.0, 4.6] and seeds(document) == [2, 1]
