@@ -46,6 +46,7 @@ def project_lines(path: str | Path) -> list[str]:
         f"model        {shown(recipe.model.path)}",
         f"sha256       {shown(recipe.model.sha256) or 'not known'}",
         *_face(recipe),
+        *_favourites(project),
         f"camera       {_camera(project)}",
         f"view         {recipe.view}",
         f"thumbnail    {'yes' if project.thumbnail else 'none'}",
@@ -58,6 +59,12 @@ def project_lines(path: str | Path) -> list[str]:
 def _face(recipe: Recipe) -> list[str]:
     cutoff = "all layers" if recipe.cutoff is None else f"the first {recipe.cutoff} layers"
     lines = [f"face         seed {recipe.seed}, psi {recipe.psi:g} on {cutoff}"]
+    if recipe.latent is not None:
+        rows, columns = recipe.latent.shape
+        named = f" ({shown(recipe.latent.name)})" if recipe.latent.name else ""
+        lines.append(
+            f"latent       {rows} x {columns} numbers in {recipe.latent.space}{named} instead"
+        )
     if recipe.blend is not None:
         seeds = ", ".join(map(str, recipe.blend.seeds))
         lines.append(f"blend        of the seeds {seeds} instead")
@@ -65,6 +72,11 @@ def _face(recipe: Recipe) -> list[str]:
         lines.append(f"mixes        rows of w from {len(recipe.mixes)} other faces")
     lines += [f"setting      {name} = {json.dumps(value)}" for name, value in recipe.settings]
     return lines
+
+
+def _favourites(project: Project) -> list[str]:
+    names = [shown(favourite.name) for favourite in project.document.favourites]
+    return [f"favourites   {', '.join(names)}"] if names else []
 
 
 def _camera(project: Project) -> str:

@@ -8,6 +8,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from app import face_edits as faces
+from app.document import Document
+from app.project import Project, write_project
+from engine.identity import Latent
+from engine.recipe import Recipe
 from tests.cli.conftest import Run
 
 
@@ -72,3 +77,13 @@ def test_mistakes_are_told_in_one_sentence(run: Run, checkpoint: Path, tmp_path:
             told = run(command, "--model", checkpoint, *words)
             assert told.status == 2 and says in told.err and told.err.count("\n") == 1, told
     assert not list(tmp_path.glob("*.png"))
+
+
+def test_inspect_tells_of_latents_and_favourites(run: Run, tmp_path: Path) -> None:
+    recipe = Recipe(latent=Latent.of(np.zeros((8, 6)), "w", "projected_w"))
+    document = faces.pin(faces.pin(Document(recipe), "Anna"), "Zoë", Recipe(seed=3))
+    write_project(tmp_path / "a.maquette", Project(document))
+    told = run("inspect", "a.maquette")
+    assert told.status == 0
+    assert "latent       8 x 6 numbers in w (projected_w) instead" in told.out
+    assert "favourites   Anna, Zoë" in told.out
