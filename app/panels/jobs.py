@@ -8,6 +8,7 @@ import dearpygui.dearpygui as dpg
 
 from app.exports import Export, time_left
 from app.file_manager import show_folder
+from app.geometry import LEFT_WIDTH
 from app.job_list import JobList
 from app.kit import Kit
 from app.panels.confirm import Confirm
@@ -15,7 +16,7 @@ from app.panels.popup import Popup
 from app.studio import Studio
 
 SIZE = (470, 380)
-#: How far its edges stay from those of the window, at a scale of 1, pixels.
+#: How far its edges stay from the column and from the foot of the window, at a scale of 1, pixels.
 GAP, FOOT = 12, 44
 
 
@@ -92,13 +93,12 @@ class JobsWindow(Popup):
         self.window, self._list = int(window), int(rows)
 
     def toggle(self) -> None:
-        """Open or close it, in the lower right corner."""
+        """Open or close it, over the lower left of the picture: the export panel stays free."""
         super().toggle()
         if self.is_open:
             px = self._kit.px
-            right = dpg.get_viewport_client_width() - px(SIZE[0] + GAP)
             foot = dpg.get_viewport_client_height() - px(SIZE[1] + FOOT)
-            dpg.set_item_pos(self.window, [max(0, right), max(0, foot)])
+            dpg.set_item_pos(self.window, [px(LEFT_WIDTH + GAP), max(0, foot)])
             self.update(self._kit.studio)
 
     def update(self, studio: Studio) -> None:

@@ -87,8 +87,14 @@ def test_keys_are_letters_while_somebody_types(app: App) -> None:
 
 
 def test_every_control_has_a_tooltip(app: App, workplace: Path) -> None:
-    app.key("ctrl+p")
-    app.wait("the palette", lambda s: s["palette"] is not None)
+    # What appears only at times has its own, too: a job that is over, and a mistake.
+    app.click("tab_picture")
+    app.fill("picture_path", str(workplace / "tipped.png"))
+    app.wait("the picture", lambda s: any(job[2] == "finished" for job in s["jobs"]), 60)
+    app.key("Escape", "ctrl+j")
+    app.wait("the jobs", lambda s: s["jobs_open"])
+    app.fill("picture_path", "wrong.txt")
+    app.wait("a notice", lambda s: s["notices"])
     answer = workplace / "tips"
     answer.unlink(missing_ok=True)
     (workplace / "ask-tips").touch()
@@ -97,3 +103,4 @@ def test_every_control_has_a_tooltip(app: App, workplace: Path) -> None:
         assert time.monotonic() < end, "the window did not answer"
         time.sleep(0.1)
     assert answer.read_text().splitlines() == []
+    app.key("Escape")
