@@ -66,6 +66,8 @@ class Layout:
 TOOLBAR_HEIGHT, STATUS_HEIGHT, TIMELINE_HEIGHT = 52, 32, 118
 LEFT_WIDTH, RIGHT_WIDTH = 292, 316
 MIN_WIDTH, MIN_HEIGHT = 960, 620
+#: Where the picture is narrower than this, the timeline lies below the panels, too.
+TIMELINE_WIDTH = 600
 #: Below this height the panels scroll and the rest still fits.
 LEAST_HEIGHT = 500
 #: The UI scales that are offered.
@@ -93,18 +95,22 @@ def arrange(width: int, height: int, scale: float = 1.0, timeline: bool = False)
 
     The panels keep their width and the viewport takes the rest, never less than a fifth of
     the window: on a small screen at a large scale the panels shrink instead. The timeline, if
-    it is shown, takes its height from the viewport, at most half of it.
+    it is shown, takes its height from the viewport, at most half of it; it is as wide as that, or
+    in a narrow window as wide as all.
     """
     top, foot = round(TOOLBAR_HEIGHT * scale), round(STATUS_HEIGHT * scale)
     squeeze = min(1.0, 0.8 * width / ((LEFT_WIDTH + RIGHT_WIDTH) * scale))
     left, right = round(LEFT_WIDTH * scale * squeeze), round(RIGHT_WIDTH * scale * squeeze)
     tall = max(height - top - foot, 1)
     strip = min(round(TIMELINE_HEIGHT * scale), tall // 2) if timeline else 0
+    middle = width - left - right
+    wide = middle < TIMELINE_WIDTH * scale
+    sides = tall - strip if wide else tall
     return Layout(
         toolbar=Rect(0, 0, width, top),
-        left=Rect(0, top, left, tall),
-        right=Rect(width - right, top, right, tall),
+        left=Rect(0, top, left, sides),
+        right=Rect(width - right, top, right, sides),
         viewport=Rect(left, top, width - left - right, tall - strip),
-        timeline=Rect(left, top + tall - strip, width - left - right, strip),
+        timeline=Rect(0 if wide else left, top + tall - strip, width if wide else middle, strip),
         status=Rect(0, height - foot, width, foot),
     )
