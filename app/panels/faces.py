@@ -72,7 +72,8 @@ class FacesPanel:
         text = "Pin a face to find it again here, in this project."
         if latent is not None:
             named = f' "{latent.name}"' if latent.name else ""
-            text = f"Shown is a face from numbers{named}; a seed takes its place."
+            kept_as = "is kept as it is by truncation" if latent.space == "w" else "is truncated"
+            text = f"Shown is a face from numbers{named}: it {kept_as}; a seed takes its place."
         kit.show(self._note, latent is not None or not kept)
         kit.show_value(self._note, text)
         kit.show(self._list, bool(kept))
