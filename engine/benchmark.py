@@ -180,8 +180,9 @@ def opened(plan: Plan, stem: str) -> tuple[Generator, float, float]:
     torch.set_num_threads(plan.threads)
     device = pick_device(plan.device)
     families()
-    # The first product makes torch allocate its own workspaces, which are not the model's.
+    # First operations make torch start its threads and allocate workspaces: not the model's.
     torch.randn(64, 64, device=device) @ torch.randn(64, 64, device=device)
+    torch.ones(1 << 20, device=device).sum()
     gc.collect()
     before = peak_bytes(reset=True)
     begin = time.perf_counter()
