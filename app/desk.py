@@ -15,6 +15,7 @@ from app.project import PROJECT_SUFFIX, Project, is_project, read_project, thumb
 from app.project_opening import UNTITLED, ProjectOpening, Wanted
 from app.recovery import Recovery
 from app.safekeeping import Safekeeping
+from app.typed_paths import whole_path
 from engine.errors import UserError
 from engine.export.files import check_writable
 
@@ -77,7 +78,7 @@ class Desk:
         Raises:
             UserError: it cannot be read; the present one stays.
         """
-        where = _whole(path)
+        where = whole_path(path, None, "a project")
         try:
             project = read_project(where)
         except UserError:
@@ -95,7 +96,7 @@ class Desk:
     def _open_named(self, path: str) -> None:
         # Read before the prompt goes, so that a wrong name can be mended in it.
         recent = self._studio.settings.recent_projects
-        where = _whole(path, Path(recent[0]).parent if recent else Path.home())
+        where = whole_path(path, Path(recent[0]).parent if recent else Path.home(), "a project")
         read_project(where)
         self.talk.end()
         self.open(where)
@@ -192,7 +193,7 @@ class Desk:
 
     def _save_named(self, path: str, then: Callable[[], None]) -> None:
         # A name alone goes beside the one that was proposed.
-        where = _whole(path, self._proposed().parent)
+        where = whole_path(path, self._proposed().parent, "a project")
         if where.is_dir():
             raise UserError(f"{where} is a folder; add a name for the project.")
         if not is_project(where):
@@ -243,19 +244,3 @@ class Desk:
         """Take a project out of the recent list; the file stays."""
         studio = self._studio
         studio.change_settings(studio.settings.without_project(path))
-
-
-def _whole(path: str | Path, folder: Path | None = None) -> Path:
-    """A path as typed, made whole; ``folder`` is where one without a folder begins.
-
-    Raises:
-        UserError: it is empty or no path.
-    """
-    text = str(path).strip()
-    if not text:
-        raise UserError("Type the path of a project first, or choose one with Browse.")
-    try:
-        typed = Path(text).expanduser()
-        return (typed if folder is None else folder / typed).resolve()
-    except (RuntimeError, ValueError, OSError) as error:
-        raise UserError(f"{shown(text)} is not a usable path ({error}).") from error

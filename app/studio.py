@@ -43,6 +43,7 @@ from app.notices import NoticeBoard, Severity
 from app.project import is_project
 from app.recovery import Recovery
 from app.settings import Settings, save_settings
+from app.typed_paths import whole_path
 from engine.capabilities import Capabilities
 from engine.errors import UserError
 
@@ -218,13 +219,11 @@ class Studio:
         if is_project(text):
             self.desk.open(text)
             return
-        if not text:
-            raise UserError("Type the path of a checkpoint first, or choose one with Browse.")
         if text != BUNDLED:
-            where = Path(text).expanduser()
+            where = whole_path(text, None, "a checkpoint")
             if not where.exists():
                 raise UserError(f"There is no file at {where}; check the path.")
-            text = str(where.resolve())
+            text = str(where)
         self.desk.opening.give_up()
         for key in ("model", BUNDLED):
             self.notices.close_key(key)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import dearpygui.dearpygui as dpg
 
@@ -15,6 +14,7 @@ from app.favourites import Favourite
 from app.jobs import ExportLatent
 from app.kit import Kit
 from app.studio import Studio
+from app.typed_paths import kept_folder, new_file, whole_path
 from engine.errors import UserError
 from engine.export.files import check_writable
 from engine.latent_files import LATENT_SUFFIX, read_latent
@@ -104,14 +104,17 @@ class FacesPanel:
 
     def ask_load(self) -> None:
         """Ask for a latent to show."""
-        start = self._folder()
+        start = kept_folder(self._kit.studio.settings)
         self._kit.studio.desk.talk.ask_path(
             Prompt("open latent", "Load a latent", "Load", f"{start}/", self._load_from)
         )
 
     def _load_from(self, path: str) -> None:
         studio = self._kit.studio
-        latent, facts = read_latent(_whole(path, self._folder())), studio.capabilities
+        latent, facts = (
+            read_latent(whole_path(path, kept_folder(studio.settings), f"a {LATENT_SUFFIX} file")),
+            studio.capabilities,
+        )
         if facts is None:
             raise UserError("Open a model first; a latent is drawn by the model that made it.")
         studio.edit("Load latent", lambda d: edits.set_latent(d, latent, facts))
@@ -121,38 +124,17 @@ class FacesPanel:
         """Ask where to save the latent of the present face."""
         recipe = self._kit.studio.document.recipe
         name = f"seed{recipe.seed:04d}" if recipe.latent is None else "latent"
-        start = self._folder() / f"{name}{LATENT_SUFFIX}"
+        start = kept_folder(self._kit.studio.settings) / f"{name}{LATENT_SUFFIX}"
         self._kit.studio.desk.talk.ask_path(
             Prompt("save latent", "Save the latent of this face", "Save", str(start), self._save_to)
         )
 
     def _save_to(self, path: str) -> None:
-        studio, where = self._kit.studio, _whole(path, self._folder())
-        if where.suffix.lower() != LATENT_SUFFIX:
-            where = where.with_name(where.name + LATENT_SUFFIX)
-        if where.exists():
-            raise UserError(f"{where} exists already; choose another name.")
+        studio = self._kit.studio
+        where = new_file(path, kept_folder(studio.settings), LATENT_SUFFIX)
         check_writable(where)
         studio.start_export(ExportLatent(studio.document.recipe, str(where)))
         studio.desk.talk.end()
-
-    def _folder(self) -> Path:
-        kept = self._kit.studio.settings.export_folder
-        return Path(kept) if kept and Path(kept).is_dir() else Path.home()
-
-
-def _whole(path: str, folder: Path) -> Path:
-    """A path as typed, made whole.
-
-    Raises:
-        UserError: it is empty or no path.
-    """
-    if not path.strip():
-        raise UserError(f"Type the path of a {LATENT_SUFFIX} file first, or choose one.")
-    try:
-        return (folder / Path(path.strip()).expanduser()).resolve()
-    except (RuntimeError, ValueError, OSError) as error:
-        raise UserError(f"That is not a usable path ({error}).") from error
 
 
 class FavouriteRow:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import dearpygui.dearpygui as dpg
 
@@ -16,7 +15,7 @@ from app.kit import Kit
 from app.panels.timeline_canvas import TimelineCanvas
 from app.playback import Playback
 from app.studio import Studio
-from engine.errors import UserError
+from app.typed_paths import kept_folder, new_file, whole_path
 from engine.export.files import check_writable
 from engine.keyframe import EASINGS, MAX_SECONDS, Easing
 from engine.timeline import MAX_FPS, MIN_FPS, MIN_SECONDS, load_timeline, save_timeline
@@ -192,13 +191,20 @@ class TimelinePanel:
         """Ask for a saved path."""
         self._kit.studio.desk.talk.ask_path(
             Prompt(
-                "open timeline", "Load a timeline", "Load", f"{self._folder()}/", self._load_from
+                "open timeline",
+                "Load a timeline",
+                "Load",
+                f"{kept_folder(self._kit.studio.settings)}/",
+                self._load_from,
             )
         )
 
     def _load_from(self, path: str) -> None:
         studio = self._kit.studio
-        line, facts = load_timeline(_whole(path, self._folder())), studio.capabilities
+        line, facts = (
+            load_timeline(whole_path(path, kept_folder(studio.settings), f"a {SUFFIX} file")),
+            studio.capabilities,
+        )
         if facts is not None:
             # It may come from another model.
             line = line.for_model(facts)
@@ -209,35 +215,14 @@ class TimelinePanel:
 
     def ask_save(self) -> None:
         """Ask where to save the path."""
-        start = self._folder() / f"path{SUFFIX}"
+        start = kept_folder(self._kit.studio.settings) / f"path{SUFFIX}"
         self._kit.studio.desk.talk.ask_path(
             Prompt("save timeline", "Save the timeline", "Save", str(start), self._save_to)
         )
 
     def _save_to(self, path: str) -> None:
-        studio, where = self._kit.studio, _whole(path, self._folder())
-        if where.suffix.lower() != SUFFIX:
-            where = where.with_name(where.name + SUFFIX)
-        if where.exists():
-            raise UserError(f"{where} exists already; choose another name.")
+        studio = self._kit.studio
+        where = new_file(path, kept_folder(studio.settings), SUFFIX)
         save_timeline(studio.document.timeline, check_writable(where))
         studio.desk.talk.end()
         studio.say(f"Saved to {where}", "good", "timeline")
-
-    def _folder(self) -> Path:
-        kept = self._kit.studio.settings.export_folder
-        return Path(kept) if kept and Path(kept).is_dir() else Path.home()
-
-
-def _whole(path: str, folder: Path) -> Path:
-    """A path as typed, made whole.
-
-    Raises:
-        UserError: it is empty or no path.
-    """
-    if not path.strip():
-        raise UserError(f"Type the path of a {SUFFIX} file first, or choose one.")
-    try:
-        return (folder / Path(path.strip()).expanduser()).resolve()
-    except (RuntimeError, ValueError, OSError) as error:
-        raise UserError(f"That is not a usable path ({error}).") from error

@@ -1,0 +1,50 @@
+"""Paths as people type them into a box."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from app.conversation import shown
+from app.settings import Settings
+from engine.errors import UserError
+
+
+def whole_path(text: str | Path, folder: Path | None, what: str) -> Path:
+    """A path as typed, made whole.
+
+    Args:
+        text: what was typed; ``~`` is the home folder.
+        folder: where a path without a folder begins; ``None`` is the present one.
+        what: what is looked for, ``"a project"``.
+
+    Raises:
+        UserError: it is empty or no path.
+    """
+    bare = str(text).strip()
+    if not bare:
+        raise UserError(f"Type the path of {what} first, or choose one with Browse.")
+    try:
+        typed = Path(bare).expanduser()
+        return (typed if folder is None else folder / typed).resolve()
+    except (RuntimeError, ValueError, OSError) as error:
+        raise UserError(f"{shown(bare)} is not a usable path ({error}).") from error
+
+
+def new_file(text: str, folder: Path, suffix: str) -> Path:
+    """Where a file that does not exist yet shall be written; the ending is added if need be.
+
+    Raises:
+        UserError: nothing usable was typed, or such a file exists.
+    """
+    where = whole_path(text, folder, f"a {suffix} file")
+    if where.suffix.lower() != suffix:
+        where = where.with_name(where.name + suffix)
+    if where.exists():
+        raise UserError(f"{where} exists already; choose another name.")
+    return where
+
+
+def kept_folder(settings: Settings) -> Path:
+    """The folder that was exported to last, or the home folder."""
+    kept = settings.export_folder
+    return Path(kept) if kept and Path(kept).is_dir() else Path.home()
