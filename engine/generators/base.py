@@ -104,6 +104,8 @@ class Generator(ABC):
 
     capabilities: Capabilities
     device: torch.device
+    #: Sentences on what its file could not tell and was assumed (``ModelSource.assumptions``).
+    assumptions: tuple[str, ...] = ()
     _adjusted: Mapping[str, SettingValue] | None = None
 
     @property

@@ -7,13 +7,16 @@ its tensors, and what no tensor tells (camera, samples, the picture's side) is t
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from dataclasses import dataclass
 
 from engine.checkpoints.plain import Checkpoint, LazyTensor, ModelSource
 from engine.errors import CheckpointError, UserError
-from engine.generators.options import check_kinds, config_from_json, plain_dict, shape_of
+from engine.generators.family_config import FamilyConfig, check_kinds
+from engine.generators.options import (
+    blamed_on,
+    plain_dict,
+    shape_of,
+)
 from engine.rendering.nerf_march import March
 
 #: Most layers of one kind: a guard against nonsense in files.
@@ -23,7 +26,7 @@ _MARKS = ("siren.color_layer_sine.gain_fc.weight", "inr_net.network.4.mod1.weigh
 
 
 @dataclass(frozen=True)
-class CIPS3DConfig:
+class CIPS3DConfig(FamilyConfig):
     """Everything that defines a CIPS-3D generator, as plain data. Lengths are world units.
 
     Attributes:
@@ -46,6 +49,8 @@ class CIPS3DConfig:
     Raises:
         UserError: the options contradict each other.
     """
+
+    title = "CIPS-3D"
 
     z_nerf_dim: int = 256
     z_inr_dim: int = 512
@@ -120,19 +125,6 @@ class CIPS3DConfig:
             "relu" if self.activation == "relu" else "softplus",
         )  # fmt: skip
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON data; :meth:`from_json` is its inverse."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read :meth:`to_json`'s form; absent keys take their defaults.
-
-        Raises:
-            UserError: an option is unknown, of the wrong kind or contradicts another.
-        """
-        return config_from_json(cls, data, "CIPS-3D")
-
 
 def matches(checkpoint: Checkpoint) -> bool:
     """Whether the file is a state dict with CIPS-3D's parts."""
@@ -164,7 +156,7 @@ def source(checkpoint: Checkpoint) -> ModelSource:
     nerf_style, z_nerf = shape("mapping_network_nerf.base_net.0.weight")
     inr_style, z_inr = shape("mapping_network_inr.base_net.0.weight")
     features, color_width = shape("siren.color_layer_linear.0.weight")
-    try:
+    with blamed_on(checkpoint.path):
         config = CIPS3DConfig(
             z_nerf_dim=z_nerf,
             z_inr_dim=z_inr,
@@ -180,10 +172,6 @@ def source(checkpoint: Checkpoint) -> ModelSource:
             inr_blocks=count(r"inr_net\.network\.\d+\.mod1\.weight"),
             inr_width=shape("inr_net.network.4.mod1.weight", 3)[2],
         )
-    except CheckpointError:
-        raise
-    except UserError as error:
-        raise CheckpointError(f"{checkpoint.path}: {error}") from error
     name = checkpoint.title or checkpoint.path.stem
     return ModelSource("cips3d", name, config.to_json(), tensors, _assumptions(config))
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from engine.errors import UserError
-from engine.generators.options import check_kinds, config_from_json
+from engine.generators.family_config import FamilyConfig, check_kinds
 from engine.generators.stylegan2 import NoiseMode, num_ws_of, stylegan_channels
 from engine.generators.superresolution import SR_LAYOUTS
 from engine.rendering.volume import RenderSettings
@@ -17,7 +18,7 @@ FACE_FOCAL = 4.2647
 
 
 @dataclass(frozen=True)
-class EG3DConfig:
+class EG3DConfig(FamilyConfig):
     """Everything that defines an EG3D network, as plain data.
 
     ``None`` and empty defaults are filled in from the other fields, so that a config is
@@ -50,6 +51,8 @@ class EG3DConfig:
     Raises:
         UserError: the options contradict each other.
     """
+
+    title = "EG3D"
 
     z_dim: int = 512
     c_dim: int = 25
@@ -161,28 +164,18 @@ class EG3DConfig:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON data; :meth:`from_json` is its inverse."""
-        data: dict[str, Any] = {}
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if isinstance(value, RenderSettings):
-                value = value.to_json()
-            data[item.name] = list(value) if isinstance(value, tuple) else value
-        return data
+        return super().to_json() | {"rendering": self.rendering.to_json()}
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
-        """Read :meth:`to_json`'s form; absent keys take their defaults.
-
-        Raises:
-            UserError: an option is unknown, of the wrong kind or contradicts another.
-        """
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """See :meth:`FamilyConfig.from_json`."""
         values = dict(data)
         try:
             if "rendering" in values:
                 values["rendering"] = RenderSettings.from_json(dict(values["rendering"]))
         except (TypeError, ValueError, AttributeError) as error:
             raise UserError(f"The options of the EG3D model cannot be read ({error}).") from error
-        return config_from_json(cls, values, "EG3D")
+        return super().from_json(values)
 
 
 def visualizer_focal(fov: float) -> float:

@@ -12,9 +12,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.checkpoints.plain import Checkpoint, LazyTensor, ModelSource, Node, module_tensors
-from engine.errors import CheckpointError, UserError
+from engine.errors import CheckpointError
 from engine.generators.eg3d_config import FACE_FOCAL, EG3DConfig, visualizer_focal
-from engine.generators.options import FileOptions, plain_dict, shape_of, submodule_state
+from engine.generators.options import (
+    FileOptions,
+    blamed_on,
+    plain_dict,
+    shape_of,
+    snapshot_generators,
+    submodule_state,
+)
 from engine.generators.superresolution import SR_LAYOUTS
 from engine.generators.triplane import EG3D_AXES
 from engine.rendering.volume import RenderSettings
@@ -25,12 +32,9 @@ _CARS_RADIUS, _CARS_FOV = 1.7, 45.0
 
 def _generator(checkpoint: Checkpoint) -> Node | None:
     """The averaged generator of a training snapshot, or a generator saved alone."""
-    root = checkpoint.root
-    candidates = [root.get("G_ema"), root.get("G")] if isinstance(root, dict) else [root]
-    for node in candidates:
-        if isinstance(node, Node) and {"backbone", "decoder", "superresolution"} <= set(
-            plain_dict(node.state.get("_modules"))
-        ):
+    for node in snapshot_generators(checkpoint):
+        parts = set(plain_dict(node.state.get("_modules")))
+        if {"backbone", "decoder", "superresolution"} <= parts:
             return node
     return None
 
@@ -62,7 +66,7 @@ def source(checkpoint: Checkpoint) -> ModelSource:
     kwargs = plain_dict(node.state.get("rendering_kwargs"))
     options = FileOptions(checkpoint.path, kwargs)
     assumptions: list[str] = []
-    try:
+    with blamed_on(checkpoint.path):
         config = EG3DConfig(
             **_mapping_options(node, tensors),
             **_backbone_options(node, tensors),
@@ -76,10 +80,6 @@ def source(checkpoint: Checkpoint) -> ModelSource:
             c_gen_conditioning_zero=options.flag("c_gen_conditioning_zero", False),
             c_scale=options.number("c_scale", 0.0),
         )
-    except CheckpointError:
-        raise
-    except UserError as error:
-        raise CheckpointError(f"{checkpoint.path}: {error}") from error
     if config.c_dim and not config.c_gen_conditioning_zero and not options.has("c_scale"):
         assumptions.append("The file states no c_scale, so the camera does not reach the mapping.")
     name = checkpoint.title or checkpoint.path.stem

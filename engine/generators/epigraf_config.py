@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from dataclasses import dataclass, fields
+from typing import Any
 
 from engine.errors import UserError
-from engine.generators.options import check_kinds, config_from_json
+from engine.generators.family_config import FamilyConfig, check_kinds
 from engine.generators.stylegan2 import num_ws_of, stylegan_channels
 from engine.rendering.nerf_march import March
 
@@ -18,7 +18,7 @@ _LAST_STEP = {"none": 1e10, "plane": 1e-3, "sphere": 1e-3}
 
 
 @dataclass(frozen=True)
-class EpiGRAFConfig:
+class EpiGRAFConfig(FamilyConfig):
     """Everything that defines an EpiGRAF generator, as plain data.
 
     ``None`` and empty defaults are filled in from the other fields, so that a config is always
@@ -60,6 +60,8 @@ class EpiGRAFConfig:
     Raises:
         UserError: the options contradict each other.
     """
+
+    title = "EpiGRAF"
 
     z_dim: int = 512
     c_dim: int = 0
@@ -177,19 +179,6 @@ class EpiGRAFConfig:
             "relu" if self.clamp_mode == "relu" else "softplus",
             _LAST_STEP[self.background],
         )
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON data; :meth:`from_json` is its inverse."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
-        """Read :meth:`to_json`'s form; absent keys take their defaults.
-
-        Raises:
-            UserError: an option is unknown, of the wrong kind or contradicts another.
-        """
-        return config_from_json(cls, data, "EpiGRAF")
 
 
 _OBJECTS: dict[str, Any] = {

@@ -13,9 +13,16 @@ from typing import Any
 
 from engine.checkpoints.plain import Checkpoint, LazyTensor, ModelSource, Node, module_tensors
 from engine.checkpoints.references import resolve_omegaconf
-from engine.errors import CheckpointError, UserError
+from engine.errors import CheckpointError
 from engine.generators.epigraf_config import EpiGRAFConfig
-from engine.generators.options import FileOptions, plain_dict, shape_of, submodule_state
+from engine.generators.options import (
+    FileOptions,
+    blamed_on,
+    plain_dict,
+    shape_of,
+    snapshot_generators,
+    submodule_state,
+)
 
 _FAMILY = "EpiGRAF"
 _DECODER, _MLP = "synthesis.tri_plane_decoder", "synthesis.tri_plane_mlp"
@@ -26,11 +33,7 @@ Tensors = Mapping[str, LazyTensor]
 
 def _generator(checkpoint: Checkpoint) -> Node | None:
     """The averaged generator of a training snapshot, or a generator saved alone."""
-    root = checkpoint.root
-    candidates = [root.get("G_ema"), root.get("G")] if isinstance(root, dict) else [root]
-    for node in candidates:
-        if not isinstance(node, Node):
-            continue
+    for node in snapshot_generators(checkpoint):
         parts = plain_dict(node.state.get("_modules"))
         inner = plain_dict(submodule_state(node, "synthesis").get("_modules"))
         if "mapping" in parts and {"tri_plane_decoder", "tri_plane_mlp"} <= set(inner):
@@ -57,7 +60,7 @@ def source(checkpoint: Checkpoint) -> ModelSource:
     options = FileOptions(checkpoint.path, _configuration(node))
     assumptions: list[str] = []
     _refuse_variants(checkpoint, options, tensors)
-    try:
+    with blamed_on(checkpoint.path):
         config = EpiGRAFConfig(
             **_mapping_options(checkpoint, node, options, tensors, assumptions),
             **_plane_options(checkpoint, node, options, tensors),
@@ -68,10 +71,6 @@ def source(checkpoint: Checkpoint) -> ModelSource:
             clamp_mode=options.text("clamp_mode", "softplus"),
             density_shift=options.number("density_shift", 0.0),
         )
-    except CheckpointError:
-        raise
-    except UserError as error:
-        raise CheckpointError(f"{checkpoint.path}: {error}") from error
     name = checkpoint.title or checkpoint.path.stem
     return ModelSource("epigraf", name, config.to_json(), tensors, tuple(assumptions))
 

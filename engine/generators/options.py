@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping
-from dataclasses import fields
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
-from engine.checkpoints.plain import LazyTensor, Node
+from engine.checkpoints.plain import Checkpoint, LazyTensor, Node
 from engine.errors import CheckpointError, UserError
-
-#: Largest whole number that an option may state (a guard against nonsense in files).
-MAX_OPTION = 1 << 20
-
-C = TypeVar("C")
 
 
 def plain_dict(value: Any) -> dict[Any, Any]:
@@ -35,6 +30,30 @@ def submodule_state(node: Node, path: str) -> dict[Any, Any]:
     for name in path.split("."):
         state = plain_dict(plain_dict(state.get("_modules")).get(name))
     return state
+
+
+def snapshot_generators(checkpoint: Checkpoint) -> Iterator[Node]:
+    """Pickled networks of a file that may be its generator, the most wanted first: the averaged
+    and the present one of a training snapshot, or what was saved alone."""
+    root = checkpoint.root
+    for node in (root.get("G_ema"), root.get("G")) if isinstance(root, dict) else (root,):
+        if isinstance(node, Node):
+            yield node
+
+
+@contextmanager
+def blamed_on(path: Path) -> Iterator[None]:
+    """Options that contradict themselves are the fault of the file that states them.
+
+    Raises:
+        CheckpointError: for a ``UserError`` inside, with the file in front of its sentence.
+    """
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except UserError as error:
+        raise CheckpointError(f"{path}: {error}") from error
 
 
 def shape_of(
@@ -102,68 +121,3 @@ class FileOptions:
     def has(self, key: str) -> bool:
         """Whether the file states it."""
         return key in self._values
-
-
-# A family's config: a dataclass of plain options -------------------------------------------
-
-
-def config_from_json(cls: type[C], data: Mapping[str, Any], title: str) -> C:
-    """A config dataclass from plain JSON data; absent options take their defaults.
-
-    Args:
-        cls: the dataclass.
-        data: option -> value; lists become tuples.
-        title: the family's name in messages, ``"EG3D"``.
-
-    Raises:
-        UserError: an option is unknown, of the wrong kind or contradicts another.
-    """
-    known = {item.name for item in fields(cls)}  # type: ignore[arg-type]
-    unknown = sorted(str(name) for name in set(data) - known)
-    if unknown:
-        raise UserError(f"The model has options that {title} does not know: {', '.join(unknown)}.")
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
-    try:
-        return cls(**values)
-    except (TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"The options of the {title} model cannot be read ({error}).") from error
-
-
-def check_kinds(config: Any) -> None:
-    """Judge every field of a config dataclass by its annotation: numbers, whole numbers up to
-    :data:`MAX_OPTION`, words, true or false, tuples of numbers; other kinds are left alone.
-
-    Raises:
-        UserError: naming the option and what it must be.
-    """
-    for item in fields(config):
-        fault = _fault(str(item.type), getattr(config, item.name))
-        if fault:
-            raise UserError(f"The option {item.name} must be {fault}.")
-
-
-def _fault(kind: str, value: Any) -> str:
-    """What an option's value should have been; empty if it is."""
-
-    def number(x: Any) -> bool:
-        return isinstance(x, (int, float)) and not isinstance(x, bool) and math.isfinite(x)
-
-    def whole(x: Any) -> bool:
-        return isinstance(x, int) and not isinstance(x, bool) and 0 <= x <= MAX_OPTION
-
-    if value is None and kind.endswith("| None"):
-        return ""
-    numbers = value if isinstance(value, (tuple, list)) else ()
-    tests: dict[str, tuple[bool, str]] = {
-        "int": (whole(value), f"a whole number up to {MAX_OPTION}"),
-        "float": (number(value), "a number"),
-        "bool": (isinstance(value, bool), "true or false"),
-        "str": (isinstance(value, str), "a word"),
-        "tuple[int": (bool(numbers) and all(map(whole, numbers)), "whole numbers"),
-        "tuple[float": (bool(numbers) and all(map(number, numbers)), "numbers"),
-    }
-    passed, wanted = tests.get(re.split(r"[,|]", kind)[0].strip(), (True, ""))
-    if passed and kind.startswith("tuple") and "..." not in kind:
-        sides = kind.removesuffix(" | None").count(",") + 1
-        passed, wanted = len(numbers) == sides, f"{sides} numbers"
-    return "" if passed else f"{wanted}, not {value!r}"

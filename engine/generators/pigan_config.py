@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Self
+from dataclasses import dataclass, replace
+from typing import Self
 
 from engine.errors import UserError
-from engine.generators.options import check_kinds, config_from_json
+from engine.generators.family_config import FamilyConfig, check_kinds
 
 #: The box that the faces' and cats' fields stretch to -1 ... 1 has this side.
 BOX_SIDE = 0.24
@@ -56,7 +56,7 @@ DATA_SETS: dict[str, DataSet] = {
 
 
 @dataclass(frozen=True)
-class PiGANConfig:
+class PiGANConfig(FamilyConfig):
     """Everything that defines a pi-GAN network and how it is drawn.
 
     Attributes:
@@ -79,6 +79,8 @@ class PiGANConfig:
     Raises:
         UserError: the options contradict each other.
     """
+
+    title = "pi-GAN"
 
     siren: str = BOXED
     z_dim: int = 256
@@ -116,19 +118,6 @@ class PiGANConfig:
             raise UserError(f"A picture has 4 to 8192 pixels a side, not {self.resolution}.")
         if not self.point_scale > 0.0:
             raise UserError(f"The factor on points must be above 0, not {self.point_scale:g}.")
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON data; :meth:`from_json` is its inverse."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
-        """Read :meth:`to_json`'s form; absent keys take their defaults.
-
-        Raises:
-            UserError: an option is unknown, of the wrong kind or contradicts another.
-        """
-        return config_from_json(cls, data, "pi-GAN")
 
     @property
     def rows(self) -> int:

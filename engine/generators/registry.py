@@ -140,7 +140,7 @@ def build_generator(source: ModelSource, device: str | torch.device = "auto") ->
     where = device if isinstance(device, torch.device) else pick_device(device)
     tensors = {name: lazy.load() for name, lazy in source.tensors.items()}
     try:
-        return families()[source.family].build(source.config, tensors, where)
+        generator = families()[source.family].build(source.config, tensors, where)
     except (*_CONTENT_FAULTS, RuntimeError) as error:
         if isinstance(error, torch.OutOfMemoryError):
             raise CheckpointError(
@@ -151,6 +151,8 @@ def build_generator(source: ModelSource, device: str | torch.device = "auto") ->
             f"{source.name} cannot be built from its options and tensors "
             f"({type(error).__name__}: {_brief(error)}); convert or download it again."
         ) from error
+    generator.assumptions = source.assumptions
+    return generator
 
 
 def open_model(path: str | Path, device: str | torch.device = "auto") -> Generator:

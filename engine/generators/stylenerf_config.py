@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from dataclasses import dataclass
 
 from engine.camera import MAX_FOV, MIN_FOV
 from engine.errors import UserError
-from engine.generators.options import check_kinds, config_from_json
+from engine.generators.family_config import FamilyConfig, check_kinds
 
 #: How a block doubles its size: by nearest neighbours and half sums of neighbours, or by
 #: channels that become pixels.
@@ -18,7 +17,7 @@ MIN_SAMPLES, MAX_SAMPLES = 3, 4096
 
 
 @dataclass(frozen=True)
-class StyleNeRFConfig:
+class StyleNeRFConfig(FamilyConfig):
     """Everything that defines a StyleNeRF network, as plain data.
 
     Angles are radians where they are the authors' camera ranges and degrees in ``fov``; lengths
@@ -61,6 +60,8 @@ class StyleNeRFConfig:
     Raises:
         UserError: the options contradict each other.
     """
+
+    title = "StyleNeRF"
 
     z_dim: int = 512
     c_dim: int = 0
@@ -200,19 +201,6 @@ class StyleNeRFConfig:
         """Density at which a layer as thick as a quarter of the rays holds back half of the
         light: low enough for the soft surfaces that so few samples a ray learn."""
         return math.log(2.0) / (self.half_depth / 2.0)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON data; :meth:`from_json` is its inverse."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
-        """Read :meth:`to_json`'s form; absent keys take their defaults.
-
-        Raises:
-            UserError: an option is unknown, of the wrong kind or contradicts another.
-        """
-        return config_from_json(cls, data, "StyleNeRF")
 
 
 def _released(resolution: int, base: float, mode: str, features: int) -> StyleNeRFConfig:

@@ -15,8 +15,15 @@ from typing import Any
 
 from engine.checkpoints.plain import Checkpoint, LazyTensor, ModelSource, Node, module_tensors
 from engine.checkpoints.references import resolve_omegaconf
-from engine.errors import CheckpointError, UserError
-from engine.generators.options import FileOptions, plain_dict, shape_of, submodule_state
+from engine.errors import CheckpointError
+from engine.generators.options import (
+    FileOptions,
+    blamed_on,
+    plain_dict,
+    shape_of,
+    snapshot_generators,
+    submodule_state,
+)
 from engine.generators.stylenerf_config import StyleNeRFConfig
 
 #: Options that change the network in ways that no file of the release does and that are not
@@ -50,13 +57,10 @@ _RANGES = {"range_u": (-0.3, 0.3), "range_v": (math.pi / 2 - 0.155, math.pi / 2 
 
 def _generator(checkpoint: Checkpoint) -> Node | None:
     """The averaged generator of a training snapshot, or a generator saved alone."""
-    root = checkpoint.root
-    candidates = [root.get("G_ema"), root.get("G")] if isinstance(root, dict) else [root]
-    for node in candidates:
-        if isinstance(node, Node):
-            parts = plain_dict(submodule_state(node, "synthesis").get("_modules"))
-            if "fg_nerf" in parts and "mapping" in plain_dict(node.state.get("_modules")):
-                return node
+    for node in snapshot_generators(checkpoint):
+        parts = plain_dict(submodule_state(node, "synthesis").get("_modules"))
+        if "fg_nerf" in parts and "mapping" in plain_dict(node.state.get("_modules")):
+            return node
     return None
 
 
@@ -163,7 +167,7 @@ def source(checkpoint: Checkpoint) -> ModelSource:
     stated = _Stated(checkpoint.path, node)
     stated.check_understood(checkpoint.path)
     assumptions: list[str] = []
-    try:
+    with blamed_on(checkpoint.path):
         config = StyleNeRFConfig(
             **_mapping_options(node, tensors),
             **_upsampler_options(checkpoint, node, tensors, stated),
@@ -172,10 +176,6 @@ def source(checkpoint: Checkpoint) -> ModelSource:
             **_camera_options(stated, assumptions),
             progressive=stated.of("").flag("progressive", True),
         )
-    except CheckpointError:
-        raise
-    except UserError as error:
-        raise CheckpointError(f"{checkpoint.path}: {error}") from error
     _check_rows(checkpoint, node, config)
     if stated.missing:
         assumptions.append(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
-from typing import Any, Self
+from dataclasses import dataclass
 
 from engine.errors import UserError
-from engine.generators.options import MAX_OPTION, check_kinds, config_from_json
+from engine.generators.family_config import MAX_OPTION, FamilyConfig, check_kinds
 
 #: Largest side of a volume rendering or picture in pixels, and most layers of one kind.
 _MAX_SIDE, _MAX_LAYERS = 8192, 64
@@ -16,7 +15,7 @@ MIN_SAMPLES, MAX_SAMPLES = 2, 1024
 
 
 @dataclass(frozen=True)
-class StyleSDFConfig:
+class StyleSDFConfig(FamilyConfig):
     """Everything that defines a StyleSDF network, as plain data.
 
     The authors' files hold tensors only. What their shapes tell comes first below; the rest
@@ -44,6 +43,8 @@ class StyleSDFConfig:
     Raises:
         UserError: the options contradict each other.
     """
+
+    title = "StyleSDF"
 
     style_dim: int = 256
     mapping_layers: int = 3
@@ -124,20 +125,6 @@ class StyleSDFConfig:
     def noise_side(self, layer: int) -> int:
         """Side of the noise of decoder layer ``layer`` (0 is the first at ``render_size``)."""
         return self.render_size * int(2 ** ((layer + 1) // 2))
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON data; :meth:`from_json` is its inverse."""
-        values = {item.name: getattr(self, item.name) for item in fields(self)}
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
-        """Read :meth:`to_json`'s form; absent keys take their defaults.
-
-        Raises:
-            UserError: an option is unknown, of the wrong kind or contradicts another.
-        """
-        return config_from_json(cls, data, "StyleSDF")
 
 
 #: The authors' released models. Animals' poses were spread half as far to the sides.

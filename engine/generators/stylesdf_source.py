@@ -11,8 +11,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from engine.checkpoints.plain import Checkpoint, LazyTensor, ModelSource
-from engine.errors import CheckpointError, UserError
-from engine.generators.options import plain_dict, shape_of
+from engine.errors import CheckpointError
+from engine.generators.options import (
+    blamed_on,
+    plain_dict,
+    shape_of,
+)
 from engine.generators.stylesdf_config import StyleSDFConfig
 
 _TITLE = "StyleSDF"
@@ -71,12 +75,8 @@ def source(checkpoint: Checkpoint) -> ModelSource:
         raise CheckpointError(f"{checkpoint.path} holds no StyleSDF generator.")
     tensors, sentence = generator
     assumptions = [sentence] if sentence else []
-    try:
+    with blamed_on(checkpoint.path):
         config = _config(tensors)
-    except CheckpointError:
-        raise
-    except UserError as error:
-        raise CheckpointError(f"{checkpoint.path}: {error}") from error
     if config.skipped_noise:
         # A buffer of another size cannot be added; the authors' code passes over it silently.
         names = [f"noise_{layer}" for layer in config.skipped_noise]
