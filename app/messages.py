@@ -23,12 +23,14 @@ class ModelLoaded:
         capabilities: what it can do; the window shows its controls accordingly.
         device: ``"cpu"``, ``"cuda:0"``, ...
         seconds: how long opening took.
+        assumptions: sentences on what the file could not tell and was assumed.
     """
 
     ref: ModelRef
     capabilities: Capabilities
     device: str
     seconds: float
+    assumptions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

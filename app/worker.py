@@ -151,8 +151,9 @@ class Engine:
         self._controllers.clear()
         self._mailbox.forget_earlier_request()
         self._answered, self._settled = None, True
-        seconds = time.monotonic() - started
-        loaded = ModelLoaded(ref, generator.capabilities, self._device, seconds)
+        took = time.monotonic() - started
+        able, assumed = generator.capabilities, generator.assumptions
+        loaded = ModelLoaded(ref, able, self._device, took, assumed)
         self._mailbox.send(Opened(opening.serial, loaded))
 
     # Drawing --------------------------------------------------------------------------------

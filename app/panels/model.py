@@ -43,6 +43,10 @@ def short_name(path: str, others: Sequence[str] = ()) -> str:
     return where.name
 
 
+def _assumptions(count: int) -> str:
+    return f"{count} assumption{'s' if count != 1 else ''} about this file: point here"
+
+
 class ModelPanel:
     """Name and facts of the open model, path box, recent list.
 
@@ -60,6 +64,8 @@ class ModelPanel:
         kit = self._kit
         self._name = kit.text("", font=kit.fonts.strong, theme=kit.themes.accent, wrap=0)
         self._facts = kit.text("", theme=kit.themes.muted, font=kit.fonts.small, wrap=0)
+        self._assumed = kit.text("", theme=kit.themes.faint, font=kit.fonts.small, wrap=0)
+        self._sentences = kit.tip(kit.name("model_assumed", self._assumed), "")
         dpg.add_spacer(height=kit.px(2))
         with dpg.group(horizontal=True, horizontal_spacing=kit.px(6)):
             self._path = kit.box(
@@ -99,6 +105,10 @@ class ModelPanel:
             name, line = model.ref.name or short_name(model.ref.path), facts(model.capabilities)
         kit.show_value(self._name, name)
         kit.show_value(self._facts, line)
+        assumed = model.assumptions if model is not None and opening is None else ()
+        kit.show(self._assumed, bool(assumed))
+        kit.show_value(self._assumed, _assumptions(len(assumed)))
+        kit.show_value(self._sentences, "\n\n".join(assumed))
         current = model.ref.path if model else ""
         listed = (studio.settings.recent, current)
         if listed != self._listed:

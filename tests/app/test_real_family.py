@@ -58,6 +58,12 @@ def draw(engine: Harness, recipe: Recipe) -> FrameReady:
     return engine.full_frame(engine.client.request(recipe, moving=False))
 
 
+def test_the_window_learns_what_the_file_leaves_open(loaded: ModelLoaded) -> None:
+    """The golden states all but the lens; the sentence says which one is taken instead."""
+    (sentence,) = loaded.assumptions
+    assert "focal" in sentence
+
+
 def test_the_window_learns_what_the_family_can(loaded: ModelLoaded) -> None:
     can = loaded.capabilities
     assert (can.family, can.resolution, can.neural_resolution) == ("eg3d", 64, 16)
