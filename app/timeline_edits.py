@@ -144,8 +144,13 @@ def clear(document: Document) -> Document:
 
 
 def take_over(document: Document, timeline: Timeline) -> Document:
-    """Another timeline in the place of this one."""
-    return replace(document, timeline=timeline)
+    """Another timeline in the place of this one, with distances of this document's model."""
+    return replace(document, timeline=timeline.fitted(document.home))
+
+
+def to_keep(document: Document) -> Timeline:
+    """The timeline as a file of its own holds it: with the framing that its keys go by."""
+    return replace(document.timeline, framing=document.home)
 
 
 def _least(line: Timeline) -> float:

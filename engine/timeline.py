@@ -48,6 +48,8 @@ class Timeline:
         fps: frames a second of the video.
         loop: the last key leads back to the first.
         tension: 0 (a Catmull-Rom spline) to 1 (straight from key to key, resting at each).
+        framing: of a path outside its document: the default pose of the model that the keys
+            were set with, which tells what their distances mean; see :meth:`fitted`.
 
     Raises:
         UserError: on making one with a value out of range.
@@ -58,6 +60,7 @@ class Timeline:
     fps: float = 25.0
     loop: bool = False
     tension: float = 0.0
+    framing: OrbitPose | None = None
     _times: tuple[float, ...] = field(init=False, repr=False, compare=False, default=())
 
     def __post_init__(self) -> None:
@@ -76,6 +79,8 @@ class Timeline:
             )
         if not 0.0 <= self.tension <= 1.0:
             raise UserError(f"The tension must be 0 to 1, not {self.tension:g}.")
+        if self.framing is not None:
+            self.framing.camera()
         if len(self.keys) > MAX_KEYS:
             raise UserError(f"A timeline holds at most {MAX_KEYS} keys, not {len(self.keys)}.")
         keys = tuple(sorted(self.keys, key=lambda key: key.time))
@@ -216,8 +221,10 @@ class Timeline:
         """This path for another model: angles stay, distances follow the models' own framings.
 
         Args:
-            old, new: the models' default poses.
+            old, new: the models' default poses; where they are equal nothing changes.
         """
+        if old == new:
+            return self
         factor, widening = new.radius / old.radius, new.fov_y / old.fov_y
         return replace(
             self,
@@ -236,6 +243,12 @@ class Timeline:
             ),
         )
 
+    def fitted(self, home: OrbitPose) -> Self:
+        """This path as part of a document whose model has the default pose ``home``. Where it is
+        not known what model the keys were set with, they are taken as they stand."""
+        line = replace(self, framing=None)
+        return line if self.framing is None else line.reframed(self.framing, home)
+
     def for_model(self, facts: Capabilities) -> Self:
         """This path with faces that a model can draw."""
         keys = (replace(key, identity=key.identity.for_model(facts)) for key in self.keys)
@@ -252,7 +265,7 @@ class Timeline:
             "tension": self.tension,
             "faces": [face.to_json() for face in places],
             "keys": [key.to_json(places) for key in self.keys],
-        }
+        } | ({} if self.framing is None else {"framing": self.framing.to_json()})
 
     @classmethod
     def from_json(cls, data: Any) -> Self:
@@ -275,12 +288,14 @@ class Timeline:
             if not isinstance(keys, list) or len(keys) > MAX_KEYS:
                 raise UserError(f"A timeline holds at most {MAX_KEYS} keys.")
             faces = [Face.from_json(item) for item in data["faces"]]
+            framing = data.get("framing")
             return cls(
                 tuple(Keyframe.from_json(item, faces) for item in keys),
                 float(data["duration"]),
                 float(data["fps"]),
                 bool(data["loop"]),
                 float(data["tension"]),
+                None if framing is None else OrbitPose.from_json(framing),
             )
         except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise UserError(

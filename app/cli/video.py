@@ -56,7 +56,8 @@ def run(words: Sequence[str]) -> int:
     generator, recipe = open_subject(options, recipe)
     if timeline is not None:
         # The path may come from another model: what this one lacks would stop it half-way.
-        timeline = timeline.for_model(generator.capabilities)
+        facts = generator.capabilities
+        timeline = timeline.fitted(facts.default_pose).for_model(facts)
 
     from engine.draw import Painter
     from engine.export.video import export_video
@@ -87,8 +88,9 @@ def read_timeline(path: Path) -> Timeline:
         UserError: it cannot be read, or has no keys.
     """
     from app.project import is_project, read_project
+    from app.timeline_edits import to_keep
 
-    timeline = read_project(path).document.timeline if is_project(path) else load_timeline(path)
+    timeline = to_keep(read_project(path).document) if is_project(path) else load_timeline(path)
     if not timeline.keys:
         raise UserError(f"The timeline in {path} has no keys.")
     return timeline

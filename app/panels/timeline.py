@@ -223,6 +223,6 @@ class TimelinePanel:
     def _save_to(self, path: str) -> None:
         studio = self._kit.studio
         where = new_file(path, kept_folder(studio.settings), SUFFIX)
-        save_timeline(studio.document.timeline, check_writable(where))
+        save_timeline(edits.to_keep(studio.document), check_writable(where))
         studio.desk.talk.end()
         studio.say(f"Saved to {where}", "good", "timeline")

@@ -138,6 +138,18 @@ def test_projects_and_files_keep_it(tmp_path: Path) -> None:
     assert other.timeline == document.timeline and other.recipe.seed == 7
 
 
+def test_a_path_takes_the_distances_of_the_model_that_it_is_loaded_for(tmp_path: Path) -> None:
+    document = two_keys()
+    save_timeline(t.to_keep(document), tmp_path / "path.json")
+    kept = load_timeline(tmp_path / "path.json")
+    assert t.take_over(document, kept) == document
+    small = replace(document, home=replace(document.home, radius=document.home.radius / 10))
+    keys = t.take_over(small, kept).timeline.keys
+    assert [key.pose.radius * 10 for key in keys] == pytest.approx(
+        [key.pose.radius for key in document.timeline.keys]
+    )
+
+
 def test_a_project_from_before_has_an_empty_one() -> None:
     data = Document().to_json({})
     for later in ("timeline", "favourites"):

@@ -6,6 +6,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from app.document import Document
 from app.project import Project, write_project
 from engine.camera import OrbitPose
@@ -54,6 +56,22 @@ def test_a_projects_timeline_is_filmed(run: Run, checkpoint: Path, tmp_path: Pat
     words = ("--model", checkpoint, "--timeline", "a.maquette", "--size", 16, "--out", "frames")
     assert run("video", *words).status == 0
     assert read_recipe(tmp_path / "frames" / "frame_0003.png").seed == 8
+
+
+def test_distances_follow_the_model_that_films(run: Run, checkpoint: Path, tmp_path: Path) -> None:
+    home = OrbitPose(radius=27.0, fov_y=18.0)
+    line = path_of_two()
+    far = replace(
+        line, keys=tuple(replace(key, pose=replace(key.pose, radius=54.0)) for key in line.keys)
+    )
+    save_timeline(replace(far, framing=home), tmp_path / "path.json")
+    write_project(tmp_path / "a.maquette", Project(Document(home=home, timeline=far)))
+    for number, name in enumerate(("path.json", "a.maquette")):
+        words = ("--model", checkpoint, "--timeline", name, "--size", 16, "--out", f"f{number}")
+        assert run("video", *words).status == 0
+        pose = read_recipe(tmp_path / f"f{number}" / "frame_0001.png").pose
+        # Twice as far as this model's own 2.7, as it was twice the other's.
+        assert pose.radius == pytest.approx(5.4)
 
 
 def test_what_cannot_be_filmed_is_one_sentence(run: Run, checkpoint: Path, tmp_path: Path) -> None:

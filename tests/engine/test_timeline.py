@@ -249,6 +249,14 @@ def test_another_models_framing_and_rows() -> None:
     line = Timeline((Keyframe(0, replace(old, yaw=30, radius=3.0), mixed),))
     pose = line.reframed(old, new).keys[0].pose
     assert pose == OrbitPose(30, 0, 0, 1.5, 10.0, (0.0, 0.0, 0.0), (0, 0, 0.5))
+    # A path in a file says which framing it goes by; an old file does not.
+    kept_line = replace(line, framing=old)
+    assert Timeline.from_json(json.loads(json.dumps(kept_line.to_json()))) == kept_line
+    assert kept_line.fitted(new) == line.reframed(old, new) != line.fitted(new)
+    assert line.fitted(new) == line and "framing" not in line.to_json()
+    # The same framing leaves a path alone that was moved aside.
+    aside = Timeline((Keyframe(0, replace(old, look_at=(0, 0.1, 0)), mixed),), framing=old)
+    assert aside.fitted(old).keys == aside.keys
     facts = tiny_model().capabilities
     kept = line.for_model(replace(facts, num_ws=8, layer_groups={})).keys[0].identity
     assert kept.face.mixes[0].rows == (1,) and kept.fades[0].face.mixes[0].rows == ()
