@@ -19,11 +19,19 @@ def nothing() -> None:
 
 @dataclass(frozen=True)
 class Choice:
-    """One answer to a question: its words, the name of its button, what it does."""
+    """One answer to a question.
+
+    Attributes:
+        label: its words.
+        name: of its button, for tests.
+        action: what it does.
+        tip: what follows from it, for people.
+    """
 
     label: str
     name: str
     action: Callable[[], None]
+    tip: str
 
 
 @dataclass(frozen=True)

@@ -114,8 +114,13 @@ class Desk:
         self.talk.ask(
             f"{what} not finished yet. Closing the window ends {'it' if count == 1 else 'them'}, "
             "and no file is left.",
-            Choice("Cancel it" if count == 1 else "Cancel them", "jobs_cancel", self._end_jobs),
-            Choice("Keep the window", "jobs_keep", nothing),
+            Choice(
+                "Cancel it" if count == 1 else "Cancel them",
+                "jobs_cancel",
+                self._end_jobs,
+                "End what is being exported and close the window",
+            ),
+            Choice("Keep the window", "jobs_keep", nothing, "Go on exporting"),
         )
 
     def _end_jobs(self) -> None:
@@ -147,9 +152,9 @@ class Desk:
 
         self.talk.ask(
             f'"{self.name}" has changes that are not saved.',
-            Choice("Save", "unsaved_save", save),
-            Choice("Don't save", "unsaved_discard", then),
-            Choice("Cancel", "unsaved_cancel", nothing),
+            Choice("Save", "unsaved_save", save, "Save the project, then go on"),
+            Choice("Don't save", "unsaved_discard", then, "Go on; the changes are lost"),
+            Choice("Cancel", "unsaved_cancel", nothing, "Stay here; everything is as it was"),
         )
 
     def _arrived(self, wanted: Wanted) -> None:
@@ -211,8 +216,8 @@ class Desk:
         self.talk.end()
         self.talk.ask(
             f"{where.name} exists already in {where.parent}.",
-            Choice("Replace it", "replace_yes", save),
-            Choice("Keep it", "replace_no", lambda: self.ask_save_as(then)),
+            Choice("Replace it", "replace_yes", save, "Write over that file"),
+            Choice("Keep it", "replace_no", lambda: self.ask_save_as(then), "Choose another name"),
         )
 
     def _write(self, where: Path) -> None:

@@ -145,21 +145,36 @@ class ProjectOpening:
                 self._studio.say(text, "info", "moved")
             self._open_with(search.path)
             return
-        choices = [Choice("Choose its file", "model_choose", self._ask_model)]
+        choices = [
+            Choice(
+                "Choose its file", "model_choose", self._ask_model, "Say where the model lies now"
+            )
+        ]
         if search.outcome == "changed":
             text = (
                 f'The model at {path} is not the one that "{wanted.name}" was saved with, so its '
                 "picture may be another one."
             )
-            use = Choice("Open with it", "model_open", lambda: self._open_with(search.path))
+            use = Choice(
+                "Open with it", "model_open", lambda: self._open_with(search.path),
+                "Draw the project with the model that lies there",
+            )  # fmt: skip
             choices.insert(0, use)
         else:
             text = f'The model that "{wanted.name}" was saved with is no longer at {path}.'
-            choices.append(Choice("Use the present model", "model_present", self._use_present))
+            present = Choice(
+                "Use the present model", "model_present", self._use_present,
+                "Draw the project with the model that is open; faces will differ",
+            )  # fmt: skip
+            choices.append(present)
         if self._studio.model is None and self._studio.opening is None:
             # Something to look at meanwhile, and to stay with.
             self._open_model(BUNDLED)
-        self._talk.ask(text, *choices, Choice("Cancel", "model_cancel", self.give_up))
+        self._talk.ask(
+            text,
+            *choices,
+            Choice("Cancel", "model_cancel", self.give_up, "Do not open the project"),
+        )
 
     def _ask_model(self) -> None:
         start = "" if self._wanted is None else shown(self._wanted.project.document.model.path)

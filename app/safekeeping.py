@@ -134,7 +134,14 @@ class Safekeeping:
         self._talk.ask(
             f'Maquette ended unexpectedly on {when}, with changes to "{wanted.name}" that were '
             "not saved. They can be recovered.",
-            Choice("Recover", "recover_yes", lambda: self._open_project(wanted)),
-            Choice("Discard", "recover_no", discard),
-            Choice("Later", "recover_later", later),
+            Choice(
+                "Recover",
+                "recover_yes",
+                lambda: self._open_project(wanted),
+                "Open it as it was; saving keeps it",
+            ),
+            Choice("Discard", "recover_no", discard, "Delete these changes; they are lost"),
+            Choice(
+                "Later", "recover_later", later, "Keep them aside and ask again at the next start"
+            ),
         )

@@ -56,8 +56,8 @@ def run(words: Sequence[str]) -> int:
     generator, recipe = open_subject(options, recipe)
     if timeline is not None:
         # The path may come from another model: what this one lacks would stop it half-way.
-        facts = generator.capabilities
-        timeline = timeline.fitted(facts.default_pose).for_model(facts)
+        abilities = generator.capabilities
+        timeline = timeline.fitted(abilities.default_pose).for_model(abilities)
 
     from engine.draw import Painter
     from engine.export.video import export_video

@@ -25,11 +25,10 @@ class Confirm:
         self._kit, self._modal = kit, modal
         self._shown: Question | None = None
 
-    def ask(self, text: str, yes: str, action: Callable[[], None]) -> None:
-        """Ask before something is lost; ``action`` runs when the person chooses ``yes``."""
-        self._kit.studio.desk.talk.ask(
-            text, Choice(yes, "confirm_yes", action), Choice("Keep it", "confirm_no", nothing)
-        )
+    def ask(self, text: str, yes: Choice) -> None:
+        """Ask before something is lost; the other answer changes nothing."""
+        no = Choice("Keep it", "confirm_no", nothing, "Leave everything as it is")
+        self._kit.studio.desk.talk.ask(text, yes, no)
 
     def export(self, job: Job, before: Callable[[], None] = nothing) -> None:
         """Put an export into the queue; asks first if it would replace a file.
@@ -49,7 +48,8 @@ class Confirm:
         path = Path(job.path)
         # A file that is being written is refused when it starts, without a question.
         if path.is_file() and not self._kit.studio.jobs.is_target(path):
-            self.ask(f"{path.name} exists already in {path.parent}.", "Replace it", start)
+            replace = Choice("Replace it", "confirm_yes", start, "Write over that file")
+            self.ask(f"{path.name} exists already in {path.parent}.", replace)
         else:
             start()
 
@@ -81,6 +81,6 @@ class Confirm:
     def _button(self, choice: Choice, width: int, first: bool) -> None:
         kit = self._kit
         kit.button(
-            choice.label, lambda: kit.studio.desk.talk.choose(choice), choice.name,
+            choice.label, lambda: kit.studio.desk.talk.choose(choice), choice.name, choice.tip,
             theme=kit.themes.primary if first else None, width=width,
         )  # fmt: skip

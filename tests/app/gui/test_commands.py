@@ -95,6 +95,30 @@ def test_every_control_has_a_tooltip(app: App, workplace: Path) -> None:
     app.wait("the jobs", lambda s: s["jobs_open"])
     app.fill("picture_path", "wrong.txt")
     app.wait("a notice", lambda s: s["notices"])
+    assert without_tip(workplace) == []
+    app.key("Escape")
+
+
+def test_every_answer_has_a_tooltip(app: App, workplace: Path) -> None:
+    # A question of the exports, one of the projects, and a path that is wanted.
+    path = workplace / "there.png"
+    path.write_bytes(b"")
+    app.click("tab_picture")
+    app.fill("picture_path", str(path))
+    app.wait("a question", lambda s: "confirm_yes" in s["widgets"])
+    assert without_tip(workplace) == []
+    app.key("Escape", "r", "ctrl+n")
+    app.wait("a question", lambda s: "unsaved_save" in s["widgets"])
+    assert without_tip(workplace) == []
+    app.key("Escape", "ctrl+shift+s")
+    app.wait("a path", lambda s: "prompt_ok" in s["widgets"])
+    assert without_tip(workplace) == []
+    app.key("Escape")
+    assert path.read_bytes() == b""
+
+
+def without_tip(workplace: Path) -> list[str]:
+    """Controls of the window as it is now that have no tooltip."""
     answer = workplace / "tips"
     answer.unlink(missing_ok=True)
     (workplace / "ask-tips").touch()
@@ -102,5 +126,4 @@ def test_every_control_has_a_tooltip(app: App, workplace: Path) -> None:
     while not answer.exists():
         assert time.monotonic() < end, "the window did not answer"
         time.sleep(0.1)
-    assert answer.read_text().splitlines() == []
-    app.key("Escape")
+    return answer.read_text().splitlines()
