@@ -264,7 +264,10 @@ COMMANDS: tuple[Command, ...] = (
     Command("larger", "Larger letters and controls", WINDOW, lambda w: w.resize(1), "Ctrl++"),
     Command("smaller", "Smaller letters and controls", WINDOW, lambda w: w.resize(-1), "Ctrl+-"),
     Command("reset_layout", "Reset the layout", WINDOW, lambda w: w.reset_layout(),
-            tip="Unfold every section, scroll to the top, close all popups"),
+            tip="Every section at its first place and unfolded, columns as wide as at first, "
+            "all popups closed"),
+    Command("columns", "Hide or show the columns", WINDOW, lambda w: w.docking.toggle_columns(),
+            "H", "The picture alone in the window, or the sections beside it again"),
     Command("fold_all", "Fold every section", WINDOW, lambda w: w.fold_all(True)),
     Command("close_popup", "Close lists and notices", WINDOW, lambda w: w.close_popups(), "Esc",
             everywhere=True),

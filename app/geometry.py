@@ -51,8 +51,8 @@ def fit_picture(
 
 @dataclass(frozen=True)
 class Layout:
-    """The window's fixed arrangement: a bar on top, panels left and right, a status line; the
-    timeline below the picture has no height while it is put away."""
+    """What lies where: a bar on top, columns left and right with a grip beside each, a status
+    line; the timeline below the picture, and its grip, have no height while it is put away."""
 
     toolbar: Rect
     left: Rect
@@ -60,16 +60,36 @@ class Layout:
     viewport: Rect
     timeline: Rect
     status: Rect
+    grip_left: Rect
+    grip_right: Rect
+    grip_timeline: Rect
 
 
 #: Sizes at a scale of 1, pixels.
 TOOLBAR_HEIGHT, STATUS_HEIGHT, TIMELINE_HEIGHT = 52, 32, 118
 LEFT_WIDTH, RIGHT_WIDTH = 292, 316
+#: What is dragged to make a column wider, and a column with nothing in it.
+GRIP, EMPTY_WIDTH = 5, 14
+#: The picture keeps this width, or this share of a narrow window.
+PICTURE_WIDTH, PICTURE_SHARE = 280, 0.3
 MIN_WIDTH, MIN_HEIGHT = 960, 620
 #: Where the picture is narrower than this, the timeline lies below the panels, too.
 TIMELINE_WIDTH = 600
 #: Below this height the panels scroll and the rest still fits.
 LEAST_HEIGHT = 500
+
+
+@dataclass(frozen=True)
+class Extents:
+    """How much room the columns and the timeline ask for, in pixels at a scale of 1. A width of
+    ``None`` is that of an empty column; columns that are hidden have no width at all."""
+
+    left: float | None = LEFT_WIDTH
+    right: float | None = RIGHT_WIDTH
+    timeline: float = TIMELINE_HEIGHT
+    hidden: bool = False
+
+
 #: The UI scales that are offered.
 SCALES = (0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
 
@@ -90,27 +110,70 @@ def fitting_scale(wished: float, width: int, height: int) -> float:
     return min(wished, max((s for s in SCALES if s <= room), default=SCALES[0]))
 
 
-def arrange(width: int, height: int, scale: float = 1.0, timeline: bool = False) -> Layout:
+def arrange(
+    width: int,
+    height: int,
+    scale: float = 1.0,
+    timeline: bool = False,
+    extents: Extents = Extents(),
+) -> Layout:
     """The layout of a window of ``width x height`` pixels at a UI scale.
 
-    The panels keep their width and the viewport takes the rest, never less than a fifth of
-    the window: on a small screen at a large scale the panels shrink instead. The timeline, if
-    it is shown, takes its height from the viewport, at most half of it; it is as wide as that, or
-    in a narrow window as wide as all.
+    The columns have the width that is asked for and the viewport takes the rest, never less than
+    :data:`PICTURE_WIDTH` or, in a narrow window, :data:`PICTURE_SHARE` of it: there the columns
+    shrink instead. The timeline, if it is shown, takes its height from the viewport, at most half
+    of it; it is as wide as that, or in a narrow window as wide as all.
     """
     top, foot = round(TOOLBAR_HEIGHT * scale), round(STATUS_HEIGHT * scale)
-    squeeze = min(1.0, 0.8 * width / ((LEFT_WIDTH + RIGHT_WIDTH) * scale))
-    left, right = round(LEFT_WIDTH * scale * squeeze), round(RIGHT_WIDTH * scale * squeeze)
+    grip = max(round(GRIP * scale), 3)
+    left, right = _sides(width, scale, extents)
+    left_grip, right_grip = (
+        grip if asked is not None and not extents.hidden else 0
+        for asked in (extents.left, extents.right)
+    )
     tall = max(height - top - foot, 1)
-    strip = min(round(TIMELINE_HEIGHT * scale), tall // 2) if timeline else 0
-    middle = width - left - right
+    strip = min(round(extents.timeline * scale) + grip, tall // 2) if timeline else 0
+    start = left + left_grip
+    middle = width - start - right - right_grip
     wide = middle < TIMELINE_WIDTH * scale
     sides = tall - strip if wide else tall
+    line = Rect(0 if wide else start, top + tall - strip, width if wide else middle, strip)
+    bar = min(grip, strip)
     return Layout(
         toolbar=Rect(0, 0, width, top),
         left=Rect(0, top, left, sides),
         right=Rect(width - right, top, right, sides),
-        viewport=Rect(left, top, width - left - right, tall - strip),
-        timeline=Rect(0 if wide else left, top + tall - strip, width if wide else middle, strip),
+        viewport=Rect(start, top, middle, tall - strip),
+        timeline=Rect(line.x, line.y + bar, line.width, strip - bar),
         status=Rect(0, height - foot, width, foot),
+        grip_left=Rect(left, top, left_grip, sides),
+        grip_right=Rect(width - right - right_grip, top, right_grip, sides),
+        grip_timeline=Rect(line.x, line.y, line.width, bar),
     )
+
+
+def widest(width: int, scale: float, extents: Extents, other: float | None) -> float:
+    """How wide a column can be, in pixels at a scale of 1, beside another one of the width
+    ``other``, if the picture is to keep its least width."""
+    return _room(width, scale, extents) / scale - (other or 0.0)
+
+
+def _room(width: int, scale: float, extents: Extents) -> float:
+    """What the columns can have together, in pixels."""
+    asked = sum(side is not None for side in (extents.left, extents.right))
+    kept = min(PICTURE_WIDTH * scale, PICTURE_SHARE * width)
+    taken = (2 - asked) * round(EMPTY_WIDTH * scale) + asked * max(round(GRIP * scale), 3)
+    return max(width - kept - taken, 1.0)
+
+
+def _sides(width: int, scale: float, extents: Extents) -> tuple[int, int]:
+    """The widths of the columns, in pixels."""
+    if extents.hidden:
+        return 0, 0
+    asked = sum(side for side in (extents.left, extents.right) if side is not None)
+    squeeze = min(1.0, _room(width, scale, extents) / max(asked * scale, 1.0))
+    left, right = (
+        round(EMPTY_WIDTH * scale) if side is None else int(side * scale * squeeze)
+        for side in (extents.left, extents.right)
+    )
+    return left, right

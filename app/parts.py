@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import dearpygui.dearpygui as dpg
 
 from app import commands
+from app.dock import COLUMNS
 from app.folder_search import FolderSearch
 from app.geometry import next_scale
-from app.kit import Kit, Panel
+from app.kit import Kit
 from app.live_texture import LiveTexture
 from app.panels.blend import BlendPanel
 from app.panels.camera import CameraPanel
 from app.panels.confirm import Confirm
+from app.panels.dock_drag import GRIPS, DockDrag
+from app.panels.docking import Docking
 from app.panels.export import ExportPanel
 from app.panels.faces import FacesPanel
 from app.panels.gallery import GalleryWindow
@@ -76,6 +80,7 @@ class Parts:
     model_settings: ModelSettingsPanel
     export: ExportPanel
     timeline: TimelinePanel
+    docking: Docking
 
     def __init__(
         self,
@@ -125,15 +130,22 @@ class Parts:
             Section(kit, "Model settings", self.model_settings, has_settings),
             Section(kit, "Export", self.export),
         )
+        self.docking = Docking(kit, self.left, self.right)
+        self.dock_drag = DockDrag(kit, self.docking)
         themes = kit.themes
         self.windows = {
-            "toolbar": _fixed(themes.bar, self.toolbar),
-            "left": _fixed(None, *self.left, scrolls=True),
-            "right": _fixed(None, *self.right, scrolls=True),
-            "viewport": _fixed(themes.canvas, self.viewport),
-            "timeline": _fixed(themes.bar, self.timeline),
-            "status": _fixed(themes.status, self.status),
+            "toolbar": _fixed(themes.bar, self.toolbar.build),
+            "left": _fixed(None, *(section.build for section in self.left), scrolls=True),
+            "right": _fixed(None, *(section.build for section in self.right), scrolls=True),
+            "viewport": _fixed(themes.canvas, self.viewport.build),
+            "timeline": _fixed(themes.bar, self.timeline.build),
+            "status": _fixed(themes.status, self.status.build),
         }
+        for grip in GRIPS:
+            build = partial(self.dock_drag.build_grip, grip)
+            self.windows[f"grip_{grip}"] = _fixed(themes.grip, build)
+        self.docking.build({column: self.windows[column] for column in COLUMNS})
+        self.dock_drag.build()
         for popup in self.popups:
             popup.build()
         self.menu.build_menu()
@@ -147,9 +159,9 @@ class Parts:
             part.update(studio)
 
     @property
-    def drawn(self) -> tuple[Viewport, MixingCanvas, TimelineCanvas]:
-        """The parts that are drawn by hand, and told about the mouse."""
-        return self.viewport, self.mixing.canvas, self.timeline.canvas
+    def drawn(self) -> tuple[DockDrag, Viewport, MixingCanvas, TimelineCanvas]:
+        """The parts that are told about the mouse."""
+        return self.dock_drag, self.viewport, self.mixing.canvas, self.timeline.canvas
 
     def perform(self, command: commands.Command) -> None:
         """Do a command of the table; see :func:`app.commands.perform`.
@@ -162,7 +174,7 @@ class Parts:
     def film_timeline(self) -> None:
         """Export a video of the timeline, with the size and the format of the video's tab."""
         self.timeline.playback.pause()
-        self.right[-1].fold(False)
+        self.docking.reveal("export")
         self.export.film_timeline()
 
     def resize(self, step: int) -> None:
@@ -171,12 +183,13 @@ class Parts:
 
     def fold_all(self, folded: bool) -> None:
         """Fold every section, or none."""
-        for section in (*self.left, *self.right):
+        for section in self.docking.sections.values():
             section.fold(folded)
 
     def reset_layout(self) -> None:
-        """Everything where it was at first: nothing folded, scrolled or open."""
+        """Everything where it was at first: nothing moved, folded, scrolled or open."""
         self.fold_all(False)
+        self.docking.reset()
         for name in ("left", "right"):
             dpg.set_y_scroll(self.windows[name], 0)
         for popup in self.popups:
@@ -184,12 +197,15 @@ class Parts:
 
     def prepare_export(self, kind: str) -> None:
         """Show the tab of a kind of export."""
-        self.right[-1].fold(False)
+        self.docking.reveal("export")
         self.export.choose(kind)
 
     def close_popups(self) -> None:
-        """Close what is open above the window: a question, else the popups and notices."""
+        """Close what is open above the window: a question, else the popups and notices. What is
+        being dragged goes back first."""
         studio = self.kit.studio
+        if self.dock_drag.cancel():
+            return
         if studio.desk.talk.is_open:
             studio.desk.talk.dismiss()
             return
@@ -206,6 +222,7 @@ class Parts:
             "jobs_open": self.jobs.is_open,
             "gallery": self.gallery.described(),
             "timeline": self.timeline.described(),
+            "dock": self.docking.described(),
             "palette": {"listed": listed, "chosen": palette.chosen} if palette.is_open else None,
         }
 
@@ -215,6 +232,8 @@ class Parts:
         self.toasts.clear()
         popups = (*self.popups, self.menu)
         self.gallery.delete()
+        self.dock_drag.delete()
+        self.docking.delete()
         for window in (*self.windows.values(), *(popup.window for popup in popups)):
             dpg.delete_item(window)
         dpg.bind_theme(0)
@@ -226,15 +245,15 @@ def has_settings(studio: Studio) -> bool:
     return studio.capabilities is not None and bool(studio.capabilities.settings)
 
 
-def _fixed(theme_item: int | None, *parts: Panel, scrolls: bool = False) -> int:
-    """A part of the window that never moves, with its panels inside."""
+def _fixed(theme_item: int | None, *builders: Callable[[], None], scrolls: bool = False) -> int:
+    """A part of the window that never moves, with what is built inside."""
     with dpg.window(
         no_title_bar=True, no_resize=True, no_move=True, no_collapse=True, no_close=True,
         no_scrollbar=not scrolls, no_scroll_with_mouse=not scrolls, no_saved_settings=True,
         no_bring_to_front_on_focus=True, min_size=(1, 1),
     ) as window:  # fmt: skip
-        for part in parts:
-            part.build()
+        for build in builders:
+            build()
     if theme_item is not None:
         dpg.bind_item_theme(window, theme_item)
     return int(window)

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from app.dock import Dock, read_dock
 from engine.errors import UserError
 
 SETTINGS_FORMAT = "maquette-settings/1"
@@ -42,6 +43,7 @@ class Settings:
         models_folder: folder that was searched for models last, empty for none.
         folded: names of the sections of the columns that are folded.
         theme: ``"dark"`` or ``"light"``.
+        dock: where the sections stand, and how wide the columns are.
     """
 
     recent: tuple[str, ...] = ()
@@ -55,6 +57,7 @@ class Settings:
     models_folder: str = ""
     folded: tuple[str, ...] = ()
     theme: str = "dark"
+    dock: Dock = field(default_factory=Dock)
 
     def with_recent(self, path: str) -> Settings:
         """These settings with ``path`` at the head of the recent list (``"bundled"`` is
@@ -84,6 +87,8 @@ class LoadedSettings:
 
     settings: Settings = field(default_factory=Settings)
     notice: str | None = None
+    #: There was no file: this is the first start.
+    is_first: bool = False
 
 
 def config_folder() -> Path:
@@ -139,7 +144,7 @@ def load_settings(path: Path | None = None) -> LoadedSettings:
     try:
         text = where.read_text(encoding="utf-8")
     except FileNotFoundError:
-        return LoadedSettings()
+        return LoadedSettings(is_first=True)
     except (OSError, UnicodeDecodeError) as error:
         return LoadedSettings(notice=_set_aside(where, f"cannot be read ({_reason(error)})"))
     try:
@@ -259,4 +264,5 @@ _READERS: dict[str, Any] = {
     "models_folder": _text,
     "folded": _names,
     "theme": _theme,
+    "dock": read_dock,
 }

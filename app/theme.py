@@ -88,6 +88,9 @@ class Themes:
     wordmark: int
     heading: int
     fold: int
+    section: int
+    grip: int
+    floating: int
     muted: int
     faint: int
     accent: int
@@ -121,6 +124,9 @@ def make_themes(scale: float) -> Themes:
         wordmark=_label(TEXT, scale),
         heading=_text(TEXT),
         fold=_fold(scale),
+        section=_section(scale),
+        grip=_grip(),
+        floating=_floating(scale),
         muted=_text(MUTED),
         faint=_text(FAINT),
         accent=_text(ACCENT),
@@ -248,6 +254,38 @@ def _fold(scale: float) -> int:
     _color(part, dpg.mvThemeCol_Text, TEXT)
     _style(part, dpg.mvStyleVar_ButtonTextAlign, 0.0, 0.5)
     _style(part, dpg.mvStyleVar_FramePadding, 2 * scale, 2 * scale)
+    return theme
+
+
+def _section(scale: float) -> int:
+    # The small buttons of a heading.
+    theme, part = _theme()
+    _color(part, dpg.mvThemeCol_Button, rgb(0, 0))
+    _color(part, dpg.mvThemeCol_ButtonHovered, BUTTON)
+    _color(part, dpg.mvThemeCol_ButtonActive, BUTTON_HOVER)
+    _color(part, dpg.mvThemeCol_Text, MUTED)
+    _style(part, dpg.mvStyleVar_FramePadding, 2 * scale, 2 * scale)
+    return theme
+
+
+def _grip() -> int:
+    # What is dragged to make a column wider: a line that lights up below the mouse.
+    theme, part = _theme()
+    _color(part, dpg.mvThemeCol_WindowBg, BACKGROUND)
+    _color(part, dpg.mvThemeCol_Button, PANEL)
+    _color(part, dpg.mvThemeCol_ButtonHovered, ACCENT)
+    _color(part, dpg.mvThemeCol_ButtonActive, ACCENT_HOVER)
+    _style(part, dpg.mvStyleVar_WindowPadding, 0, 0)
+    _style(part, dpg.mvStyleVar_FrameRounding, 0)
+    return theme
+
+
+def _floating(scale: float) -> int:
+    theme, part = _theme()
+    _color(part, dpg.mvThemeCol_Border, BUTTON_HOVER)
+    _style(part, dpg.mvStyleVar_WindowBorderSize, 1)
+    _style(part, dpg.mvStyleVar_WindowRounding, 7 * scale)
+    _style(part, dpg.mvStyleVar_WindowPadding, 12 * scale, 10 * scale)
     return theme
 
 

@@ -109,7 +109,7 @@ class Window:
         self._search = FolderSearch()
         self._playback = Playback(studio)
         self._placed: tuple[int, int] = (0, 0)
-        self._timeline_shown = False
+        self._arranged: tuple[bool, int] = (False, -1)
         self._rescale_to: float | None = None
 
     def run(self) -> None:
@@ -255,20 +255,24 @@ class Window:
     def _place(self) -> None:
         """Follow the size of the window."""
         size = dpg.get_viewport_client_width(), dpg.get_viewport_client_height()
-        opened = self._playback.is_open
-        layout = arrange(*size, self._kit.scale, opened)
+        opened, docking = self._playback.is_open, self._parts.docking
+        docking.tick()
+        layout = arrange(*size, self._kit.scale, opened, docking.extents)
         self._parts.toasts.place(layout.viewport)
         # A window that is put away has no size.
-        if (size, opened) == (self._placed, self._timeline_shown) or 0 in size:
+        state = opened, docking.revision
+        if (size, state) == (self._placed, self._arranged) or 0 in size:
             return
-        self._placed, self._timeline_shown = size, opened
+        self._placed, self._arranged = size, state
         self._fit_scale(*size)
         for name, window in self._parts.windows.items():
             rect: Rect = getattr(layout, name)
             dpg.configure_item(
                 window, pos=(int(rect.x), int(rect.y)), width=int(rect.width),
-                height=int(rect.height), show=rect.height > 0,
+                height=int(rect.height), show=rect.height > 0 and rect.width > 0,
             )  # fmt: skip
+        docking.place(layout)
+        self._parts.dock_drag.place()
         self._parts.viewport.place(layout.viewport)
         self._parts.timeline.place(layout.timeline)
         self._parts.toolbar.place(layout.toolbar.width, layout.viewport.x, layout.viewport.width)

@@ -185,12 +185,13 @@ def test_times_lie_along_the_strip() -> None:
 def test_the_strip_stands_below_the_picture() -> None:
     layout, without = arrange(1280, 720, timeline=True), arrange(1280, 720)
     assert without.timeline.height == 0 and without.viewport.height > layout.viewport.height
-    assert layout.viewport.bottom == layout.timeline.y
+    assert layout.viewport.bottom == layout.grip_timeline.y
+    assert layout.grip_timeline.bottom == layout.timeline.y
     assert layout.timeline.bottom == layout.status.y == without.viewport.bottom
     assert (layout.timeline.x, layout.timeline.width) == (layout.viewport.x, layout.viewport.width)
     assert arrange(500, 300, 3.0, True).viewport.height >= 1
     # In a narrow window it has the whole width, and the panels make room for it as well.
     narrow = arrange(960, 620, timeline=True)
     assert (narrow.timeline.x, narrow.timeline.width) == (0, 960)
-    assert narrow.left.bottom == narrow.right.bottom == narrow.timeline.y
+    assert narrow.left.bottom == narrow.right.bottom == narrow.grip_timeline.y
     assert narrow.timeline.bottom == narrow.status.y and arrange(960, 620).left.height == 536

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from app.dock import Dock, Floating
 from app.settings import (
     Settings,
     config_folder,
@@ -52,7 +53,11 @@ def test_what_is_saved_comes_back(path: Path) -> None:
         export_folder="/pictures",
         folded=("model", "style_mixing"),
         theme="light",
-    )
+        dock=Dock(
+            ("camera", "identity"), (), (Floating("export", 10.5, -20, 400, 300, "right", 2),),
+            left_width=333, timeline_height=200, hidden=True,
+        ),
+    )  # fmt: skip
     save_settings(settings)
     assert load_settings().settings == settings
     assert list(path.parent.iterdir()) == [path]
