@@ -14,16 +14,18 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 
+from app import arrivals
+from app.arrivals import Arrivals
 from app.export_queue import ExportQueue, how_it_ended
-from app.frames import BUCKETS, FrameError, FrameRing
+from app.frames import BUCKETS, FrameRing
 from app.jobs import Job, JobState
 from app.messages import (
     EngineDied,
     EngineRestored,
     Event,
-    FrameReady,
     ModelFailed,
     ModelLoaded,
+    Part,
     RenderFailed,
 )
 from app.processes import run_engine
@@ -84,12 +86,15 @@ class EngineClient:
         self._ended_at: float | None = None
         self._ring: FrameRing | None = None
         self._ring_number = 0
-        self._newest: FrameInSlot | None = None
+        self._arrivals = Arrivals()
         self._generation = 0
         self._last: Draw | None = None
         self._unsent: Draw | None = None
         self._awaiting: int | None = None
         self._finished = 0
+        #: What pictures are compared with, whether that is seen, and what has come of it.
+        self._beside: tuple[Recipe | None, bool] = (None, False)
+        self._reference_done: Recipe | None = None
         self._model: ModelLoaded | None = None
         self._serial = 0
         self._opening: OpenModel | None = None
@@ -134,16 +139,32 @@ class EngineClient:
             the generation that the answering ``FrameReady`` or ``RenderFailed`` carries.
         """
         last = self._last
-        if moving and last is not None and last.moving and last.recipe == recipe:
-            return last.generation
-        self._generation += 1
-        self._last = self._unsent = Draw(self._generation, recipe, moving)
+        generation = self._generation + 1
+        if last is not None and last.recipe == recipe:
+            same = (last.reference, last.seen) == self._beside
+            if same and moving and last.moving:
+                return last.generation
+            if not same and self._finished >= last.generation:
+                generation = last.generation
+        self._generation = generation
+        self._last = self._unsent = Draw(generation, recipe, moving, *self._beside)
         self._flush()
-        return self._generation
+        return generation
+
+    def compare(self, recipe: Recipe | None, *, seen: bool = True) -> None:
+        """What the pictures asked for from now on are compared with: it comes as a
+        ``FrameReady`` of its own. Takes effect with the next :meth:`request`, which may be for
+        the same picture; that is not drawn again then.
+
+        Args:
+            recipe: of the model that is open; ``None`` for no comparison.
+            seen: follow at preview quality while things move; otherwise come at rest.
+        """
+        self._beside = recipe, seen and recipe is not None
 
     def poll(self) -> list[Event]:
         """Everything that happened since the last call, in order; never blocks. At most one
-        ``FrameReady`` for each model: the newest."""
+        ``FrameReady`` of each part for each model: the newest."""
         if self._closed:
             return []
         self._receive()
@@ -202,8 +223,13 @@ class EngineClient:
 
     @property
     def busy(self) -> bool:
-        """Whether a full-quality picture of the last request is still to come."""
-        return self.alive and self._model is not None and self._finished < self._generation
+        """Whether a full-quality picture of the last request, or of a reference that is seen,
+        is still to come."""
+        last = self._last
+        if not self.alive or self._model is None or last is None:
+            return False
+        waits = last.seen and last.reference != self._reference_done
+        return waits or self._finished < self._generation
 
     @property
     def jobs(self) -> tuple[JobState, ...]:
@@ -233,7 +259,7 @@ class EngineClient:
         theirs.close()
         self._events.extend(self.thumbnails.restarted())
         self._ended_at = self._restart_at = None
-        self._awaiting = None
+        self._awaiting = self._reference_done = None
         self._send(UseRing(self._ring.info))
         if self._opening is not None:
             self._send(self._opening)
@@ -266,7 +292,8 @@ class EngineClient:
                 self._process.join(_END_SECONDS)
         if self._ring is not None:
             self._ring.close()
-        self._connection = self._process = self._ring = self._newest = None
+        self._connection = self._process = self._ring = None
+        self._arrivals.take()
         self._ended_at = self._restart_at = None
 
     def _new_ring(self, capacity: int) -> FrameRing:
@@ -299,12 +326,11 @@ class EngineClient:
 
     def _take(self, message: object) -> None:
         if isinstance(message, FrameInSlot):
-            if self._newest is not None:
-                self._give_back(self._newest)
-            self._newest = message
+            if (overtaken := self._arrivals.add(message)) is not None:
+                self._give_back(overtaken)
             self._policy.succeeded()
             if message.full_quality:
-                self._finished = max(self._finished, message.generation)
+                self._finish(message.part, message.generation, message.recipe)
         elif isinstance(message, Taken):
             self._awaiting = None
         elif isinstance(message, Opened):
@@ -314,7 +340,8 @@ class EngineClient:
                 self._take_opened(message.result)
         elif isinstance(message, RenderFailed):
             self._show_newest()
-            self._finished = max(self._finished, message.generation)
+            last = self._last
+            self._finish(message.part, message.generation, last.reference if last else None)
             self._events.append(message)
         elif isinstance(message, ThumbnailDrawn):
             self._events.append(self.thumbnails.took(message))
@@ -324,10 +351,16 @@ class EngineClient:
         elif isinstance(message, Ready) and self._restoring and self._opening is None:
             self._restored()
 
+    def _finish(self, part: Part, generation: int, recipe: Recipe | None) -> None:
+        if part == "present":
+            self._finished = max(self._finished, generation)
+        else:
+            self._reference_done = recipe
+
     def _take_opened(self, result: ModelLoaded | ModelFailed) -> None:
         returning = self._model.ref.path if self._restoring and self._model is not None else None
         if isinstance(result, ModelLoaded):
-            self._model = result
+            self._model, self._reference_done = result, None
             # A model that comes back is no news: telling it would reset the window's camera.
             if result.ref.path != returning:
                 self._events.append(result)
@@ -364,25 +397,11 @@ class EngineClient:
         self._send(UseRing(self._ring.info))
 
     def _show_newest(self) -> None:
-        frame, self._newest = self._newest, None
-        if frame is None or self._ring is None:
-            return
-        try:
-            image = self._ring.read(frame.ref)
-        except FrameError:
-            return
-        finally:
+        for frame in self._arrivals.take():
+            picture = None if self._ring is None else arrivals.read(self._ring, frame)
             self._give_back(frame)
-        self._events.append(
-            FrameReady(
-                image,
-                frame.recipe,
-                frame.resolution,
-                frame.milliseconds,
-                frame.full_quality,
-                frame.generation,
-            )
-        )
+            if picture is not None:
+                self._events.append(picture)
 
     def _give_back(self, frame: FrameInSlot) -> None:
         self._send(ReleaseSlot(frame.ref.ring, frame.ref.slot))

@@ -19,6 +19,7 @@ from typing import Any, Literal, Self
 from numpy.typing import NDArray
 
 from app.favourites import MAX_FAVOURITES, Favourite
+from app.reference import Reference
 from engine.camera import MAX_FOV, MAX_PITCH, MIN_FOV, OrbitPose
 from engine.capabilities import Capabilities, ModelSetting, SettingValue, ViewMode
 from engine.errors import UserError
@@ -30,10 +31,11 @@ from engine.timeline import Timeline
 MAX_SEED = 2**32 - 1
 #: Version of :meth:`Document.to_json`'s form; raised with every change that an earlier Maquette
 #: would misread.
-DOCUMENT_VERSION = 2
+DOCUMENT_VERSION = 3
 #: Version -> what makes the next version's plain data of that version's.
 _UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
     1: lambda data: {**data, "favourites": [], "timeline": Timeline().to_json()},
+    2: lambda data: {**data, "reference": None},
 }
 Array = NDArray[Any]
 #: The camera comes no closer than this, and goes no further away, times the model's radius.
@@ -60,12 +62,14 @@ class Document:
         home: the model's own framing of a head, to which the view returns.
         favourites: faces with names, in the order that the person gave them.
         timeline: the path of camera and face through time.
+        reference: a state that was pinned to compare with, or ``None``; of any model.
     """
 
     recipe: Recipe = field(default_factory=Recipe)
     home: OrbitPose = field(default_factory=OrbitPose)
     favourites: tuple[Favourite, ...] = ()
     timeline: Timeline = field(default_factory=Timeline)
+    reference: Reference | None = None
 
     def to_json(self, arrays: dict[str, Array]) -> dict[str, Any]:
         """Plain data; :meth:`from_json` is its inverse, to the last bit.
@@ -83,6 +87,7 @@ class Document:
                 for number, favourite in enumerate(self.favourites)
             ],
             "timeline": self.timeline.to_json(),
+            "reference": None if self.reference is None else self.reference.to_json(),
         }
 
     @classmethod
@@ -108,7 +113,8 @@ class Document:
         try:
             recipe, home = Recipe.from_json(data["recipe"]), OrbitPose.from_json(data["home"])
             favourites = tuple(Favourite.from_json(f, arrays) for f in data["favourites"])
-            timeline = Timeline.from_json(data["timeline"])
+            timeline, pinned = Timeline.from_json(data["timeline"]), data["reference"]
+            reference = None if pinned is None else Reference.from_json(pinned)
             if len(favourites) > MAX_FAVOURITES:
                 raise ValueError(f"more than {MAX_FAVOURITES} favourites")
         except (KeyError, OverflowError, TypeError, ValueError, AttributeError) as error:
@@ -116,7 +122,7 @@ class Document:
                 f"Its document is damaged ({type(error).__name__}: {error})."
             ) from error
         home.camera()
-        return cls(recipe, home, favourites, timeline)
+        return cls(recipe, home, favourites, timeline, reference)
 
     @property
     def model(self) -> ModelRef:

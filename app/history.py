@@ -152,6 +152,19 @@ class History:
         done = len(self.past)
         return self.past[step - 1].name if step <= done else self.future[done - step].name
 
+    def document_at(self, place: int) -> Document:
+        """The state at a place as :meth:`go_to` counts them, without going there.
+
+        Raises:
+            IndexError: there is no such place.
+        """
+        done = len(self.past)
+        if not 0 <= place <= done + len(self.future):
+            raise IndexError(f"no step {place}")
+        if place == done:
+            return self.document
+        return (self.past[place] if place < done else self.future[done - place]).document
+
     @property
     def can_undo(self) -> bool:
         """Whether there is a step to undo."""

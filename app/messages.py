@@ -6,12 +6,16 @@ Nothing here needs torch: the window process holds these records and never loads
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.capabilities import Capabilities
 from engine.recipe import ModelRef, Recipe
+
+#: Which of two pictures: that of the document, or the one that it is compared with.
+Part = Literal["present", "reference"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,9 @@ class FrameReady:
         milliseconds: time the engine spent on drawing it.
         full_quality: ``False`` for a preview drawn while moving; the full-quality frame of
             the same generation follows by itself.
-        generation: the number that ``EngineClient.request`` gave.
+        generation: the number that ``EngineClient.request`` gave; of a reference, that of the
+            request during which it was drawn.
+        part: the present picture, or the reference beside it.
     """
 
     image: NDArray[np.float32]
@@ -69,6 +75,7 @@ class FrameReady:
     milliseconds: float
     full_quality: bool
     generation: int
+    part: Part = "present"
 
 
 @dataclass(frozen=True)
@@ -78,10 +85,12 @@ class RenderFailed:
     Attributes:
         message: one sentence for people.
         generation: the number that ``EngineClient.request`` gave.
+        part: of the present picture, or of the reference.
     """
 
     message: str
     generation: int = 0
+    part: Part = "present"
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from app import document as edits
 from app.client import EngineClient
+from app.comparison import Comparison
 from app.desk import Desk
 from app.document import Document
 from app.exports import Export, Kind
@@ -102,6 +103,7 @@ class Studio:
         self._was: tuple[object, ...] = ()
         self.jobs = JobList(client, self.touch)
         self.gallery = Gallery(self)
+        self.compare = Comparison(self)
         self.desk = Desk(self, recovery)
 
     # What panels read -------------------------------------------------------------------
@@ -347,6 +349,8 @@ class Studio:
 
     def _handle(self, event: Event) -> None:
         match event:
+            case FrameReady(part="reference"):
+                self.compare.take(event)
             case FrameReady():
                 self.frame = event
                 self.frames += 1
@@ -396,6 +400,7 @@ class Studio:
             else:
                 self.history = self.history.edit("Open model", opened)
         self._remember(self.settings.with_recent(event.ref.path))
+        self.compare.model_opened()
         self._request(moving=False)
 
     def _model_failed(self, event: ModelFailed) -> None:
@@ -429,7 +434,13 @@ class Studio:
     def _request(self, moving: bool) -> None:
         if self.model is None or self.document.model.path != self.model.ref.path:
             return
+        self.compare.ask()
         self.client.request(self.document.recipe, moving=moving)
+
+    def redraw(self) -> None:
+        """Something else is to be seen of the same document."""
+        self._request(moving=self.history.gesture is not None)
+        self.touch()
 
     def touch(self) -> None:
         """Something that can be seen has changed."""

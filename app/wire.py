@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from app.frames import RingInfo, SlotRef
 from app.jobs import Job
-from app.messages import ModelFailed, ModelLoaded
+from app.messages import ModelFailed, ModelLoaded, Part
 from engine.recipe import Recipe
 
 
@@ -44,11 +44,23 @@ class OpenModel:
 
 @dataclass(frozen=True)
 class Draw:
-    """Draw a recipe. The newest one wins."""
+    """Draw a recipe, and one to compare it with. The newest one wins.
+
+    Attributes:
+        generation: of the present picture. Where only the reference changed it stays, and
+            nothing but the reference is drawn.
+        recipe: the present picture.
+        moving: previews are wanted, until it rests.
+        reference: what it is compared with, or ``None``.
+        seen: whether the reference is on the screen, and shall follow while things move;
+            otherwise it is drawn once they rest.
+    """
 
     generation: int
     recipe: Recipe
     moving: bool
+    reference: Recipe | None = None
+    seen: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,6 +132,7 @@ class FrameInSlot:
     milliseconds: float
     full_quality: bool
     generation: int
+    part: Part = "present"
 
 
 @dataclass(frozen=True)

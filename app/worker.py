@@ -15,19 +15,18 @@ from __future__ import annotations
 import time
 from collections import deque
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from app.adaptive import AdaptiveQuality, Preview, default_fps
+from app.engine_pictures import full_quality, preview_quality, rgba, shrunk, thumbnail
 from app.faults import sentence
-from app.frames import MAX_SIDE, FrameWriter, bucket_bytes
+from app.frames import FrameWriter, bucket_bytes
 from app.mailboxes import EngineMailbox
 from app.messages import ModelFailed, ModelLoaded, RenderFailed
 from app.opening import open_generator
+from app.turns import Shot, Turns
 from app.wire import (
     Draw,
     DrawThumbnail,
@@ -46,9 +45,8 @@ from engine.capabilities import SettingValue
 from engine.draw import Painter
 from engine.errors import Cancelled
 from engine.frame import Frame
-from engine.generators.base import CancelToken, Quality
+from engine.generators.base import CancelToken
 from engine.recipe import ModelRef, Recipe
-from engine.views import view_image
 
 #: Stages of ``Frame.timings`` whose cost depends on the neural resolution and the samples;
 #: everything else that a frame took is the same at every quality.
@@ -79,9 +77,8 @@ class Engine:
         #: Small pictures to draw while nothing else is to be drawn, and whether some were.
         self._thumbnails: deque[DrawThumbnail] = deque()
         self._strayed = False
-        #: The request that has been answered, and whether at full quality.
-        self._answered: Draw | None = None
-        self._settled = True
+        #: Which picture comes next, and which requests have been answered.
+        self._turns = Turns(options.settle_seconds)
 
     def run(self) -> None:
         """Serve until the process ends."""
@@ -96,16 +93,19 @@ class Engine:
                 self._mailbox.wait(None, request)
             elif request is None:
                 self._idle(self._painter, None)
-            elif request is not self._answered:
-                self._draw(self._painter, request, full=not request.moving)
-            elif not self._settled:
-                rest = self._mailbox.received + self._options.settle_seconds - time.monotonic()
-                if rest <= 0:
-                    self._draw(self._painter, request, full=True)
-                else:
-                    self._mailbox.wait(rest, request)
             else:
-                self._idle(self._painter, request)
+                self._answer(self._painter, request)
+
+    def _answer(self, painter: Painter, request: Draw) -> None:
+        """Draw what is due of a request, or wait until something is."""
+        resting = time.monotonic() - self._mailbox.received
+        shot, rest = self._turns.next(request, resting), self._turns.rest(request, resting)
+        if shot is not None:
+            self._draw(painter, request, shot)
+        elif rest is not None:
+            self._mailbox.wait(rest, request)
+        else:
+            self._idle(painter, request)
 
     def _idle(self, painter: Painter, request: Draw | None) -> None:
         """Nothing is to be drawn at once: a thumbnail, or rest."""
@@ -150,7 +150,7 @@ class Engine:
         self._device = str(generator.device)
         self._controllers.clear()
         self._mailbox.forget_earlier_request()
-        self._answered, self._settled = None, True
+        self._turns.forget()
         took = time.monotonic() - started
         able, assumed = generator.capabilities, generator.assumptions
         loaded = ModelLoaded(ref, able, self._device, took, assumed)
@@ -158,13 +158,17 @@ class Engine:
 
     # Drawing --------------------------------------------------------------------------------
 
-    def _controller(self, painter: Painter, recipe: Recipe) -> AdaptiveQuality:
-        """Every view costs differently and keeps its own measure."""
+    def _controller(
+        self, painter: Painter, recipe: Recipe, shared: bool = False
+    ) -> AdaptiveQuality:
+        """Every view costs differently and keeps its own measure; so does a picture that shares
+        its time with a second one."""
         full = recipe.neural_resolution or painter.generator.capabilities.neural_resolution
-        key = (recipe.view, full, recipe.samples)
+        key = (recipe.view, full, recipe.samples, shared)
         if key not in self._controllers:
             fps = self._target_fps or default_fps(self._device)
-            self._controllers[key] = AdaptiveQuality(full, recipe.samples, fps)
+            pictures = 2 if shared else 1
+            self._controllers[key] = AdaptiveQuality(full, recipe.samples, fps * pictures)
         return self._controllers[key]
 
     def _measure_anew(self, recipe: Recipe) -> None:
@@ -175,14 +179,14 @@ class Engine:
             for controller in self._controllers.values():
                 controller.unlearn()
 
-    def _draw(self, painter: Painter, request: Draw, full: bool) -> None:
-        recipe = request.recipe
+    def _draw(self, painter: Painter, request: Draw, shot: Shot) -> None:
+        recipe, full, shared = shot.recipe, shot.full, self._turns.shares(request)
         started = time.monotonic()
         try:
             recipe.checked()
-            if full:
+            if full and shot.part == "present":
                 self._measure_anew(recipe)
-            controller = self._controller(painter, recipe)
+            controller = self._controller(painter, recipe, shared)
             rung = controller.quality
             complete = full or controller.at_top
             quality = full_quality(recipe) if complete else preview_quality(recipe, controller)
@@ -195,15 +199,18 @@ class Engine:
                 controller.too_slow(rung, time.monotonic() - started)
             return
         except Exception as error:
-            self._answered, self._settled = request, True
+            self._turns.drawn(shot, request, complete=True)
             message = sentence("drawing", error, "engine")
-            self._mailbox.send(RenderFailed(message, request.generation))
+            self._mailbox.send(RenderFailed(message, request.generation, shot.part))
             return
         seconds = time.monotonic() - started
         self._learn(controller, rung, frame, seconds, full)
+        if full and request.reference is not None:
+            other = self._controller(painter, recipe, not shared)
+            self._learn(other, rung, frame, seconds, full)
         resolution = (int(frame.raw.shape[0]), int(image.shape[0]))
-        self._deliver(image, request, resolution, seconds * 1000.0, complete)
-        self._answered, self._settled = request, complete
+        self._deliver(image, request, shot, resolution, seconds * 1000.0, complete)
+        self._turns.drawn(shot, request, complete)
 
     def _draw_thumbnail(
         self, painter: Painter, wanted: DrawThumbnail, request: Draw | None
@@ -234,9 +241,11 @@ class Engine:
         self._strayed = False
         mailbox = self._mailbox
         cancel = CancelToken(lambda: mailbox.request is not request or mailbox.opening is not None)
+        shown = (request.reference if request.seen else None, request.recipe)
         try:
-            quality = preview_quality(request.recipe, self._controller(painter, request.recipe))
-            painter.frame(request.recipe, cancel, quality)
+            for recipe in (recipe for recipe in shown if recipe is not None):
+                quality = preview_quality(recipe, self._controller(painter, recipe))
+                painter.frame(recipe, cancel, quality)
         except Cancelled:
             pass
         except Exception as error:
@@ -276,6 +285,7 @@ class Engine:
         self,
         image: NDArray[np.float32],
         request: Draw,
+        shot: Shot,
         resolution: tuple[int, int],
         milliseconds: float,
         full: bool,
@@ -299,8 +309,9 @@ class Engine:
                 break
             self._mailbox.wait_for_control()
         ref = writer.write(image)
+        number = request.generation
         self._mailbox.send(
-            FrameInSlot(ref, request.recipe, resolution, milliseconds, full, request.generation)
+            FrameInSlot(ref, shot.recipe, resolution, milliseconds, full, number, shot.part)
         )
 
     def _request_ring(self, capacity: int) -> None:
@@ -324,77 +335,3 @@ def reference(path: str) -> ModelRef:
     name = "Bundled heads" if bundled else model_name(where)
     sha256 = file_sha256(weights_file(where)) if where.exists() else ""
     return ModelRef(path, sha256, name)
-
-
-def full_quality(recipe: Recipe) -> Quality:
-    """What a recipe asks for; the same choices as ``Painter.frame`` makes."""
-    return Quality(
-        neural_resolution=recipe.neural_resolution,
-        samples=recipe.samples,
-        upsample=recipe.view == "picture",
-        normals=recipe.view == "normals",
-    )
-
-
-def preview_quality(recipe: Recipe, controller: AdaptiveQuality) -> Quality:
-    """What the target rate allows."""
-    rung = controller.quality
-    return Quality(
-        neural_resolution=rung.resolution,
-        samples=rung.samples,
-        upsample=recipe.view == "picture" and controller.upsample,
-        normals=recipe.view == "normals",
-    )
-
-
-#: Above this side a super-resolution costs more than a thumbnail shows of it, pixels.
-_SMALL_PICTURE = 256
-
-
-def thumbnail(painter: Painter, recipe: Recipe, side: int, cancel: CancelToken) -> bytes:
-    """A small picture, RGB bytes row by row, drawn no finer than it shows.
-
-    Raises:
-        UserError: the recipe is out of range.
-        Cancelled: ``cancel`` was set.
-    """
-    facts = painter.generator.capabilities
-    full = recipe.neural_resolution or facts.neural_resolution
-    quality = Quality(
-        neural_resolution=None if facts.why_not("neural_resolution") else min(full, side),
-        samples=min(recipe.samples, 1.0),
-        upsample=facts.resolution <= _SMALL_PICTURE,
-    )
-    frame = painter.frame(recipe, cancel, quality).cpu()
-    planar = view_image(frame, "picture").float().permute(2, 0, 1)[None]
-    small = F.interpolate(planar, (side, side), mode="bilinear", antialias=True)[0]
-    pixels = (small.permute(1, 2, 0).nan_to_num().clamp(0, 1) * 255 + 0.5).to(torch.uint8)
-    data: bytes = pixels.contiguous().numpy().tobytes()
-    return data
-
-
-def rgba(frame: Frame, recipe: Recipe) -> NDArray[np.float32]:
-    """``[H, W, 4]`` float32 picture of a frame, no side above 2048."""
-    image = view_image(frame, recipe.view).float()
-    height, width = image.shape[:2]
-    if recipe.transparent:
-        planar = frame.alpha.float()[None, None]
-        alpha = F.interpolate(planar, (height, width), mode="bilinear", align_corners=False)[0, 0]
-    else:
-        alpha = torch.ones(height, width)
-    joined = torch.cat([image, alpha.clamp(0, 1)[..., None]], dim=-1).contiguous()
-    pixels: NDArray[np.float32] = joined.numpy()
-    if max(height, width) > MAX_SIDE:
-        return shrunk(pixels, bucket_bytes(MAX_SIDE, MAX_SIDE))
-    return pixels
-
-
-def shrunk(image: NDArray[np.float32], capacity: int) -> NDArray[np.float32]:
-    """A picture ``[H, W, 4]`` made small enough for ``capacity`` bytes, antialiased."""
-    height, width = image.shape[:2]
-    scale = min(1.0, (capacity / (height * width * 16)) ** 0.5, MAX_SIDE / max(height, width))
-    size = (max(1, int(height * scale)), max(1, int(width * scale)))
-    planar = torch.from_numpy(image).permute(2, 0, 1)[None]
-    small: Any = F.interpolate(planar, size, mode="bilinear", align_corners=False, antialias=True)
-    pixels: NDArray[np.float32] = small[0].permute(1, 2, 0).contiguous().numpy()
-    return pixels

@@ -22,6 +22,8 @@ from engine.views import view_image
 
 #: Faces whose w is kept, for blends and mixes of several.
 _KEPT_FACES = 64
+#: Composed w that are kept: a picture and what it is compared with are drawn in turn.
+_KEPT_COMPOSED = 4
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,7 @@ class Painter:
 
     def __init__(self, generator: Generator) -> None:
         self.generator = generator
-        self._key: LatentKey | None = None
-        self._w: Tensor | None = None
+        self._composed: OrderedDict[LatentKey, Tensor] = OrderedDict()
         self._mapped: OrderedDict[LatentKey, Tensor] = OrderedDict()
 
     def latent(self, recipe: Recipe) -> Tensor:
@@ -61,11 +62,16 @@ class Painter:
             recipe.seed, recipe.psi, recipe.cutoff, recipe.blend, mixes, recipe.latent,
             recipe.settings, recipe.fades,
         )  # fmt: skip
-        if self._w is None or key != self._key:
+        w = self._composed.get(key)
+        if w is None:
             with torch.inference_mode():
-                self._w = self._compose(key)
-            self._key = key
-        return self._w
+                w = self._compose(key)
+            self._composed[key] = w
+            if len(self._composed) > _KEPT_COMPOSED:
+                self._composed.popitem(last=False)
+        else:
+            self._composed.move_to_end(key)
+        return w
 
     def _compose(self, key: LatentKey) -> Tensor:
         """``[num_ws, w_dim]`` of a face, or between faces."""
