@@ -3,7 +3,9 @@
 With ``MAQUETTE_TEST_STATE=/path/to/file.json`` in the environment the window writes what it
 shows as JSON to that file each time it changes: the document, the engine's process id and
 state, the last frame, exports, notices, where every named widget lies, and which are switched
-off. Nothing else depends on it, and without the variable it does nothing.
+off. Nothing else depends on it, and without the variable it does nothing. While a file
+``file.hold`` lies beside it, nothing is written: describing everything costs time, which
+measurements must not count.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ class StateHook:
 
     def __init__(self, path: str | None) -> None:
         self._path = Path(path) if path else None
+        self._hold = self._path.with_suffix(".hold") if self._path else None
         self._last: dict[str, Any] = {}
 
     @classmethod
@@ -44,7 +47,7 @@ class StateHook:
             places: of the drawn parts.
             opened: what the popups show.
         """
-        if self._path is None:
+        if self._path is None or self._hold is None or self._hold.exists():
             return
         state = describe(studio)
         state.update(opened)

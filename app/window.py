@@ -14,7 +14,6 @@ from functools import partial
 import dearpygui.dearpygui as dpg
 
 from app import theme
-from app.client import EngineClient
 from app.dialogs import Dialogs
 from app.display import require_display
 from app.folder_search import FolderSearch
@@ -38,6 +37,7 @@ from app.runner import CallbackRunner
 from app.settings import load_settings
 from app.state_hook import StateHook
 from app.studio import BUNDLED, Studio
+from app.timing_hook import TimingHook, timed
 from engine.assets import asset
 from engine.errors import UserError
 
@@ -68,7 +68,7 @@ def run(path: str | None = None, device: str = "auto", *, opener: str = "") -> i
     loaded = load_settings()
     settings = loaded.settings
     chosen = device if device != "auto" else settings.device
-    client = EngineClient(chosen, target_fps=settings.target_fps, opener=opener)
+    client, times = timed(chosen, target_fps=settings.target_fps, opener=opener)
     # The engine loads torch while the window is being built.
     client.start()
     studio = Studio(client, settings, recovery=Recovery())
@@ -77,7 +77,7 @@ def run(path: str | None = None, device: str = "auto", *, opener: str = "") -> i
             studio.say(loaded.notice, "warning")
         _open_first(studio, path)
         studio.desk.safe.offer()
-        Window(studio).run()
+        Window(studio, times).run()
     finally:
         studio.desk.shut()
         studio.gallery.shut()
@@ -97,8 +97,8 @@ def _open_first(studio: Studio, path: str | None) -> None:
 class Window:
     """The parts of the window and its loop."""
 
-    def __init__(self, studio: Studio) -> None:
-        self._studio = studio
+    def __init__(self, studio: Studio, times: TimingHook | None = None) -> None:
+        self._studio, self._times = studio, times
         self._dialogs = Dialogs()
         self._runner = CallbackRunner(studio.complain)
         self._watch = InputWatch()
@@ -217,13 +217,17 @@ class Window:
             self._pace.touch(started)
         self._place()
         self._parts.viewport.update(self._studio)
+        handed = time.monotonic()
         dpg.render_dearpygui_frame()
+        drawn = time.monotonic()
         self._texture.after_frame()
         self._parts.gallery.after_frame()
         self._parts.mixing.canvas.fit()
         self._keyboard.see_modifiers()
         if self._runner.run(dpg.get_callback_queue()):
             self._pace.touch(started)
+        if self._times is not None:
+            self._times.drawn(started, handed, drawn, time.monotonic(), self._studio.frame)
         self._hook.write(self._studio, self._kit, self._places(), self._parts.described())
         self._rest(started)
 

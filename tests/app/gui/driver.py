@@ -67,9 +67,19 @@ class App:
         display: where to show it.
         model: what to open.
         extra_path: folder to put in front of ``PATH``.
+        command: what to run instead of the window on the analytic head.
+        variables: more of the environment; an empty one is taken out of it.
     """
 
-    def __init__(self, folder: Path, display: str, model: Path, extra_path: Path | None = None):
+    def __init__(
+        self,
+        folder: Path,
+        display: str,
+        model: Path | str,
+        extra_path: Path | None = None,
+        command: tuple[str, ...] = ("-m", "tests.app.gui.launch"),
+        variables: dict[str, str] | None = None,
+    ):
         self.folder, self.display = folder, display
         self._state_file = folder / "state.json"
         config = folder / "config"
@@ -92,11 +102,13 @@ class App:
             "OMP_NUM_THREADS": "1",
             "PYTHONPATH": str(ROOT),
             "PATH": os.pathsep.join([*paths, os.environ["PATH"]]),
+            **(variables or {}),
         }
+        self._environment = {name: value for name, value in self._environment.items() if value}
         self.log = folder / "window.log"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.app.gui.launch", str(model)],
+                [sys.executable, *command, *([str(model)] if model else [])],
                 cwd=ROOT, env=self._environment, stdout=log, stderr=subprocess.STDOUT,
             )  # fmt: skip
 
