@@ -58,7 +58,7 @@ class Command:
 
 
 CAMERA, IDENTITY, VIEW, GENERAL = "Camera", "Identity", "View", "General"
-TIMELINE = "Timeline"
+TIMELINE, COMPARE = "Timeline", "Compare"
 PROJECT, EXPORT, WINDOW = "Project", "Export", "Window"
 
 
@@ -102,6 +102,18 @@ def _finished(studio: Studio) -> str:
 
 def _seen(mode: ViewMode) -> Callable[[Studio], str]:
     return lambda s: s.capabilities.why_not(mode) if s.capabilities else ""
+
+
+def _pinned(studio: Studio) -> str:
+    return studio.compare.why_not_shown
+
+
+def _reference(studio: Studio) -> str:
+    return "" if studio.document.reference else studio.compare.why_not_shown
+
+
+def _before(studio: Studio) -> str:
+    return studio.compare.why_not_held
 
 
 def _look(direction: Direction) -> Callable[[Parts], None]:
@@ -216,6 +228,24 @@ COMMANDS: tuple[Command, ...] = (
     Command("export_mesh", "Prepare a mesh", EXPORT, lambda w: w.prepare_export("mesh")),
     Command("export_sheet", "Prepare a sheet", EXPORT, lambda w: w.prepare_export("sheet")),
 
+    Command("compare_hold", "Hold: before / after", COMPARE, lambda w: w.viewport.hold_reference(),
+            "B", "While the key is held the whole picture shows the reference; with nothing "
+            "pinned, the state before the last edit", _before),
+    Command("compare_pin", "Pin as reference", COMPARE, lambda w: w.kit.studio.compare.pin(), "C",
+            "Keep the present state and show it beside what comes next", _model),
+    Command("compare_split", "Show or hide the split", COMPARE,
+            lambda w: w.kit.studio.compare.toggle_split(), "S",
+            "The reference beside the picture, with a line to drag between the two", _pinned),
+    Command("compare_swap", "Swap with the reference", COMPARE,
+            lambda w: w.kit.studio.compare.swap(), "X",
+            "The reference becomes the present state, and the present state the reference",
+            _pinned),
+    Command("compare_camera", "Let the reference keep its own camera, or not", COMPARE,
+            lambda w: w.kit.studio.compare.toggle_camera(),
+            tip="Seen as it was pinned, or by the present camera", why_not=_pinned),
+    Command("compare_unpin", "Unpin the reference", COMPARE,
+            lambda w: w.kit.studio.compare.unpin(), tip="Compare no more", why_not=_reference),
+
     Command("timeline", "Show or hide the timeline", TIMELINE,
             lambda w: w.timeline.playback.toggle(), "T",
             "Keys of camera and face in time: play them, film them"),
@@ -280,6 +310,8 @@ MOUSE: tuple[tuple[str, str], ...] = (
     ("Wheel", "Come closer, go farther"),
     ("Double-click", "Reset the camera"),
     ("Click an axis", "Look along that axis"),
+    ("Drag the divider", "Show more of either side"),
+    ("Right-click a step", "Compare with it"),
 )
 
 _BY_NAME = {command.name: command for command in COMMANDS}

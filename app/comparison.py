@@ -87,6 +87,18 @@ class Comparison:
         return shown.beside(present), self.mode != "present"
 
     @property
+    def why_not_shown(self) -> str:
+        """Why no reference can be shown or swapped; empty if one can."""
+        return edits.NOTHING_PINNED if self.pinned is None else self.why_apart
+
+    @property
+    def why_not_held(self) -> str:
+        """Why the before/after key can show nothing; empty if it can, or does so already."""
+        if self._held is not None or self.pinned is not None:
+            return "" if self._held is not None else self.why_apart
+        return "" if self._before_last_edit() is not None else NO_EARLIER
+
+    @property
     def picture(self) -> FrameReady | None:
         """The newest picture of what is compared; ``None`` while there is none yet."""
         frame, (wanted, _) = self.frame, self.wanted
@@ -173,15 +185,17 @@ class Comparison:
         name = "Reference keeps its camera" if own else "Reference follows the camera"
         self._studio.edit(name, lambda d: edits.keep_camera(d, own))
 
+    def toggle_camera(self) -> None:
+        """As :meth:`keep_camera`, the other way round than it is."""
+        self.keep_camera(self.pinned is not None and not self.pinned.own_camera)
+
     def toggle_split(self) -> None:
         """Show the reference beside the present picture, or put it away.
 
         Raises:
             UserError: there is none that could be shown.
         """
-        if self.pinned is None:
-            raise UserError(edits.NOTHING_PINNED)
-        if why := self.why_apart:
+        if why := self.why_not_shown:
             raise UserError(why)
         self.split = not self.split
         self._studio.redraw()
@@ -200,12 +214,9 @@ class Comparison:
         """
         if self._held is not None:
             return
-        if why := self.why_apart:
+        if why := self.why_not_held:
             raise UserError(why)
-        before = self.pinned or self._before_last_edit()
-        if before is None:
-            raise UserError(NO_EARLIER)
-        self._held = before
+        self._held = self.pinned or self._before_last_edit()
         self._studio.redraw()
 
     def let_go(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dearpygui.dearpygui as dpg
 
 from app.chords import Chord
-from app.commands import COMMANDS, Command, find
+from app.commands import COMMANDS, Command, command, find
 
 
 class Keyboard:
@@ -44,6 +44,12 @@ class Keyboard:
         Where frames are slow, one frame may see a key go down and its modifier go up.
         """
         return int(dpg.get_frame_count()) - self._modifiers.get(modifier, -2) <= 1
+
+
+def is_down(name: str) -> bool:
+    """Whether the key of a command without modifiers is down now."""
+    chords = command(name).chords
+    return any(dpg.is_key_down(getattr(dpg, f"mvKey_{chord.key}")) for chord in chords)
 
 
 def _key_codes() -> dict[int, str]:

@@ -78,6 +78,11 @@ class LiveTexture:
                 dpg.delete_item(item)
         self._old = waiting
 
+    def delete(self) -> None:
+        """Take everything off the graphics card; nothing may show it any more."""
+        dpg.delete_item(self._registry)
+        self._old.clear()
+
     def _create(self) -> int:
         side = self._pixels.shape[0]
         return int(

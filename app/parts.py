@@ -16,6 +16,7 @@ from app.kit import Kit
 from app.live_texture import LiveTexture
 from app.panels.blend import BlendPanel
 from app.panels.camera import CameraPanel
+from app.panels.compare import ComparePanel
 from app.panels.confirm import Confirm
 from app.panels.dock_drag import GRIPS, DockDrag
 from app.panels.docking import Docking
@@ -77,6 +78,7 @@ class Parts:
     blend: BlendPanel
     mixing: MixingPanel
     camera: CameraPanel
+    viewport: Viewport
     model_settings: ModelSettingsPanel
     export: ExportPanel
     timeline: TimelinePanel
@@ -102,6 +104,7 @@ class Parts:
         self.gallery = GalleryWindow(kit, texture)
         self.faces = FacesPanel(kit, self.gallery.toggle)
         self.blend, self.mixing = BlendPanel(kit), MixingPanel(kit)
+        self.compare = ComparePanel(kit)
         self.camera, self.model_settings = CameraPanel(kit), ModelSettingsPanel(kit)
         self.confirm, self.prompt = Confirm(kit, self.modal), ProjectPrompt(kit, self.modal)
         self.export = ExportPanel(kit, self.confirm)
@@ -128,6 +131,7 @@ class Parts:
         self.right = (
             Section(kit, "Camera", self.camera),
             Section(kit, "Model settings", self.model_settings, has_settings),
+            Section(kit, "Compare", self.compare),
             Section(kit, "Export", self.export),
         )
         self.docking = Docking(kit, self.left, self.right)
@@ -222,6 +226,7 @@ class Parts:
             "jobs_open": self.jobs.is_open,
             "gallery": self.gallery.described(),
             "timeline": self.timeline.described(),
+            "compare": self.viewport.described(),
             "dock": self.docking.described(),
             "palette": {"listed": listed, "chosen": palette.chosen} if palette.is_open else None,
         }
@@ -232,10 +237,12 @@ class Parts:
         self.toasts.clear()
         popups = (*self.popups, self.menu)
         self.gallery.delete()
+        self.history.delete()
         self.dock_drag.delete()
         self.docking.delete()
         for window in (*self.windows.values(), *(popup.window for popup in popups)):
             dpg.delete_item(window)
+        self.viewport.delete()
         dpg.bind_theme(0)
         self.kit.themes.delete()
 

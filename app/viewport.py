@@ -6,11 +6,14 @@ import dearpygui.dearpygui as dpg
 
 from app import document as edits
 from app import interaction, path_preview, theme
+from app.commands import command
 from app.geometry import Rect, fit_picture
 from app.gizmo import AxisEnd, Gizmo, end_at
+from app.keyboard import is_down
 from app.kit import Kit
 from app.live_texture import LiveTexture
 from app.playback import Playback
+from app.split_view import SplitView
 from app.studio import BRIEF_GESTURE, EngineState, Studio
 from engine.timeline import Timeline
 
@@ -28,6 +31,7 @@ class Viewport:
 
     def __init__(self, kit: Kit, texture: LiveTexture, playback: Playback) -> None:
         self._kit, self._texture, self._playback = kit, texture, playback
+        self._split = SplitView(kit)
         self._area = Rect(0, 0, 1, 1)
         self.picture = Rect(0, 0, 1, 1)
         self._drag: str | None = None
@@ -44,8 +48,10 @@ class Viewport:
                 pass
             with dpg.draw_layer() as frame:
                 self._image = int(dpg.draw_image(self._texture.item, (0, 0), (1, 1)))
+                self._split.build_picture()
             with dpg.draw_layer() as path:
                 pass
+            self._split.build_divider()
             with dpg.draw_layer() as words:
                 pass
             with dpg.draw_layer() as corner:
@@ -74,7 +80,9 @@ class Viewport:
         self._drawn = None
 
     def update(self, studio: Studio) -> None:
-        """Show the newest frame and the present state."""
+        """Show the newest frame and the present state; call once before each frame."""
+        if studio.compare.is_held and not is_down("compare_hold"):
+            studio.compare.let_go()
         frame = studio.frame
         if frame is not None and frame is not self._shown:
             self._shown = frame
@@ -88,7 +96,7 @@ class Viewport:
         state = (
             self._texture.item, self._texture.corners, self.picture, studio.is_stale,
             frame is None, message, studio.document.pose, self._hover, self.gizmo.hot,
-            self._timeline,
+            self._timeline, self._split.update(),
         )  # fmt: skip
         if state != self._drawn:
             self._drawn = state
@@ -96,13 +104,10 @@ class Viewport:
 
     def _draw(self, studio: Studio, message: str) -> None:
         box = self.picture
-        uv_min, uv_max = self._texture.corners
         dim = studio.is_stale or (studio.model is None and studio.frame is not None)
-        dpg.configure_item(
-            self._image, texture_tag=self._texture.item, pmin=(box.x, box.y),
-            pmax=(box.right, box.bottom), uv_min=uv_min, uv_max=uv_max,
-            color=(255, 255, 255, 90 if dim else 255), show=studio.frame is not None,
-        )  # fmt: skip
+        corners, opacity = self._texture.corners, 90 if dim else 255
+        self._split.draw(self._image, self._texture.item, corners, box, opacity)
+        dpg.configure_item(self._frame, show=studio.frame is not None)
         pose, scale = studio.document.pose, self._kit.scale
         path_preview.draw(self._path, self._timeline, pose, box, scale)
         dpg.delete_item(self._words, children_only=True)
@@ -168,7 +173,10 @@ class Viewport:
                     f"Look from {end.direction}", lambda d: edits.look_from(d, end.direction)
                 )
             return
-        if self._drag is None and studio.model is not None:
+        if self._drag is None and button == LEFT and self._split.contains(self.picture, *local):
+            self._drag = "divider"
+            self._split.press(self.picture, local[0])
+        elif self._drag is None and studio.model is not None:
             self._drag = "orbit" if button == LEFT else "pan"
             self._last = (x, y)
 
@@ -177,7 +185,11 @@ class Viewport:
         local = self._local(x, y)
         self.gizmo.hot = self._drag is None and self._is_mine() and self.gizmo.contains(*local)
         self._hover = self._end_under(*local) if self.gizmo.hot else None
-        if self._drag is None:
+        free = self._drag is None and self._is_mine() and not self.gizmo.hot
+        self._split.hot = free and self._split.contains(self.picture, *local)
+        if self._drag == "divider":
+            self._split.move(self.picture, local[0])
+        if self._drag in (None, "divider"):
             return
         dx, dy = x - self._last[0], y - self._last[1]
         if not (dx or dy):
@@ -194,7 +206,10 @@ class Viewport:
 
     def release(self, button: int) -> None:
         """A button went up, anywhere."""
-        if self._drag == ("orbit" if button == LEFT else "pan"):
+        if self._drag == "divider" and button == LEFT:
+            self._drag = None
+            self._split.release()
+        elif self._drag == ("orbit" if button == LEFT else "pan"):
             self._drag = None
             self._kit.studio.end_gesture()
 
@@ -207,9 +222,31 @@ class Viewport:
     def double_click(self, x: float, y: float) -> None:
         """The left button was pressed twice on the picture."""
         local = self._local(x, y)
-        if self._is_mine() and not self.gizmo.contains(*local):
+        if self._is_mine() and self._split.contains(self.picture, *local):
+            self._drag = None
+            self._split.center()
+        elif self._is_mine() and not self.gizmo.contains(*local):
             self._drag = None
             self._kit.studio.edit("Reset camera", edits.reset_view)
+
+    def hold_reference(self) -> None:
+        """Show the reference as long as its key is down."""
+        compare = self._kit.studio.compare
+        if is_down("compare_hold"):
+            compare.hold()
+        else:
+            key = command("compare_hold").keys
+            self._kit.studio.say(f"Hold {key} to see it; let go to come back.", key="command")
+
+    def described(self) -> dict[str, object]:
+        """The comparison, and where its divider lies in the window, for the tests."""
+        places = self._split.places(self._area, self.picture)
+        drawn = {name: [r.x, r.y, r.width, r.height] for name, r in places.items()}
+        return {**self._kit.studio.compare.described(), "places": drawn, "hot": self._split.hot}
+
+    def delete(self) -> None:
+        """Take away what is no part of the window."""
+        self._split.delete()
 
     def _end_under(self, x: float, y: float) -> AxisEnd | None:
         cx, cy = self.gizmo.center

@@ -1,6 +1,9 @@
-"""The list of all steps: where the work stands, and back or forward to any of them."""
+"""The list of all steps: where the work stands, back or forward to any of them, and any of them
+as the reference to compare with."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import dearpygui.dearpygui as dpg
 
@@ -14,6 +17,7 @@ SIZE = (280, 420)
 PAGE = 100
 #: Of one step, at a scale of 1, pixels: where the present one is scrolled to.
 ROW_HEIGHT = 24
+RIGHT_BUTTON = 1
 
 
 class HistoryWindow(Popup):
@@ -29,6 +33,9 @@ class HistoryWindow(Popup):
     def build(self) -> None:
         """Create the items."""
         kit = self._kit
+        with dpg.item_handler_registry() as registry:
+            dpg.add_item_clicked_handler(RIGHT_BUTTON, callback=self._right_clicked)
+        self._handlers = int(registry)
         with dpg.window(
             label="History", show=False, no_collapse=True, width=kit.px(SIZE[0]),
             height=kit.px(SIZE[1]), min_size=(kit.px(200), kit.px(200)),
@@ -45,7 +52,12 @@ class HistoryWindow(Popup):
                 for row in range(PAGE):
                     item = int(dpg.add_selectable(label="", show=False, callback=self._chosen))
                     self._rows.append(kit.name(f"history_{row}", item))
-                    kit.tip(item, "Go to this step, back or forward")
+                    kit.tip(
+                        item,
+                        "Click: go to this step, back or forward. Right-click: pin it as the "
+                        "reference, to compare with it.",
+                    )
+                    dpg.bind_item_handler_registry(item, registry)
                 self._later = kit.button(
                     "Later steps", self._go_later, tip="What comes after these", width=-1
                 )
@@ -101,6 +113,15 @@ class HistoryWindow(Popup):
     def _chosen(self, sender: int, _value: bool, place: int) -> None:
         dpg.set_value(sender, place == len(self._kit.studio.history.past))
         self._kit.studio.go_to(place)
+
+    def _right_clicked(self, _sender: int, clicked: Any) -> None:
+        place = dpg.get_item_user_data(clicked[1])
+        assert isinstance(place, int)
+        self._kit.studio.compare.pin_step(place)
+
+    def delete(self) -> None:
+        """Take away what is no part of the window."""
+        dpg.delete_item(self._handlers)
 
     def _go_earlier(self) -> None:
         self._turn(-PAGE)
