@@ -39,8 +39,7 @@ SORTS: dict[Sort, str] = {
     "own": "In my order", "added": "Recently added", "name": "By name", "seed": "By seed",
 }  # fmt: skip
 #: Faces on a page.
-COLUMNS, ROWS = 6, 4
-PAGE = COLUMNS * ROWS
+PAGE = 24
 #: Pictures that stay in memory.
 _KEPT = 400
 Pixels = NDArray[np.uint8]

@@ -217,12 +217,35 @@ class Parts:
             popup.close()
         studio.clear_notices()
 
+    @property
+    def opened(self) -> dict[int, dict[str, Any]]:
+        """Place and size of the popups that are open, by number. The palette is none of them: it
+        closes when something else is done."""
+        return {
+            number: {
+                "pos": dpg.get_item_pos(popup.window),
+                "width": dpg.get_item_width(popup.window),
+                "height": dpg.get_item_height(popup.window),
+            }
+            for number, popup in enumerate(self.popups)
+            if popup.is_open and popup is not self.palette
+        }
+
+    def open_again(self, opened: dict[int, dict[str, Any]], at_their_places: bool) -> None:
+        """Open the popups of :attr:`opened`, where they were or where they open by themselves."""
+        for number, place in opened.items():
+            popup = self.popups[number]
+            popup.toggle()
+            if at_their_places:
+                dpg.configure_item(popup.window, **place)
+
     def described(self) -> dict[str, Any]:
         """What the popups show, for the tests."""
         palette = self.palette
         listed = [command.name for command in palette.listed]
         return {
             "help_open": self.help.is_open,
+            "settings_open": self.settings.is_open,
             "jobs_open": self.jobs.is_open,
             "gallery": self.gallery.described(),
             "timeline": self.timeline.described(),

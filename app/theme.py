@@ -46,7 +46,6 @@ def mixed(first: Color, second: Color, share: float) -> Color:
 class Fonts:
     """Font items, loaded at size x scale so that they stay sharp."""
 
-    registry: int
     body: int
     strong: int
     small: int
@@ -55,7 +54,7 @@ class Fonts:
 
 
 def load_fonts(scale: float) -> Fonts:
-    """Load Roboto at a UI scale. Delete ``registry`` to free the fonts again."""
+    """Load Roboto at a UI scale."""
     folder = Path(font_roboto.__file__).parent / "files"
     registry = dpg.add_font_registry()
 
@@ -63,7 +62,6 @@ def load_fonts(scale: float) -> Fonts:
         return int(dpg.add_font(str(folder / name), round(size * scale), parent=registry))
 
     return Fonts(
-        registry=int(registry),
         body=font("Roboto-Regular.ttf", 16),
         strong=font("Roboto-Medium.ttf", 16),
         small=font("Roboto-Regular.ttf", 14),

@@ -110,6 +110,9 @@ class Window:
         self._playback = Playback(studio)
         self._placed: tuple[int, int] = (0, 0)
         self._arranged: tuple[bool, int] = (False, -1)
+        # Never deleted: the toolkit takes a deleted font out of its atlas a frame later, and dies
+        # if the atlas was made anew meanwhile.
+        self._fonts: dict[float, theme.Fonts] = {}
         self._rescale_to: float | None = None
 
     def run(self) -> None:
@@ -160,7 +163,8 @@ class Window:
         self._look = self._studio.settings.theme
         theme.use(self._look)
         dpg.set_viewport_clear_color(list(theme.BACKGROUND))
-        fonts, themes = theme.load_fonts(scale), theme.make_themes(scale)
+        fonts = self._fonts[scale] = self._fonts.get(scale) or theme.load_fonts(scale)
+        themes = theme.make_themes(scale)
         dpg.bind_font(fonts.body)
         dpg.bind_theme(themes.base)
         self._kit = Kit(self._studio, self._dialogs, fonts, themes, scale)
@@ -188,14 +192,15 @@ class Window:
         return scale
 
     def _rescale(self, scale: float) -> None:
-        """Build everything anew at a UI scale, in the chosen colours; what was typed stays."""
+        """Build everything anew at a UI scale, in the chosen colours; what was typed stays, and
+        so does what is open."""
         parts, kit = self._parts, self._kit
-        values, memory = kit.values(), parts.export.memory
+        values, memory, opened = kit.values(), parts.export.memory, parts.opened
         parts.delete()
         self._build(scale)
-        dpg.delete_item(kit.fonts.registry)
         self._kit.restore(values)
         self._parts.export.recall(memory)
+        self._parts.open_again(opened, at_their_places=scale == kit.scale)
 
     # The loop ---------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from app import theme
 from app.commands import tip
-from app.gallery import COLUMNS, PAGE, SORTS, TABS, Cell, Gallery, Pixels, Tab
+from app.gallery import PAGE, SORTS, TABS, Cell, Gallery, Pixels, Tab
 from app.kit import Kit
 from app.latent_pad import FASTEST, LARGEST, SLOWEST, SMALLEST
 from app.live_texture import LiveTexture
@@ -23,6 +23,10 @@ from app.thumbnail_queue import SIDE
 SIZE = (784, 700)
 #: Side of a picture at a scale of 1, pixels.
 SHOWN = 112
+#: Between two pictures, and what the window's edges and its scroll bar take of the width.
+GAP, EDGES = 10, 44
+#: Least size of the window; it has room for so many pictures side by side.
+LEAST, LEAST_COLUMNS = (420, 300), 3
 RIGHT_BUTTON = 1
 _TIPS: dict[Tab, str] = {
     "seeds": "One seed after the other, with the present truncation",
@@ -52,7 +56,7 @@ class GalleryWindow(Popup):
         self._textures = Textures()
         with dpg.window(
             label="Gallery", show=False, no_collapse=True, width=kit.px(SIZE[0]),
-            height=kit.px(SIZE[1]), min_size=(kit.px(420), kit.px(300)),
+            height=kit.px(SIZE[1]), min_size=(kit.px(LEAST[0]), kit.px(LEAST[1])),
             no_scrollbar=True, no_scroll_with_mouse=True, on_close=self._gallery.close,
         ) as window:  # fmt: skip
             with dpg.group(horizontal=True, horizontal_spacing=kit.px(4)):
@@ -66,16 +70,18 @@ class GalleryWindow(Popup):
                 self._build_tools()
             dpg.add_separator()
             with dpg.child_window(border=False, horizontal_scrollbar=True) as scroll:
-                for first in range(0, PAGE, COLUMNS):
-                    with dpg.group(horizontal=True, horizontal_spacing=kit.px(10)):
-                        for cell in self._cells[first : first + COLUMNS]:
-                            cell.build(self._gallery)
+                self._rows = [
+                    int(dpg.add_group(horizontal=True, horizontal_spacing=kit.px(GAP), show=False))
+                    for _ in range(PAGE // LEAST_COLUMNS)
+                ]
+                for cell in self._cells:
+                    cell.build(self._gallery, self._rows[0])
                 self._pad.build()
                 self._empty = kit.text("", theme=kit.themes.muted, wrap=0)
         self.window, self._scroll = int(window), int(scroll)
         with dpg.item_handler_registry() as registry:
             dpg.add_item_clicked_handler(RIGHT_BUTTON, callback=self._right_clicked)
-        self._handlers = int(registry)
+        self._handlers, self._columns = int(registry), 0
         for cell in self._cells:
             dpg.bind_item_handler_registry(cell.button, registry)
 
@@ -166,6 +172,8 @@ class GalleryWindow(Popup):
             "titles": [cell.title for cell in cells],
             "drawn": sum(gallery.picture(cell) is not None for cell in cells),
             "waiting": gallery.waiting,
+            "columns": self._columns,
+            "box": [*dpg.get_item_pos(self.window), *dpg.get_item_rect_size(self.window)],
             "pad": [*gallery.pad.place, gallery.pad.size, gallery.pad.is_moving],
         }
 
@@ -215,10 +223,26 @@ class GalleryWindow(Popup):
     def after_frame(self) -> None:
         """Free what no picture needs any more, follow the mouse; call once after each frame."""
         self._textures.after_frame()
+        if self.is_open:
+            self._reflow()
         if self.is_open and self._gallery.tab == "pad":
             self._pad.follow(self._gallery, self.window)
         else:
             self._pad.leave(self._gallery, self.window)
+
+    def _reflow(self) -> None:
+        """Put as many pictures side by side as the window has room for."""
+        px = self._kit.px
+        room = dpg.get_item_width(self.window) - px(EDGES) + px(GAP)
+        columns = min(max(room // px(SHOWN + GAP), LEAST_COLUMNS), PAGE)
+        if columns == self._columns:
+            return
+        self._columns = columns
+        for index, cell in enumerate(self._cells):
+            dpg.move_item(cell.group, parent=self._rows[index // columns])
+        for number, row in enumerate(self._rows):
+            self._kit.show(row, number * columns < PAGE)
+        self._kit.studio.touch()
 
     def _animate(self) -> None:
         pad = self._gallery.pad
@@ -243,13 +267,13 @@ class FaceCell:
         self._kit, self._name = kit, f"gallery_{index}"
         self._cell: Cell | None = None
         self._texture = 0
-        self.button = 0
+        self.button = self.group = 0
 
-    def build(self, gallery: Gallery) -> None:
+    def build(self, gallery: Gallery, parent: int) -> None:
         """Create the items."""
         kit, self._gallery = self._kit, gallery
         side = kit.px(SHOWN)
-        with dpg.group(show=False) as group:
+        with dpg.group(show=False, parent=parent) as group:
             self.button = int(
                 dpg.add_image_button(
                     Textures.blank(), width=side, height=side, frame_padding=0,
@@ -265,12 +289,12 @@ class FaceCell:
                 )  # fmt: skip
             dpg.bind_item_theme(line, kit.themes.compact)
             dpg.bind_item_font(line, kit.fonts.small)
-        self._group = int(group)
+        self.group = int(group)
 
     def show(self, cell: Cell | None, texture: int, failed: bool) -> None:
         """Show a face, or nothing."""
         kit, self._cell = self._kit, cell
-        kit.show(self._group, cell is not None)
+        kit.show(self.group, cell is not None)
         if cell is None:
             return
         if texture != self._texture:

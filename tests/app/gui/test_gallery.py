@@ -121,11 +121,12 @@ def test_pictures_are_kept_on_disk_and_it_is_cancelled_by_closing(
 def test_the_gallery_outlives_a_change_of_scale(gallery: App) -> None:
     gallery.point(*gallery.middle())
     gallery.key("ctrl+plus")
-    gallery.wait("larger letters", lambda s: s["ui_scale"] == 1.1 and s["gallery"] is None)
+    # It stays open, at its new size, and is drawn.
+    drawn(gallery, lambda s: s["ui_scale"] == 1.1)
     gallery.key("ctrl+minus")
-    gallery.wait("the old letters", lambda s: s["ui_scale"] == 1.0)
-    gallery.key("g")
-    drawn(gallery)
+    drawn(gallery, lambda s: s["ui_scale"] == 1.0)
+    gallery.click("gallery_3")
+    gallery.settled(lambda s: s["recipe"]["seed"] == 3)
     gallery.key("Escape")
 
 
@@ -162,3 +163,31 @@ def test_the_pad_is_dragged_and_animated(gallery: App) -> None:
     assert still["steps"] == steps + 2
     gallery.key("Escape", "ctrl+z", "ctrl+z")
     gallery.settled(lambda s: "blend" not in s["recipe"])
+
+
+def test_the_columns_follow_the_width_of_the_window(gallery: App) -> None:
+    def across(state: State) -> int:
+        """How many pictures stand in the first line on the screen."""
+        tops = [state["widgets"][f"gallery_{index}"][1] for index in range(24)]
+        return sum(top == tops[0] for top in tops)
+
+    def pull_edge(by: int) -> None:
+        x, y, width, height = gallery.state["gallery"]["box"]
+        at = (x + width - 1, y + height / 2)
+        gallery.point(*at)
+        gallery.xdotool("mousedown", 1)
+        for step in range(1, 9):
+            gallery.point(at[0] + by * step / 8, at[1])
+        gallery.xdotool("mouseup", 1)
+
+    assert across(gallery.state) == gallery.state["gallery"]["columns"] == 6
+    pull_edge(-244)
+    state = gallery.wait("four columns", lambda s: s["gallery"]["columns"] == across(s) == 4)
+    lefts = [state["widgets"][f"gallery_{index}"][0] for index in range(8)]
+    assert lefts[:4] == lefts[4:] == sorted(lefts[:4])
+    gallery.click("gallery_5")
+    gallery.settled(lambda s: s["recipe"]["seed"] == 5)
+    pull_edge(366)
+    gallery.wait("seven columns", lambda s: s["gallery"]["columns"] == across(s) == 7)
+    pull_edge(-122)
+    gallery.wait("six columns", lambda s: s["gallery"]["columns"] == across(s) == 6)

@@ -64,8 +64,21 @@ def test_the_colours_switch_live_and_are_remembered(start: Start) -> None:
     assert before["theme"] == "dark" and brightness(app) < 70
     app.fill("picture_path", "/somewhere/face.png", enter=False)
     app.click("settings")
+    place = app.state["widgets"]["theme"]
     app.choose("theme", 1, "Light")
     app.settled(lambda s: s["theme"] == "light")
+    # The window of the settings is where it was, and works on.
+    app.wait("the settings", lambda s: s["settings_open"] and s["widgets"]["theme"] == place)
+    app.choose("theme", 0, "Dark")
+    app.settled(lambda s: s["theme"] == "dark" and s["settings_open"])
+    app.choose("theme", 1, "Light")
+    app.settled(lambda s: s["theme"] == "light" and s["settings_open"])
+    app.choose("ui_scale", 3, "110%")
+    app.settled(lambda s: s["ui_scale"] == 1.1 and s["settings_open"])
+    app.choose("ui_scale", 2, "100%")
+    app.settled(lambda s: s["ui_scale"] == 1.0 and s["settings_open"])
+    app.click("settings_close")
+    app.wait("the settings gone", lambda s: not s["settings_open"])
     app.point(*app.middle())
     state = app.wait("light panels", lambda _state: brightness(app) > 190)
     # What was typed stays, and so does the document.
