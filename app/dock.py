@@ -12,12 +12,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from app.geometry import LEFT_WIDTH, RIGHT_WIDTH, TIMELINE_HEIGHT, Rect
+from app.geometry import LEAST_WIDTH, LEFT_WIDTH, RIGHT_WIDTH, TIMELINE_HEIGHT, Rect
 
 Column = Literal["left", "right"]
 COLUMNS: tuple[Column, Column] = ("left", "right")
-#: Limits of what can be chosen. A narrower column would cut its controls.
-LEAST_WIDTH, MOST_WIDTH = 284, 720
+#: Limits of what can be chosen.
+MOST_WIDTH = 720
 LEAST_HEIGHT, MOST_HEIGHT = TIMELINE_HEIGHT, 480
 #: Of a floating window.
 FLOAT_LEAST = (LEAST_WIDTH, 96)

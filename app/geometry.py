@@ -68,6 +68,8 @@ class Layout:
 #: Sizes at a scale of 1, pixels.
 TOOLBAR_HEIGHT, STATUS_HEIGHT, TIMELINE_HEIGHT = 52, 32, 118
 LEFT_WIDTH, RIGHT_WIDTH = 292, 316
+#: A narrower column would cut its controls.
+LEAST_WIDTH = 284
 #: What is dragged to make a column wider, and a column with nothing in it.
 GRIP, EMPTY_WIDTH = 5, 14
 #: The picture keeps this width, or this share of a narrow window.
@@ -170,10 +172,17 @@ def _sides(width: int, scale: float, extents: Extents) -> tuple[int, int]:
     """The widths of the columns, in pixels."""
     if extents.hidden:
         return 0, 0
-    asked = sum(side for side in (extents.left, extents.right) if side is not None)
-    squeeze = min(1.0, _room(width, scale, extents) / max(asked * scale, 1.0))
+    wished = [side for side in (extents.left, extents.right) if side is not None]
+    asked = sum(wished)
+    room = _room(width, scale, extents) / scale
+    # What a column has more than it needs goes first.
+    needed = sum(min(side, LEAST_WIDTH) for side in wished)
+    spare = min(max((room - needed) / max(asked - needed, 1.0), 0.0), 1.0)
+    squeeze = min(1.0, room / max(needed, 1.0)) * scale
     left, right = (
-        round(EMPTY_WIDTH * scale) if side is None else int(side * scale * squeeze)
+        round(EMPTY_WIDTH * scale)
+        if side is None
+        else int((min(side, LEAST_WIDTH) + max(side - LEAST_WIDTH, 0.0) * spare) * squeeze)
         for side in (extents.left, extents.right)
     )
     return left, right

@@ -23,16 +23,18 @@ class TimeStrip:
         width: of the strip, pixels.
         duration: seconds, above 0.
         scale: of the interface.
+        room: height that there is, pixels; the strip is never lower than its parts.
     """
 
     width: float
     duration: float
     scale: float = 1.0
+    room: float = 0.0
 
     @property
     def height(self) -> float:
         """Of the strip, pixels."""
-        return round((RULER + TRACK) * self.scale)
+        return max(round((RULER + TRACK) * self.scale), round(self.room))
 
     @property
     def ruler(self) -> Rect:

@@ -222,6 +222,7 @@ class Docking:
         dock = self.dock
         return {
             "left": list(dock.left), "right": list(dock.right), "hidden": dock.hidden,
+            "menu": list(dpg.get_item_pos(self.menu.window)),
             "widths": [dock.left_width, dock.right_width], "timeline": dock.timeline_height,
             "floating": {
                 key: [box.x, box.y, box.width, box.height]

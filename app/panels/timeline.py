@@ -10,11 +10,12 @@ from app import timeline_edits as edits
 from app.commands import tip
 from app.conversation import Prompt
 from app.document import Document
-from app.geometry import Rect
+from app.geometry import TIMELINE_HEIGHT, Rect
 from app.kit import Kit
 from app.panels.timeline_canvas import TimelineCanvas
 from app.playback import Playback
 from app.studio import Studio
+from app.timeline_strip import RULER, TRACK
 from app.typed_paths import kept_folder, new_file, whole_path
 from engine.export.files import check_writable
 from engine.keyframe import EASINGS, MAX_SECONDS, Easing
@@ -23,6 +24,8 @@ from engine.timeline import MAX_FPS, MIN_FPS, MIN_SECONDS, load_timeline, save_t
 SUFFIX = ".json"
 #: Space at the sides and above, at a scale of 1, pixels.
 PAD, TOP = 12, 8
+#: Height of all but the strip.
+CONTROLS = TIMELINE_HEIGHT - RULER - TRACK
 EASING_TITLES: dict[str, str] = {
     "linear": "Even", "ease-in": "Ease in", "ease-out": "Ease out", "ease": "Ease", "hold": "Hold",
 }  # fmt: skip
@@ -109,7 +112,8 @@ class TimelinePanel:
 
     def place(self, area: Rect) -> None:
         """Take another place in the window."""
-        self.canvas.place(area.width - 2 * self._kit.px(PAD))
+        px = self._kit.px
+        self.canvas.place(area.width - 2 * px(PAD), area.height - px(CONTROLS))
 
     def update(self, studio: Studio) -> None:
         """Show the present state."""

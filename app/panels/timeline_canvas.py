@@ -30,7 +30,7 @@ class TimelineCanvas:
 
     def __init__(self, kit: Kit, playback: Playback) -> None:
         self._kit, self._playback = kit, playback
-        self._width = 0.0
+        self._width = self._height = 0.0
         self._strip = TimeStrip(1, 1)
         self._drag: str | None = None
         self._held = 0
@@ -47,19 +47,19 @@ class TimelineCanvas:
             self._tip = int(dpg.add_text(ABOUT, wrap=self._kit.px(320)))
         self._kit.name("timeline_tip", self._tip)
 
-    def place(self, width: float) -> None:
-        """Take another width."""
-        self._width = width
+    def place(self, width: float, height: float) -> None:
+        """Take another size."""
+        self._width, self._height = width, height
         self.update(self._kit.studio)
 
     def update(self, studio: Studio) -> None:
         """Show the present timeline."""
         line, playback = studio.document.timeline, self._playback
-        state = (line, playback.time, playback.selected, self._hover, self._width)
+        state = (line, playback.time, playback.selected, self._hover, self._width, self._height)
         if state == self._drawn or self._width <= 1:
             return
         self._drawn = state
-        strip = self._strip = TimeStrip(self._width, line.duration, self._kit.scale)
+        strip = self._strip = TimeStrip(self._width, line.duration, self._kit.scale, self._height)
         dpg.delete_item(self._canvas, children_only=True)
         dpg.configure_item(self._canvas, width=int(strip.width), height=int(strip.height))
         dpg.push_container_stack(self._canvas)

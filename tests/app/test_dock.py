@@ -16,7 +16,6 @@ from app.dock import (
     FAR,
     FLOAT_LEAST,
     LEAST_HEIGHT,
-    LEAST_WIDTH,
     MOST_HEIGHT,
     MOST_WIDTH,
     Column,
@@ -26,7 +25,7 @@ from app.dock import (
     read_dock,
     slot,
 )
-from app.geometry import GRIP, PICTURE_WIDTH, Extents, Rect, arrange, widest
+from app.geometry import GRIP, LEAST_WIDTH, PICTURE_WIDTH, Extents, Rect, arrange, widest
 
 LEFT, RIGHT = ("a", "b", "c"), ("x", "y")
 KEYS = (*LEFT, *RIGHT)
@@ -238,3 +237,9 @@ def test_an_empty_column_is_a_thin_zone() -> None:
     lay = arrange(1280, 720, 1.0, False, Extents(None, 316))
     assert (lay.left.width, lay.grip_left.width, lay.viewport.x) == (14, 0, 14)
     assert lay.viewport.width == 1280 - 14 - 316 - GRIP
+
+
+def test_a_narrow_window_takes_from_the_column_that_has_more_than_it_needs() -> None:
+    lay = arrange(960, 620, 1.0, False, Extents(LEAST_WIDTH, 700))
+    assert lay.left.width == LEAST_WIDTH and lay.viewport.width == PICTURE_WIDTH
+    assert lay.right.width == 960 - PICTURE_WIDTH - 2 * GRIP - LEAST_WIDTH
