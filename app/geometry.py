@@ -67,9 +67,9 @@ class Layout:
 
 #: Sizes at a scale of 1, pixels.
 TOOLBAR_HEIGHT, STATUS_HEIGHT, TIMELINE_HEIGHT = 52, 32, 118
-LEFT_WIDTH, RIGHT_WIDTH = 292, 316
-#: A narrower column would cut its controls.
-LEAST_WIDTH = 284
+LEFT_WIDTH, RIGHT_WIDTH = 300, 316
+#: A narrower column would cut controls of some section, beside its scrollbar.
+LEAST_WIDTH = 300
 #: What is dragged to make a column wider, and a column with nothing in it.
 GRIP, EMPTY_WIDTH = 5, 14
 #: The picture keeps this width, or this share of a narrow window.

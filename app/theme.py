@@ -182,6 +182,8 @@ _BASE_STYLES: dict[str, tuple[float, float]] = {
     "WindowPadding": (16, 14), "FramePadding": (9, 6), "ItemSpacing": (8, 8),
     "ItemInnerSpacing": (6, 6), "CellPadding": (6, 4), "ScrollbarSize": (11, -1),
     "GrabMinSize": (11, -1),
+    # Columns without sections and grips are thinner than the toolkit's own least size.
+    "WindowMinSize": (1, 1),
     "WindowRounding": (0, -1), "ChildRounding": (6, -1), "PopupRounding": (6, -1),
     "FrameRounding": (5, -1), "GrabRounding": (4, -1), "ScrollbarRounding": (6, -1),
     "TabRounding": (5, -1), "WindowBorderSize": (0, -1), "ChildBorderSize": (0, -1),

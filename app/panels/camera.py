@@ -35,7 +35,7 @@ class CameraPanel:
             self._fov = kit.number(self._set_fov, "fov", MIN_FOV, MAX_FOV, 0.1, "%.1f°")
         with kit.row("Distance", f"From the middle of the head, in the model's own unit. {hint}"):
             self._radius = kit.number(self._set_radius, "radius", 0.01, 100, 0.01, "%.2f")
-        third = kit.px(60)
+        third = kit.px(58)
         with dpg.group(horizontal=True, horizontal_spacing=kit.px(6)):
             self._view_button("Front", "front", third)
             self._view_button("Side", "left", third)

@@ -200,28 +200,30 @@ class VideoForm(Form):
             )
         self._about = kit.text("", theme=kit.themes.faint, font=kit.fonts.small, wrap=0)
         with kit.row("Swing", "How far the camera swings sideways and up, degrees"):
-            self._yaw = kit.box("video_yaw", width=kit.px(56), default_value="25")
-            self._pitch = kit.box("video_pitch", width=kit.px(56), default_value="12")
-            kit.label("degrees", width=70)
+            self._yaw = kit.box("video_yaw", width=kit.px(46), default_value="25")
+            self._pitch = kit.box("video_pitch", width=kit.px(46), default_value="12")
+            kit.label("degrees", width=52)
         with kit.row(
             "Morph",
             "Seeds of the faces that the video passes through, such as 3, 8, 21. "
             "Empty keeps the present face.",
         ):
-            self._morph = kit.box("video_morph", hint="Seeds, or empty", width=kit.px(96))
+            self._morph = kit.box("video_morph", hint="Seeds, or empty")
+        with kit.row("Between faces", "How the morph goes from face to face"):
             self._mode = int(
                 dpg.add_combo(
-                    [m.capitalize() for m in MORPH_MODES], default_value="Linear", width=kit.px(84)
+                    [m.capitalize() for m in MORPH_MODES], default_value="Linear",
+                    width=-kit.px(72),
                 )
-            )
+            )  # fmt: skip
             kit.name("video_morph_mode", self._mode)
             kit.tip(self._mode, "; ".join(f"{m}: {what}" for m, what in MORPH_MODES.items()))
             self._loop = kit.name("video_morph_loop", int(dpg.add_checkbox(label="Loop")))
             kit.tip(self._loop, "Lead back to the first face, so that the video can repeat")
         with kit.row("Length", "Seconds, and frames a second"):
-            self._seconds = kit.box("video_seconds", width=kit.px(48), default_value="4")
-            kit.label("s  at", width=34)
-            self._fps = kit.box("video_fps", width=kit.px(48), default_value="25")
+            self._seconds = kit.box("video_seconds", width=kit.px(44), default_value="4")
+            kit.label("s  at", width=30)
+            self._fps = kit.box("video_fps", width=kit.px(44), default_value="25")
             kit.label("fps", width=30)
         with kit.row("Size", "Side of the square picture in pixels, 16 to 8192"):
             self._size = kit.box("video_size", hint=OWN)
