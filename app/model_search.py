@@ -13,7 +13,7 @@ from typing import Literal
 
 from engine.assets import bundled_generator
 from engine.errors import UserError
-from engine.hashing import file_sha256
+from engine.hashing import model_sha256
 from engine.recipe import ModelRef
 
 BUNDLED = "bundled"
@@ -98,15 +98,15 @@ def _holds(path: str, sha256: str) -> bool:
     """Whether the tensors at ``path`` are those of the hash."""
     try:
         if path == BUNDLED:
-            return file_sha256(bundled_generator().with_suffix(".safetensors")) == sha256
+            return model_sha256(bundled_generator().with_suffix(".safetensors")) == sha256
         if not _exists(path):
             return False
         where = Path(path)
         if where.is_dir():
-            return any(file_sha256(file) == sha256 for file in _files(where, where.name))
+            return any(model_sha256(file) == sha256 for file in _files(where, where.name))
         if where.suffix == ".json" and where.with_suffix(".safetensors").is_file():
             where = where.with_suffix(".safetensors")
-        return file_sha256(where) == sha256
+        return model_sha256(where) == sha256
     except (UserError, OSError, ValueError):
         return False
 

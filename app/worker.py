@@ -328,10 +328,10 @@ class Engine:
 def reference(path: str) -> ModelRef:
     """The model's reference with the hash of the file that holds its tensors."""
     from engine.assets import bundled_generator
-    from engine.checkpoints import file_sha256, model_name, weights_file
+    from engine.checkpoints import model_name, model_sha256, weights_file
 
     bundled = path == "bundled"
     where = bundled_generator() if bundled else Path(path)
     name = "Bundled heads" if bundled else model_name(where)
-    sha256 = file_sha256(weights_file(where)) if where.exists() else ""
+    sha256 = model_sha256(weights_file(where)) if where.exists() else ""
     return ModelRef(path, sha256, name)

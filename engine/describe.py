@@ -9,14 +9,15 @@ from engine.checkpoints.plain import Checkpoint, LazyTensor
 from engine.checkpoints.weights import weights_file
 from engine.errors import CheckpointError
 from engine.generators.registry import ModelSource, build_generator, families, find_source
-from engine.hashing import file_sha256
+from engine.hashing import file_sha256, model_sha256
 
 
 def describe(checkpoint: Checkpoint) -> dict[str, Any]:
     """Plain facts about a checkpoint, fit for JSON.
 
     Returns:
-        ``path, container, bytes, sha256`` of the file; ``family, title, name, options,
+        ``path, container, bytes, sha256`` of the file; ``identity``, by which recipes name the
+        model, which is another hash where a second file belongs to it; ``family, title, name, options,
         assumptions, parameters`` (number of elements) and ``tensors`` (``name, shape, dtype``)
         of the generator in it; ``capabilities`` is what it can do and which settings it has
         (:meth:`~engine.capabilities.Capabilities.to_json`), or ``None`` with a sentence in
@@ -29,6 +30,7 @@ def describe(checkpoint: Checkpoint) -> dict[str, Any]:
         "container": checkpoint.container,
         "bytes": weights.stat().st_size,
         "sha256": file_sha256(weights),
+        "identity": model_sha256(weights),
     }
     try:
         source = find_source(checkpoint)

@@ -30,7 +30,8 @@ class ModelRef:
 
     Attributes:
         path: ``"bundled"`` or where the file was.
-        sha256: hex digest of the tensors' file, empty if not known yet.
+        sha256: hex digest that stands for the model's files
+            (:func:`~engine.hashing.model_sha256`), empty if not known yet.
         name: title for people.
     """
 

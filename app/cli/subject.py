@@ -100,7 +100,7 @@ def open_subject(options: DrawingOptions, recipe: Recipe) -> tuple[Generator, Re
         _check_same_model(recipe, subject.source)
     path = subject.model or recipe.model.path
     where = checkpoint_path(path)
-    from engine.checkpoints import file_sha256, model_name, weights_file
+    from engine.checkpoints import model_name, model_sha256, weights_file
     from engine.generators.registry import open_model
 
     generator = open_model(where, subject.device)
@@ -112,7 +112,7 @@ def open_subject(options: DrawingOptions, recipe: Recipe) -> tuple[Generator, Re
     pose = recipe.pose if subject.source is not None else capabilities.default_pose
     finished = replace(
         recipe,
-        model=ModelRef(kept, file_sha256(weights_file(where)), model_name(where)),
+        model=ModelRef(kept, model_sha256(weights_file(where)), model_name(where)),
         pose=options.camera.apply(pose),
     )
     latent = finished.latent
@@ -161,7 +161,7 @@ def checkpoint_path(path: str) -> Path:
 
 def _check_same_model(recipe: Recipe, source: Path) -> None:
     """The model that drew a picture or a project must still be what it was."""
-    from engine.checkpoints import file_sha256, weights_file
+    from engine.checkpoints import model_sha256, weights_file
 
     reference = recipe.model
     try:
@@ -172,7 +172,7 @@ def _check_same_model(recipe: Recipe, source: Path) -> None:
         raise UserError(
             f"The model that drew {source} is no longer at {reference.path}; name it with --model."
         ) from None
-    if reference.sha256 and file_sha256(where) != reference.sha256:
+    if reference.sha256 and model_sha256(where) != reference.sha256:
         raise UserError(
             f"The model at {where} has changed since {source} was made, so the same pixels "
             "cannot come out; name a model with --model to draw with it all the same."

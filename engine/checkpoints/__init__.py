@@ -7,7 +7,7 @@ from engine.checkpoints.reader import read_checkpoint
 from engine.checkpoints.references import resolve_omegaconf
 from engine.checkpoints.source import LazyBytes
 from engine.checkpoints.weights import model_name, weights_file
-from engine.hashing import file_sha256
+from engine.hashing import file_sha256, model_sha256
 
 __all__ = [
     "Checkpoint",
@@ -17,6 +17,7 @@ __all__ = [
     "Node",
     "file_sha256",
     "model_name",
+    "model_sha256",
     "module_tensors",
     "read_checkpoint",
     "resolve_omegaconf",

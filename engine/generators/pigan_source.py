@@ -17,6 +17,7 @@ from engine.checkpoints.plain import Checkpoint, LazyTensor, ModelSource, Node, 
 from engine.errors import CheckpointError, UserError
 from engine.generators.options import plain_dict, shape_of, submodule_state
 from engine.generators.pigan_config import BOX_SIDE, BOXED, DATA_SETS, UNBOXED, PiGANConfig
+from engine.hashing import averages_path
 
 #: Tensors that only this family has, under the names of the whole module.
 _MARKS = {
@@ -152,13 +153,6 @@ def _network_options(
         "mapping_layers": max(mapping - 1, 1),
         "point_scale": float(scale),
     }
-
-
-def averages_path(path: Path) -> Path:
-    """Where the authors' scripts look for the averages of a model: ``ema.pth`` in place of
-    ``generator.pth``, with what stands before it (``10000_generator.pth``) kept."""
-    before, found, _ = path.name.rpartition("generator")
-    return path.with_name(f"{before}ema.pth" if found else "ema.pth")
 
 
 def _averaged(

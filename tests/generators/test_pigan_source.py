@@ -17,8 +17,8 @@ from engine.checkpoints import read_checkpoint
 from engine.checkpoints.plain import Checkpoint, Node
 from engine.errors import CheckpointError, UserError
 from engine.generators.pigan import FAMILY, PiGAN, PiGANConfig
-from engine.generators.pigan_source import averages_path
 from engine.generators.registry import build_generator, find_source
+from engine.hashing import averages_path, file_sha256, model_sha256
 from tests.generators.tiny_eg3d import lazy
 from tests.generators.tiny_pigan import CONFIG, pickled, tiny_network
 
@@ -234,3 +234,21 @@ def test_something_else_in_the_averages_place_is_told(tmp_path: Path) -> None:
     (tmp_path / "ema.pth").write_bytes(b"")
     with pytest.raises(CheckpointError, match=r"ema\.pth is empty"):
         find_source(read_checkpoint(path))
+
+
+def test_the_hash_of_a_model_covers_its_averages(tmp_path: Path) -> None:
+    path = released(tmp_path, averages=None)
+    alone = model_sha256(path)
+    assert alone == file_sha256(path)
+    released(tmp_path)
+    both = model_sha256(path)
+    assert both != alone
+    # Other averages are another model, of the same generator.pth.
+    averages = tmp_path / "ema.pth"
+    averages.write_bytes(averages.read_bytes() + b"\0")
+    assert model_sha256(path) not in (alone, both) and file_sha256(path) == alone
+    # What no averages belong to is its own file's alone.
+    other = tmp_path / "face.pkl"
+    other.write_bytes(b"x")
+    assert model_sha256(other) == file_sha256(other)
+    assert model_sha256(averages) == file_sha256(averages)
