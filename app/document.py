@@ -35,7 +35,8 @@ DOCUMENT_VERSION = 3
 #: Version -> what makes the next version's plain data of that version's.
 _UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
     1: lambda data: {**data, "favourites": [], "timeline": Timeline().to_json()},
-    2: lambda data: {**data, "reference": None},
+    # The first files of version 2 had no timeline yet.
+    2: lambda data: {"timeline": Timeline().to_json(), **data, "reference": None},
 }
 Array = NDArray[Any]
 #: The camera comes no closer than this, and goes no further away, times the model's radius.

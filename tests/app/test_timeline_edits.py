@@ -155,6 +155,10 @@ def test_a_project_from_before_has_an_empty_one() -> None:
     for later in ("timeline", "favourites"):
         del data[later]
     assert Document.from_json({**data, "version": 1}, {}) == Document()
+    # The first files of version 2 had favourites, but no timeline.
+    second = Document().to_json({}) | {"version": 2}
+    del second["timeline"], second["reference"]
+    assert Document.from_json(second, {}) == Document()
     with pytest.raises(UserError, match="not a Maquette timeline"):
         Document.from_json({**Document().to_json({}), "timeline": {"keys": 3}}, {})
 
