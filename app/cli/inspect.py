@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
@@ -20,7 +21,8 @@ class InspectOptions:
     tensors, its views, layers and settings. Nothing in the file is executed."""
 
     path: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FILE")]
-    """A checkpoint or a converted model, a .maquette project, or the word 'bundled'."""
+    """A checkpoint or a converted model, a .maquette project, a picture or a sheet that Maquette
+    made, or the word 'bundled'."""
     tensors: Flag = False
     """List every tensor with its shape."""
     json: Flag = False
@@ -39,6 +41,17 @@ def run(words: Sequence[str]) -> int:
             show_json(describe_project(options.path))
         else:
             for line in project_lines(options.path):
+                say(line)
+        return 0
+    from engine.export.picture import PICTURE_SUFFIXES
+
+    if Path(options.path).suffix.lower() in PICTURE_SUFFIXES:
+        from app.cli.picture import describe_picture, picture_lines
+
+        if options.json:
+            show_json(describe_picture(options.path))
+        else:
+            for line in picture_lines(options.path):
                 say(line)
         return 0
     from app.cli.subject import checkpoint_path
@@ -64,6 +77,8 @@ def _lines(facts: dict[str, Any], tensors: bool) -> list[str]:
         f"container    {facts['container']}, {size:.1f} MB",
         f"sha256       {facts['sha256']}",
     ]
+    if facts["identity"] != facts["sha256"]:
+        lines.append(f"identity     {facts['identity']} (with the averages beside it)")
     if facts["family"] is None:
         lines += [f"family       none: {facts['note']}", "contents"]
         return lines + [f"  {item['name']}: {item['what']}" for item in facts["contents"]]

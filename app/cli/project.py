@@ -9,6 +9,7 @@ from typing import Any
 from app.conversation import shown
 from app.project import PROJECT_FORMAT, Project, read_project
 from engine.recipe import Recipe
+from engine.timeline import Timeline
 
 
 def describe_project(path: str | Path) -> dict[str, Any]:
@@ -39,21 +40,30 @@ def project_lines(path: str | Path) -> list[str]:
         UserError: it cannot be read.
     """
     project = read_project(path)
-    recipe = project.document.recipe
     lines = [
         f"file         {Path(path).expanduser()}",
         f"format       {PROJECT_FORMAT}, written by Maquette {shown(project.program) or '?'}",
-        f"model        {shown(recipe.model.path)}",
-        f"sha256       {shown(recipe.model.sha256) or 'not known'}",
-        *_face(recipe),
+        *recipe_lines(project.document.recipe),
         *_favourites(project),
-        f"camera       {_camera(project)}",
-        f"view         {recipe.view}",
+        *_timeline(project.document.timeline),
         f"thumbnail    {'yes' if project.thumbnail else 'none'}",
     ]
     if project.origin:
         lines.insert(1, f"recovered    from the work on {shown(project.origin)}")
     return lines
+
+
+def recipe_lines(recipe: Recipe) -> list[str]:
+    """What a recipe says, for people."""
+    pose = recipe.pose
+    return [
+        f"model        {shown(recipe.model.path)}",
+        f"sha256       {shown(recipe.model.sha256) or 'not known'}",
+        *_face(recipe),
+        f"camera       yaw {pose.yaw:.1f}, pitch {pose.pitch:.1f}, roll {pose.roll:.1f}, "
+        f"{pose.radius:g} away, {pose.fov_y:g} degrees of view",
+        f"view         {recipe.view}",
+    ]
 
 
 def _face(recipe: Recipe) -> list[str]:
@@ -79,9 +89,14 @@ def _favourites(project: Project) -> list[str]:
     return [f"favourites   {', '.join(names)}"] if names else []
 
 
-def _camera(project: Project) -> str:
-    pose = project.document.pose
-    return (
-        f"yaw {pose.yaw:.1f}, pitch {pose.pitch:.1f}, roll {pose.roll:.1f}, "
-        f"{pose.radius:g} away, {pose.fov_y:g} degrees of view"
-    )
+def _timeline(line: Timeline) -> list[str]:
+    if not line.keys:
+        return []
+    keys = "1 key" if len(line.keys) == 1 else f"{len(line.keys)} keys"
+    loop = ", in a loop" if line.loop else ""
+    times = ", ".join(f"{key.time:g}" for key in line.keys[:8])
+    more = " ..." if len(line.keys) > 8 else ""
+    return [
+        f"timeline     {keys} (at {times}{more} s) in {line.duration:g} s{loop}, {line.fps:g} frames a "
+        "second"
+    ]

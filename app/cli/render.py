@@ -51,6 +51,7 @@ class RenderOptions(DrawingOptions):
 def run(words: Sequence[str]) -> int:
     """The command. Returns the exit status."""
     options = parse(RenderOptions, words, "maquette render")
+    _check_no_sheet(options)
     base = _recipe(options)
     if options.seed:
         check_one_face(options)
@@ -87,6 +88,19 @@ def run(words: Sequence[str]) -> int:
     if options.json:
         show_json(facts)
     return 0
+
+
+def _check_no_sheet(options: RenderOptions) -> None:
+    """--from promises the identical pixels, which are not one picture's where it is a sheet."""
+    source = options.subject.source
+    if source is None or source.suffix.lower() != ".png":
+        return
+    from engine.export.sheet_files import read_sheet
+
+    if (sheet := read_sheet(source)) is not None:
+        raise UserError(
+            f"{source} is a sheet of {sheet.count} pictures; maquette sheet --from draws it again."
+        )
 
 
 def _recipe(options: RenderOptions) -> Recipe:

@@ -24,12 +24,17 @@ def _seeds(default: str) -> object:
     return tyro.conf.arg(metavar="SEEDS", help_behavior_hint=f"(default: {default})")
 
 
+def _unless(default: str, metavar: str | None = None) -> object:
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint=f"(default: {default})")
+
+
 @dataclass(frozen=True)
 class SheetCommand(DrawingOptions):
     """Draw several pictures into one: a matrix of mixed faces, a strip from face to face, or
-    one face from several sides. What --psi, the camera and the settings say holds for all."""
+    one face from several sides. What --psi, the camera and the settings say holds for all.
+    --from a sheet draws it again, or changes only what is given besides."""
 
-    kind: SheetKind = "matrix"
+    kind: Annotated[SheetKind | None, _unless("matrix")] = None
     """matrix (every row with layers of every column), morph, or views."""
     out: Annotated[Path, tyro.conf.arg(metavar="PATH")] = Path("sheet.png")
     """A file ending in .png."""
@@ -43,11 +48,11 @@ class SheetCommand(DrawingOptions):
         str | None, tyro.conf.arg(metavar="LAYERS", help_behavior_hint="(default: the look)")
     ] = None
     """Layers that a matrix mixes: coarse (or another group of the model), 0-3,7, or all."""
-    weight: Annotated[float, tyro.conf.arg(metavar="SHARE")] = _DEFAULT.weight
+    weight: Annotated[float | None, _unless(f"{_DEFAULT.weight:g}", "SHARE")] = None
     """How much of the mixed layers: 1 takes them wholly, 0.5 meets half-way."""
-    steps: Annotated[int, tyro.conf.arg(metavar="COUNT")] = _DEFAULT.steps
+    steps: Annotated[int | None, _unless(f"{_DEFAULT.steps}", "COUNT")] = None
     """Number of pictures of a morph."""
-    mode: MorphMode = _DEFAULT.mode
+    mode: Annotated[MorphMode | None, _unless(_DEFAULT.mode)] = None
     """Way of a morph."""
     angles: Annotated[
         tuple[str, ...],
@@ -71,36 +76,52 @@ class SheetCommand(DrawingOptions):
     json: Flag = False
     """Print what was written as JSON."""
 
-    def chosen(self) -> SheetOptions:
+    def chosen(self, drawn: SheetOptions | None) -> SheetOptions:
         """The sheet that is asked for, checked.
+
+        Args:
+            drawn: the sheet to begin with, if one was given.
 
         Raises:
             UserError: a value out of range.
         """
         finite(weight=self.weight)
-        seeds = tuple(parse_seeds(self.seed)) if self.seed else _DEFAULT.seeds
-        return SheetOptions(
-            kind=self.kind,
-            rows=tuple(parse_seeds(self.rows)) if self.rows else _DEFAULT.rows,
-            columns=tuple(parse_seeds(self.columns)) if self.columns else _DEFAULT.columns,
-            layers=self.group,
-            weight=self.weight,
-            seeds=seeds if self.kind == "morph" else _DEFAULT.seeds,
-            steps=self.steps,
-            mode=self.mode,
-            angles=read_angles(" ".join(self.angles)) if self.angles else _DEFAULT.angles,
-            per_line=self.per_line,
-            cell=self.cell,
-            labels=not self.bare,
-        ).checked()
+        base = drawn or _DEFAULT
+        kind = self.kind or base.kind
+        named = {
+            "kind": self.kind,
+            "rows": tuple(parse_seeds(self.rows)) if self.rows else None,
+            "columns": tuple(parse_seeds(self.columns)) if self.columns else None,
+            "layers": self.group,
+            "weight": self.weight,
+            "seeds": tuple(parse_seeds(self.seed)) if self.seed and kind == "morph" else None,
+            "steps": self.steps,
+            "mode": self.mode,
+            "angles": read_angles(" ".join(self.angles)) if self.angles else None,
+            "per_line": self.per_line,
+            "cell": self.cell,
+            "labels": False if self.bare else None,
+        }
+        given = {name: value for name, value in named.items() if value is not None}
+        return replace(base, **given).checked()  # type: ignore[arg-type]
+
+
+def _drawn(options: SheetCommand) -> SheetOptions | None:
+    """The sheet that --from names, if it is one."""
+    source = options.subject.source
+    if source is None or source.suffix.lower() != ".png":
+        return None
+    from engine.export.sheet_files import read_sheet
+
+    return read_sheet(source)
 
 
 def run(words: Sequence[str]) -> int:
     """The command. Returns the exit status."""
     options = parse(SheetCommand, words, "maquette sheet")
-    chosen = options.chosen()
+    chosen = options.chosen(_drawn(options))
     recipe = read_subject(options)
-    if options.seed and options.kind == "views":
+    if options.seed and chosen.kind == "views":
         seeds = parse_seeds(options.seed)
         if len(seeds) != 1:
             raise UserError(f"Views show one face; name one seed, not {len(seeds)}.")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -71,7 +71,12 @@ def picture_suffix(path: str | Path) -> str:
 
 
 def save_picture(
-    pixels: Tensor | NDArray[np.uint8], path: str | Path, recipe: Recipe, *, quality: int = 95
+    pixels: Tensor | NDArray[np.uint8],
+    path: str | Path,
+    recipe: Recipe,
+    *,
+    quality: int = 95,
+    notes: Mapping[str, str] | None = None,
 ) -> None:
     """Write a picture together with its recipe.
 
@@ -81,6 +86,7 @@ def save_picture(
             ``.jpg`` / ``.jpeg``. An existing file is replaced.
         recipe: what ``Painter.picture`` was given.
         quality: of a JPEG, 1 to 100.
+        notes: more text chunks of a PNG, by name; see :func:`read_note`.
 
     Raises:
         ExportError: unknown suffix, a transparent picture in a format without transparency,
@@ -99,7 +105,7 @@ def save_picture(
         )
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         if suffix == ".png":
-            image.save(file, "PNG", pnginfo=_png_info(text, recipe), compress_level=6)
+            image.save(file, "PNG", pnginfo=_png_info(text, recipe, notes or {}), compress_level=6)
         elif suffix == ".webp":
             image.save(file, "WEBP", lossless=True, exact=True, exif=_exif(text, recipe))
         else:
@@ -130,6 +136,24 @@ def read_recipe(path: str | Path) -> Recipe:
         raise UserError(f"{where}: {error}") from error
     except (ValueError, OverflowError, RecursionError) as error:
         raise UserError(f"The recipe in {where} is damaged; {_NO_RECIPE}.") from error
+
+
+def read_note(path: str | Path, key: str) -> str | None:
+    """A text chunk of a PNG, at most 1 MiB; ``None`` where there is none. The pixels are never
+    decoded.
+
+    Raises:
+        UserError: the file is missing, damaged, or not a picture.
+    """
+
+    def note(image: Image.Image) -> str | None:
+        found = image.info.get(key) if image.format == "PNG" else None
+        return found if isinstance(found, str) else None
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        text = _open_quietly(Path(path).expanduser(), note)
+    return text if isinstance(text, str) and len(text) <= MAX_RECIPE_BYTES else None
 
 
 def _open_quietly(
@@ -174,11 +198,15 @@ def _to_image(pixels: Tensor | NDArray[np.uint8]) -> Image.Image:
     return Image.fromarray(array)
 
 
-def _png_info(text: str, recipe: Recipe) -> PngImagePlugin.PngInfo:
+def _png_info(text: str, recipe: Recipe, notes: Mapping[str, str]) -> PngImagePlugin.PngInfo:
     info = PngImagePlugin.PngInfo()
-    info.add_itxt("Title", recipe_title(recipe).encode("utf-8", "replace").decode())
+    title = notes.get("Title", recipe_title(recipe))
+    info.add_itxt("Title", title.encode("utf-8", "replace").decode())
     info.add_text("Software", SOFTWARE)
     info.add_itxt(RECIPE_KEY, text)
+    for key, note in notes.items():
+        if key != "Title":
+            info.add_itxt(key, note)
     return info
 
 

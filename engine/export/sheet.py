@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from engine.draw import Painter
 from engine.export.files import check_writable
 from engine.export.picture import save_picture
+from engine.export.sheet_files import SHEET_KEY, sheet_note, sheet_title
 from engine.export.sheet_options import SheetOptions, SheetPlan, check_sheet_name, plan_sheet
 from engine.generators.base import NEVER, CancelToken
 from engine.recipe import Recipe
@@ -73,7 +74,7 @@ def export_sheet(
     progress: Progress = _no_progress,
     cancel: CancelToken = NEVER,
 ) -> SheetPlan:
-    """Draw a sheet and write it, with the recipe of its base inside.
+    """Draw a sheet and write it, with the recipe of its base and the options inside.
 
     Args:
         painter: holds the generator.
@@ -95,7 +96,8 @@ def export_sheet(
     plan = plan_sheet(recipe, options, painter.generator.capabilities)
     pixels = draw_sheet(painter, plan, options.labels, progress, cancel)
     cancel.check()
-    save_picture(pixels, target, plan.base)
+    notes = {"Title": sheet_title(options), SHEET_KEY: sheet_note(options)}
+    save_picture(pixels, target, plan.base, notes=notes)
     return plan
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +12,16 @@ import pytest
 from PIL import Image
 
 from app.document import Document
+from app.model_search import find_model
 from app.project import Project, read_project, write_project
 from engine.camera import OrbitPose
 from engine.checkpoints import file_sha256
 from engine.export.picture import read_recipe
+from engine.faces import Face, Identity
+from engine.keyframe import Keyframe
 from engine.recipe import ModelRef, Recipe
-from tests.cli.conftest import Run
+from engine.timeline import Timeline
+from tests.cli.conftest import GOLDEN, Run
 
 
 @pytest.fixture
@@ -79,3 +84,44 @@ def test_a_bad_project_is_one_sentence(run: Run, tmp_path: Path, words: list[str
     for name in ("bad.maquette", "none.maquette"):
         result = run(*words, name)
         assert result.status == 2 and len(result.err.splitlines()) == 1 and name in result.err
+
+
+def test_a_picture_knows_the_averages_that_it_was_drawn_with(run: Run, tmp_path: Path) -> None:
+    for name in ("generator.pth", "ema.pth"):
+        shutil.copy(GOLDEN.parent / "pigan" / "CelebA" / name, tmp_path / name)
+    small = ("--size", 16, "--out", "a.png")
+    assert run("render", "--model", "generator.pth", "--seed", 1, *small).status == 0
+    assert run("render", "--from", "a.png", "--out", "b.png").status == 0
+    kept = read_recipe("a.png").model
+    facts = json.loads(run("inspect", "generator.pth", "--json").out)
+    assert facts["identity"] == kept.sha256 != facts["sha256"]
+    assert kept.sha256 in run("inspect", "generator.pth").out
+    assert find_model(kept, (), ()).outcome == "found"
+    (tmp_path / "ema.pth").unlink()
+    changed = run("render", "--from", "a.png", "--out", "b.png")
+    assert changed.status == 2 and "changed" in changed.err
+    assert find_model(kept, (), ()).outcome == "changed"
+
+
+def test_inspect_tells_of_a_timeline(run: Run, tmp_path: Path) -> None:
+    assert "timeline" not in told(run, tmp_path, Timeline())
+    keys = tuple(Keyframe(t, OrbitPose(), Identity(Face(i))) for i, t in enumerate((0.0, 1.5)))
+    line = told(run, tmp_path, Timeline(keys, 4.0, 24.0, loop=True))
+    assert "timeline     2 keys (at 0, 1.5 s) in 4 s, in a loop, 24 frames a second" in line
+
+
+def told(run: Run, tmp_path: Path, line: Timeline) -> str:
+    """What inspect says of a project with a timeline."""
+    write_project(tmp_path / "line.maquette", Project(Document(timeline=line)))
+    return run("inspect", "line.maquette").out
+
+
+def test_inspect_describes_a_picture(run: Run, project: Path, tmp_path: Path) -> None:
+    assert run("render", "--from", project, "--size", 16, "--out", "a.png").status == 0
+    lines = run("inspect", "a.png").out
+    assert "seed 4, psi 0.61" in lines and "yaw 12.5" in lines and "sheet" not in lines
+    facts = json.loads(run("inspect", "a.png", "--json").out)
+    assert facts["recipe"]["seed"] == 4 and facts["sheet"] is None
+    (tmp_path / "b.png").write_bytes(b"no")
+    result = run("inspect", "b.png")
+    assert result.status == 2 and len(result.err.splitlines()) == 1

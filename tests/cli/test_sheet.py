@@ -10,7 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from engine.export.picture import read_recipe
+from engine.export.picture import read_recipe, save_picture
+from engine.export.sheet_files import SHEET_KEY, read_sheet, sheet_note
+from engine.export.sheet_options import SheetOptions
 from tests.cli.conftest import Run
 
 SMALL = ("--neural-resolution", 16, "--cell", 32)
@@ -77,6 +79,51 @@ def test_labels_leave_the_pictures_alone(run: Run, checkpoint: Path) -> None:
     labelled, bare = pixels("a.png"), pixels("b.png")
     assert labelled.shape[0] > bare.shape[0] and bare.shape[2] == 4
     assert (labelled[GAP : GAP + 32, GAP : GAP + 32] == cell(bare, 0, 0)[..., :3]).all()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--rows", "1-2", "--columns", "5", "--group", "fine", "--weight", 0.5),
+        ("--kind", "morph", "--seed", "3,8", "--steps", 3, "--mode", "spherical", "--bare"),
+        ("--kind", "views", "--seed", 4, "--angles", "-30,10", "20", "--transparent"),
+    ],
+)
+def test_a_sheet_is_drawn_again_from_itself(
+    run: Run, checkpoint: Path, words: tuple[object, ...]
+) -> None:
+    assert run("sheet", "--model", checkpoint, *SMALL, *words, "--out", "a.png").status == 0
+    assert run("sheet", "--from", "a.png", "--out", "b.png").status == 0
+    assert Path("a.png").read_bytes() == Path("b.png").read_bytes()
+    # It is no single picture, and says so.
+    result = run("render", "--from", "a.png", "--out", "c.png")
+    assert result.status == 2 and "sheet --from" in result.err and not Path("c.png").exists()
+    lines, facts = run("inspect", "a.png").out, json.loads(run("inspect", "a.png", "--json").out)
+    assert "sheet of " in lines and facts["sheet"]["cell"] == 32
+    with Image.open("a.png") as image:
+        assert image.info["Title"].startswith("sheet of ")
+
+
+def test_a_sheet_is_drawn_again_with_a_change(run: Run, checkpoint: Path) -> None:
+    words = ("--rows", "1-2", "--columns", "5,6", "--group", "fine")
+    assert run("sheet", "--model", checkpoint, *SMALL, *words, "--out", "a.png").status == 0
+    result = run("sheet", "--from", "a.png", "--rows", "3", "--out", "b.png", "--json")
+    facts = json.loads(result.out)
+    assert (facts["lines"], facts["columns"], facts["cell"]) == (2, 3, 32)
+    kept = read_sheet("b.png")
+    assert kept is not None and (kept.rows, kept.columns, kept.layers) == ((3,), (5, 6), "fine")
+
+
+def test_a_damaged_sheet_is_one_sentence(run: Run, checkpoint: Path) -> None:
+    assert run("render", "--model", checkpoint, "--size", 16, "--out", "a.png").status == 0
+    recipe = read_recipe("a.png")
+    good = json.loads(sheet_note(SheetOptions()))
+    for wrong in ("{", "3", json.dumps({**good, "rows": [-1]}), json.dumps({**good, "extra": 1}),
+                  json.dumps({**good, "format": "maquette-sheet/9"}),
+                  json.dumps({**good, "steps": 1e99, "kind": "morph"})):  # fmt: skip
+        save_picture(pixels("a.png"), "b.png", recipe, notes={SHEET_KEY: wrong})
+        result = run("sheet", "--from", "b.png", "--out", "c.png")
+        assert result.status == 2 and len(result.err.strip().splitlines()) == 1, wrong
 
 
 @pytest.mark.parametrize(
