@@ -1,4 +1,5 @@
-"""Is there a screen to open a window on? Asked before the toolkit, which would abort."""
+"""Is there a screen to open a window on, and how large is it? Asked before the toolkit, which
+would abort where there is none."""
 
 from __future__ import annotations
 
@@ -7,10 +8,12 @@ import ctypes.util
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from engine.errors import UserError
 
+T = TypeVar("T")
 _ADVICE = (
     "use the command line instead (`maquette render --help`), or start it under a virtual "
     "screen with `xvfb-run -a maquette`"
@@ -38,6 +41,61 @@ def require_display(environment: Mapping[str, str] = os.environ) -> None:
         raise UserError(
             f"Maquette cannot open its window because the display {name} does not answer; {_ADVICE}."
         )
+
+
+def screen_size() -> tuple[int, int] | None:
+    """Width and height of the screen in pixels; ``None`` where the system does not say."""
+    try:
+        if sys.platform == "win32":
+            metrics = ctypes.windll.user32.GetSystemMetrics
+            return (metrics(0), metrics(1)) if metrics(0) > 0 else None
+        return _ask_x11(
+            lambda x11, display: (
+                x11.XDisplayWidth(display, x11.XDefaultScreen(display)),
+                x11.XDisplayHeight(display, x11.XDefaultScreen(display)),
+            )
+        )
+    except (OSError, AttributeError):
+        return None
+
+
+def screen_dots() -> float | None:
+    """Dots per inch that the desktop has been set up for; ``None`` if it says nothing."""
+
+    def ask(x11: Any, display: int) -> float | None:
+        x11.XGetDefault.restype = ctypes.c_char_p
+        x11.XGetDefault.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p]
+        text = x11.XGetDefault(display, b"Xft", b"dpi")
+        try:
+            dots = float(text.decode()) if text else 0.0
+        except ValueError:
+            return None
+        return dots if 48 <= dots <= 960 else None
+
+    try:
+        return _ask_x11(ask)
+    except (OSError, AttributeError):
+        return None
+
+
+def _ask_x11(ask: Callable[[Any, int], T]) -> T | None:
+    """What ``ask(library, display)`` finds out about the X display, if there is one."""
+    library = ctypes.util.find_library("X11") if sys.platform.startswith("linux") else None
+    if library is None:
+        return None
+    x11 = ctypes.CDLL(library)
+    x11.XOpenDisplay.restype = ctypes.c_void_p
+    x11.XOpenDisplay.argtypes = [ctypes.c_char_p]
+    x11.XDefaultScreen.argtypes = x11.XCloseDisplay.argtypes = [ctypes.c_void_p]
+    for name in ("XDisplayWidth", "XDisplayHeight"):
+        getattr(x11, name).argtypes = [ctypes.c_void_p, ctypes.c_int]
+    display = x11.XOpenDisplay(None)
+    if not display:
+        return None
+    try:
+        return ask(x11, display)
+    finally:
+        x11.XCloseDisplay(display)
 
 
 def _answers(name: str) -> bool:

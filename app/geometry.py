@@ -103,6 +103,31 @@ def next_scale(scale: float, step: int) -> float:
     return next((s for s in reversed(SCALES) if s < scale - 1e-6), SCALES[0])
 
 
+def first_scale(screen: tuple[int, int] | None, dots: float | None = None) -> float:
+    """The UI scale to begin with, one of those that are offered.
+
+    Args:
+        screen: width and height in pixels, if they are known.
+        dots: per inch, as the desktop has been set up; ``None`` if it says nothing. 96 is 100 %.
+    """
+    if dots is not None and dots > 96:
+        return max(s for s in SCALES if s <= max(dots / 96, 1.0) + 1e-6)
+    # A person sits at about the same distance from every desk's screen, and most are about as
+    # high; so the letters of a screen with more lines need more of them.
+    height = screen[1] if screen else 0
+    return 2.0 if height >= 2800 else 1.5 if height >= 2000 else 1.25 if height >= 1500 else 1.0
+
+
+def first_size(
+    usual: tuple[int, int], screen: tuple[int, int] | None, scale: float
+) -> tuple[int, int]:
+    """The size of the window to begin with: the usual one at the UI scale, within the screen."""
+    wide, tall = (round(side * scale) for side in usual)
+    if screen is None:
+        return wide, tall
+    return min(wide, round(0.95 * screen[0])), min(tall, round(0.95 * screen[1]))
+
+
 def fitting_scale(wished: float, width: int, height: int) -> float:
     """The UI scale for a window of ``width x height`` pixels: the wished one, or the largest of
     the offered ones at which no label is cut. The smallest is not gone below."""

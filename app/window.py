@@ -15,7 +15,7 @@ import dearpygui.dearpygui as dpg
 
 from app import theme
 from app.dialogs import Dialogs
-from app.display import require_display
+from app.display import require_display, screen_dots, screen_size
 from app.folder_search import FolderSearch
 from app.geometry import (
     MIN_HEIGHT,
@@ -23,6 +23,8 @@ from app.geometry import (
     Layout,
     Rect,
     arrange,
+    first_scale,
+    first_size,
     fitting_scale,
 )
 from app.input_watch import InputWatch
@@ -34,7 +36,7 @@ from app.parts import Parts
 from app.playback import Playback
 from app.recovery import Recovery
 from app.runner import CallbackRunner
-from app.settings import load_settings
+from app.settings import Settings, load_settings
 from app.state_hook import StateHook
 from app.studio import BUNDLED, Studio
 from app.timing_hook import TimingHook, timed
@@ -67,6 +69,8 @@ def run(path: str | None = None, device: str = "auto", *, opener: str = "") -> i
     require_display()
     loaded = load_settings()
     settings = loaded.settings
+    if loaded.is_first:
+        settings = _for_this_screen(settings)
     chosen = device if device != "auto" else settings.device
     client, times = timed(chosen, target_fps=settings.target_fps, opener=opener)
     # The engine loads torch while the window is being built.
@@ -83,6 +87,14 @@ def run(path: str | None = None, device: str = "auto", *, opener: str = "") -> i
         studio.gallery.shut()
         client.close()
     return 0
+
+
+def _for_this_screen(settings: Settings) -> Settings:
+    """The size of letters and window to begin with, before anybody has chosen another."""
+    screen = screen_size()
+    scale = first_scale(screen, screen_dots())
+    size = first_size(settings.window_size, screen, scale)
+    return replace(settings, ui_scale=scale, window_size=size)
 
 
 def _open_first(studio: Studio, path: str | None) -> None:

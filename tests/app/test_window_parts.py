@@ -12,10 +12,18 @@ import pytest
 
 from app import interaction
 from app.dialogs import Question, command_for
-from app.display import require_display
+from app.display import require_display, screen_dots, screen_size
 from app.document import Document, look_from
 from app.exports import time_left
-from app.geometry import Rect, arrange, fit_picture, fitting_scale, next_scale
+from app.geometry import (
+    Rect,
+    arrange,
+    first_scale,
+    first_size,
+    fit_picture,
+    fitting_scale,
+    next_scale,
+)
 from app.gizmo import REACH, end_at, project
 from app.live_texture import bucket_for, place_image
 from app.meter import Pace, RateMeter
@@ -99,6 +107,19 @@ def test_a_small_window_limits_the_scale() -> None:
     assert fitting_scale(2.0, 960, 620) == 1.0
     assert fitting_scale(1.0, 300, 200) == 0.75
     assert fitting_scale(0.5, 300, 200) == 0.5
+
+
+def test_the_first_scale_follows_the_screen() -> None:
+    sizes = (1366, 768), (1920, 1080), (2560, 1440), (2560, 1600), (3840, 2160), (5120, 2880)
+    assert [first_scale(size) for size in sizes] == [1.0, 1.0, 1.0, 1.25, 1.5, 2.0]
+    assert first_scale(None) == 1.0
+    # What the desktop has been set up for counts more; 96 is what it says by itself.
+    assert [first_scale((3840, 2160), dots) for dots in (96, 120, 150, 192, 500)] == [
+        1.5, 1.25, 1.5, 2.0, 3.0,
+    ]  # fmt: skip
+    assert first_size((1280, 820), (3840, 2160), 1.5) == (1920, 1230)
+    assert first_size((1280, 820), (1366, 768), 1.0) == (1280, 730)
+    assert first_size((1280, 820), None, 2.0) == (2560, 1640)
 
 
 def test_models_of_the_same_file_name_are_told_apart() -> None:
@@ -228,3 +249,9 @@ def test_small_helpers() -> None:
     assert time_left(125) == "2 min 5 s left"
     assert time_left(7300) == "2 h 1 min left"
     assert (next_scale(1.0, 1), next_scale(1.0, -1), next_scale(3.0, 1)) == (1.1, 0.9, 3.0)
+
+
+def test_without_a_screen_its_size_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("", ":987"):
+        monkeypatch.setenv("DISPLAY", name)
+        assert screen_size() is None and screen_dots() is None
