@@ -15,13 +15,22 @@ from typing import Any, TypeVar
 import torch
 
 from app.faults import sentence
-from app.jobs import ExportLatent, ExportMesh, ExportPicture, ExportSheet, ExportVideo, Job
+from app.jobs import (
+    ExportComparison,
+    ExportLatent,
+    ExportMesh,
+    ExportPicture,
+    ExportSheet,
+    ExportVideo,
+    Job,
+)
 from app.mailboxes import ExportMailbox
 from app.messages import JobCancelled, JobFailed, JobFinished, JobProgress
 from app.opening import open_generator
 from app.wire import ProcessOptions, RunJob
 from engine.draw import Painter
 from engine.errors import Cancelled, ExportError, UserError
+from engine.export.comparison import draw_comparison
 from engine.export.files import check_new_folder, check_writable, explain
 from engine.export.mesh import extract_mesh, mesh_suffix, write_mesh
 from engine.export.options import MeshOptions, VideoOptions, timed
@@ -173,6 +182,12 @@ def write(job: Job, path: Path, painter: Painter, progress: Progress, cancel: Ca
         cancel.check()
         save_picture(pixels, path, job.recipe)
         progress(1, 1)
+    elif isinstance(job, ExportComparison):
+        compared = draw_comparison(
+            painter, job.recipe, job.reference, job.layout == "split", job.share, progress, cancel
+        )
+        cancel.check()
+        save_picture(compared, path, job.recipe)
     elif isinstance(job, ExportVideo):
         options = make_options(VideoOptions, job.options)
         export_video(painter, job.recipe, options, path, progress, cancel, job.timeline)

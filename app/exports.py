@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from app.jobs import ExportLatent, ExportMesh, ExportPicture, ExportSheet, ExportVideo, Job
+from app.jobs import (
+    ExportComparison,
+    ExportLatent,
+    ExportMesh,
+    ExportPicture,
+    ExportSheet,
+    ExportVideo,
+    Job,
+)
 from app.messages import JobCancelled, JobEvent, JobFailed, JobFinished, JobProgress
 
 Kind = str  # "picture", "video", "mesh", "sheet" or "latent"
@@ -68,7 +76,7 @@ class Export:
 def kind_of(job: Job) -> Kind:
     """The kind of an export."""
     match job:
-        case ExportPicture():
+        case ExportPicture() | ExportComparison():
             return "picture"
         case ExportVideo():
             return "video"

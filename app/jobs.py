@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from engine.recipe import Recipe
 from engine.timeline import Timeline
@@ -28,6 +28,35 @@ class ExportPicture:
     def title(self) -> str:
         """What is shown in the list of jobs."""
         return f"Picture {Path(self.path).name}"
+
+
+#: How two pictures become one: side by side, or the one left and the other right of a line.
+ComparisonLayout = Literal["split", "side by side"]
+LAYOUTS: tuple[ComparisonLayout, ...] = get_args(ComparisonLayout)
+
+
+@dataclass(frozen=True)
+class ExportComparison:
+    """Two pictures in one.
+
+    Attributes:
+        recipe: what is left; its ``size`` and ``transparent`` apply to both.
+        reference: what is right.
+        path: ``.png`` file.
+        layout: how they become one.
+        share: where the line of a split stands, as a share of the width.
+    """
+
+    recipe: Recipe
+    reference: Recipe
+    path: str
+    layout: ComparisonLayout
+    share: float = 0.5
+
+    @property
+    def title(self) -> str:
+        """What is shown in the list of jobs."""
+        return f"Comparison {Path(self.path).name}"
 
 
 @dataclass(frozen=True)
@@ -105,7 +134,7 @@ class ExportLatent:
         return f"Latent {Path(self.path).name}"
 
 
-Job = ExportPicture | ExportVideo | ExportMesh | ExportSheet | ExportLatent
+Job = ExportPicture | ExportComparison | ExportVideo | ExportMesh | ExportSheet | ExportLatent
 
 
 @dataclass(frozen=True)

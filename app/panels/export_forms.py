@@ -9,7 +9,7 @@ from pathlib import Path
 
 import dearpygui.dearpygui as dpg
 
-from app.jobs import ExportMesh, ExportPicture, ExportVideo, Job
+from app.jobs import LAYOUTS, ExportComparison, ExportMesh, ExportPicture, ExportVideo, Job
 from app.kit import Kit
 from app.studio import Studio
 from engine.errors import UserError
@@ -19,6 +19,8 @@ from engine.recipe import Recipe
 from engine.trajectories import TRAJECTORIES
 
 OWN = "Model's own"
+#: A picture without the reference.
+ALONE = "Without the reference"
 CUT_AWAY = "Cut away by the model's own opacity, softly at the edges"
 VIDEO_FORMATS: dict[str, VideoFormat] = {
     "MP4 (H.264)": "mp4",
@@ -153,6 +155,11 @@ class PictureForm(Form):
             self._transparent = int(dpg.add_checkbox(label="Transparent"))
             kit.name("picture_transparent", self._transparent)
             self._why = kit.name("picture_transparent_tip", kit.tip(self._transparent, CUT_AWAY))
+        with kit.row(
+            "Compare", "With the pinned reference: split where the divider stands, or side by side"
+        ):
+            choices = [ALONE, *(layout.capitalize() for layout in LAYOUTS)]
+            self._compare = self.combo(choices, ALONE, "picture_compare")
 
     def update(self, studio: Studio) -> None:
         """Show the model's own size as the hint, and whether it knows its opacity."""
@@ -164,6 +171,10 @@ class PictureForm(Form):
             self._kit.show_value(self._why, why or CUT_AWAY)
             if why:
                 self._kit.show_value(self._transparent, False)
+        comparable = not studio.compare.why_not_shown
+        self._kit.enable(self._compare, comparable)
+        if not comparable:
+            self._kit.show_value(self._compare, ALONE)
 
     def job(self, recipe: Recipe, path: Path) -> Job:
         """The picture of the present recipe, in the view that is shown."""
@@ -171,7 +182,13 @@ class PictureForm(Form):
         if path.suffix.lower() != ".png":
             raise UserError(f"The picture's name {path.name} must end in .png.")
         chosen = replace(recipe, size=size, transparent=bool(dpg.get_value(self._transparent)))
-        return ExportPicture(chosen.checked(), str(path))
+        compare, shape = self._kit.studio.compare, dpg.get_value(self._compare).lower()
+        pinned = None if compare.why_not_shown else compare.pinned
+        layout = next((layout for layout in LAYOUTS if layout == shape), None)
+        if pinned is None or layout is None:
+            return ExportPicture(chosen.checked(), str(path))
+        other = pinned.beside(chosen).checked()
+        return ExportComparison(chosen.checked(), other, str(path), layout, compare.share)
 
 
 class VideoForm(Form):
