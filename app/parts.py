@@ -131,8 +131,8 @@ class Parts:
         self.right = (
             Section(kit, "Camera", self.camera),
             Section(kit, "Model settings", self.model_settings, has_settings),
-            Section(kit, "Compare", self.compare),
             Section(kit, "Export", self.export),
+            Section(kit, "Compare", self.compare),
         )
         self.docking = Docking(kit, self.left, self.right)
         self.dock_drag = DockDrag(kit, self.docking)
