@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import dearpygui.dearpygui as dpg
 
+from app.commands import with_keys
 from app.dock import COLUMNS, FLOAT_LEAST, FLOAT_MOST, Column, Dock, fit_float
 from app.geometry import Extents, Layout, Rect, widest
 from app.kit import Kit
@@ -62,6 +63,8 @@ class Docking:
         self._columns = columns
         self.menu.build()
         self._rearrange()
+        if self.dock.hidden:
+            self.say_hidden()
 
     # Changes ----------------------------------------------------------------------------
 
@@ -83,10 +86,23 @@ class Docking:
         self.show(Dock())
         studio = self._kit.studio
         studio.change_settings(replace(studio.settings, dock=Dock()))
+        self.say_hidden()
 
     def toggle_columns(self) -> None:
         """Hide the columns and the floating windows, or show them."""
         self.change(replace(self.dock, hidden=not self.dock.hidden))
+        self.say_hidden()
+
+    def say_hidden(self) -> None:
+        """Tell how to get back columns that are hidden."""
+        studio = self._kit.studio
+        if self.dock.hidden:
+            studio.say(
+                with_keys("The columns are hidden; show them again", "columns"), key="columns"
+            )
+        else:
+            studio.notices.close_key("columns")
+            studio.touch()
 
     def reveal(self, key: str) -> None:
         """Bring a section before the eyes: unfolded, in a column that is shown."""

@@ -23,8 +23,22 @@ pytestmark = pytest.mark.gui
 Start = Callable[[], App]
 Point = tuple[float, float]
 
-LEFT = ["model", "identity", "faces", "blend", "style_mixing"]
-RIGHT = ["camera", "model_settings", "export"]
+
+def columns(app: App) -> tuple[list[str], list[str]]:
+    """The sections of both columns, from top to bottom."""
+    dock = app.state["dock"]
+    return dock["left"], dock["right"]
+
+
+def without(keys: list[str], *gone: str) -> list[str]:
+    return [key for key in keys if key not in gone]
+
+
+def before(keys: list[str], key: str, other: str) -> list[str]:
+    """The column with one section in front of another."""
+    rest = without(keys, key)
+    place = rest.index(other)
+    return [*rest[:place], key, *rest[place:]]
 
 
 @pytest.fixture(scope="module")
@@ -127,21 +141,22 @@ def click_line(app: App, item: str) -> None:
 
 def test_a_section_is_dragged_within_its_column_and_to_the_other(start: Start) -> None:
     app = start()
-    before = app.state
+    first_left, first_right = columns(app)
     app.fill("picture_path", "/somewhere/face.png", enter=False)
     app.click("tab_video")
     # Before the section above it.
-    x, y, _, _ = box(before, "fold_identity")
+    x, y, _, _ = box(app.state, "fold_identity")
     drag(app, middle(app, "fold_faces"), (x + 40, y + 4))
-    state = docked(app, ["model", "faces", "identity", "blend", "style_mixing"], RIGHT)
+    state = docked(app, before(first_left, "faces", "identity"), first_right)
     assert box(state, "fold_faces")[1] < box(state, "fold_identity")[1]
     # A drag is not a click.
     assert state["folded"] == []
     # Into the other column, below its last section; what was typed and chosen goes along.
     x, y, _, _ = box(state, "fold_model")
     drag(app, middle(app, "fold_export"), (x + 30, y - 2))
-    left = ["export", "model", "faces", "identity", "blend", "style_mixing"]
-    state = docked(app, left, ["camera", "model_settings"])
+    state = docked(
+        app, ["export", *before(first_left, "faces", "identity")], without(first_right, "export")
+    )
     assert box(state, "fold_export")[0] < LEFT_WIDTH
     assert state["texts"]["picture_path"] == "/somewhere/face.png"
     state = app.settled(lambda s: s["widgets"]["video_path"][2] > 1)
@@ -155,27 +170,29 @@ def test_a_section_is_dragged_within_its_column_and_to_the_other(start: Start) -
 
 def test_escape_cancels_a_drag(start: Start) -> None:
     app = start()
+    first_left, first_right = columns(app)
     take(app, middle(app, "fold_identity"), app.middle())
     app.key("Escape")
     drop(app)
-    docked(app, LEFT, RIGHT)
+    docked(app, first_left, first_right)
     # So it does when the mouse is back on the heading, which is not clicked by that.
     there = middle(app, "fold_identity")
     take(app, there, app.middle(), there)
     app.key("Escape")
     drop(app)
-    assert docked(app, LEFT, RIGHT)["folded"] == []
+    assert docked(app, first_left, first_right)["folded"] == []
     # Dropped on the bar on top it goes nowhere.
     drag(app, middle(app, "fold_identity"), (700, 20))
-    docked(app, LEFT, RIGHT)
+    docked(app, first_left, first_right)
 
 
 def test_a_section_floats_is_moved_resized_folded_and_docked(start: Start) -> None:
     app = start()
+    first_left, first_right = columns(app)
     pose = app.state["recipe"]["pose"]
     drag(app, middle(app, "fold_camera"), (800, 300))
-    rest = ["model_settings", "export"]
-    state = docked(app, LEFT, rest, ("camera",))
+    rest = without(first_right, "camera")
+    state = docked(app, first_left, rest, ("camera",))
     x, y, width, height = state["dock"]["floating"]["camera"]
     assert 500 < x < 800 and 250 < y < 320 and width == RIGHT_WIDTH
     # The head was not turned, and what is in the window works.
@@ -186,7 +203,7 @@ def test_a_section_floats_is_moved_resized_folded_and_docked(start: Start) -> No
     # Moved by its heading.
     hx, hy = middle(app, "fold_camera")
     drag(app, (hx, hy), (hx - 150, hy + 40))
-    state = docked(app, LEFT, rest, ("camera",))
+    state = docked(app, first_left, rest, ("camera",))
     moved = state["dock"]["floating"]["camera"]
     assert moved == pytest.approx([x - 150, y + 40, width, height], abs=2)
 
@@ -212,28 +229,31 @@ def test_a_section_floats_is_moved_resized_folded_and_docked(start: Start) -> No
 
     # Dragged over a column it is docked; the cross does the same.
     drag(app, middle(app, "fold_camera"), (60, 70))
-    docked(app, ["camera", *LEFT], rest)
+    docked(app, ["camera", *first_left], rest)
     choose(app, "camera", "float")
-    docked(app, LEFT, rest, ("camera",))
+    docked(app, first_left, rest, ("camera",))
     app.click("dock_camera")
-    docked(app, ["camera", *LEFT], rest)
+    docked(app, ["camera", *first_left], rest)
 
 
 def test_the_menu_does_the_same_without_dragging(start: Start) -> None:
     app = start()
+    first_left, first_right = columns(app)
     choose(app, "blend", "up")
-    docked(app, ["model", "identity", "blend", "faces", "style_mixing"], RIGHT)
+    docked(app, before(first_left, "blend", "faces"), first_right)
     choose(app, "blend", "down")
-    docked(app, LEFT, RIGHT)
+    docked(app, first_left, first_right)
     # Past the settings, which this model has not.
-    choose(app, "export", "up")
-    docked(app, LEFT, ["export", "camera", "model_settings"])
+    place = first_right.index("model_settings")
+    above, below = first_right[place - 1], first_right[place + 1]
+    choose(app, below, "up")
+    docked(app, first_left, before(first_right, below, above))
     app.click("menu_blend")
     click_line(app, "across")
     state = app.settled(lambda s: s["dock"]["right"][-1] == "blend")
     assert "blend" not in state["dock"]["left"]
     choose(app, "identity", "alone")
-    app.settled(lambda s: set(s["folded"]) == {*LEFT, *RIGHT} - {"identity"})
+    app.settled(lambda s: set(s["folded"]) == {*first_left, *first_right} - {"identity"})
 
 
 def test_grips_change_widths_and_a_double_click_brings_them_back(start: Start) -> None:
@@ -275,12 +295,12 @@ def test_grips_change_widths_and_a_double_click_brings_them_back(start: Start) -
 
 def test_an_empty_column_makes_room_and_takes_sections_back(start: Start) -> None:
     app = start()
-    before = app.state["picture"]
-    for key in ("camera", "export"):
+    picture = app.state["picture"]
+    for key in without(columns(app)[1], "model_settings"):
         choose(app, key, "across")
         app.settled(lambda s, k=key: s["dock"]["left"][-1] == k)
     # The settings of a model that has none do not count.
-    state = app.settled(lambda s: s["picture"][2] >= before[2])
+    state = app.settled(lambda s: s["picture"][2] >= picture[2])
     middle_of = state["picture"][0] + state["picture"][2] / 2
     assert middle_of == pytest.approx((LEFT_WIDTH + 5 + 1280 - EMPTY_WIDTH) / 2, abs=2)
     drag(app, middle(app, "fold_identity"), (1250, 300))
@@ -290,7 +310,7 @@ def test_an_empty_column_makes_room_and_takes_sections_back(start: Start) -> Non
 
 def test_columns_are_hidden_and_shown(start: Start) -> None:
     app = start()
-    before = app.state
+    picture = app.state["picture"]
     choose(app, "blend", "float")
     app.settled(lambda s: "blend" in s["dock"]["floating"])
     # While somebody types the letter is a letter.
@@ -299,7 +319,8 @@ def test_columns_are_hidden_and_shown(start: Start) -> None:
     app.drag(1, 1)
     app.key("h")
     state = app.settled(lambda s: s["dock"]["hidden"])
-    assert state["picture"][2] >= before["picture"][2]
+    assert state["picture"][2] >= picture[2]
+    assert any("hidden" in text for text in app.notices())
     x, _, w, _ = state["picture"]
     assert x + w / 2 == 640
     # A command that needs a section shows them.
@@ -309,16 +330,17 @@ def test_columns_are_hidden_and_shown(start: Start) -> None:
     app.settled(lambda s: s["dock"]["hidden"])
     app.key("h")
     state = app.settled(lambda s: not s["dock"]["hidden"])
-    assert state["picture"] == before["picture"]
+    assert state["picture"] == picture and app.notices() == []
 
 
 def test_the_layout_is_remembered_survives_scale_and_colours_and_is_reset(start: Start) -> None:
     app = start()
+    first_left, first_right = columns(app)
     drag(app, middle(app, "fold_identity"), (800, 300))
     choose(app, "faces", "across")
     x, y, _, _ = box(app.state, "grip_left")
     drag(app, (x + 2, y + 300), (x + 42, y + 300))
-    left, right = ["model", "blend", "style_mixing"], [*RIGHT, "faces"]
+    left, right = without(first_left, "identity", "faces"), [*first_right, "faces"]
     state = docked(app, left, right, ("identity",))
     place = state["dock"]["floating"]["identity"]
     assert state["dock"]["widths"][0] == LEFT_WIDTH + 40
@@ -344,5 +366,5 @@ def test_the_layout_is_remembered_survives_scale_and_colours_and_is_reset(start:
     again.click("seed_random")
     again.settled(lambda s: s["recipe"]["seed"] != 0)
     perform(again, "reset the layout")
-    state = docked(again, LEFT, RIGHT)
+    state = docked(again, first_left, first_right)
     assert state["dock"]["widths"] == [LEFT_WIDTH, RIGHT_WIDTH]
