@@ -105,13 +105,18 @@ class Docking:
             studio.touch()
 
     def reveal(self, key: str) -> None:
-        """Bring a section before the eyes: unfolded, in a column that is shown."""
+        """Bring a section before the eyes: unfolded, in a column that is shown, scrolled to."""
         section = self.sections[key]
         section.fold(False)
         if self.dock.hidden:
             self.toggle_columns()
         if key in self._windows:
             dpg.focus_item(self._windows[key])
+        elif (there := self.dock.place_of(key)) is not None and self.layout is not None:
+            area: Rect = getattr(self.layout, there[0])
+            box = section.box
+            if box.y < area.y or box.bottom > area.bottom:
+                self.scroll(there[0], int(box.y - area.y) - self._kit.px(PADDING))
 
     def fold_others(self, key: str) -> None:
         """Fold every section but one."""

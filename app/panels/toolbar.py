@@ -79,14 +79,16 @@ class Toolbar:
         """
         kit, top = self._kit, self._kit.px(9)
         segments = len(VIEW_MODES) * kit.px(SEGMENT_WIDTH + 2)
-        middle = picture_left + (picture_width - segments) / 2
+        end = width - kit.px(86 + 4 + 92 + 8)
+        # Beside an empty column the picture reaches below the buttons at the right.
+        middle = min(picture_left + (picture_width - segments) / 2, end - kit.px(8) - segments)
         # In a narrow window the word mark makes room.
         roomy = middle >= kit.px(20 + WORDMARK_WIDTH + LEFT_WIDTH)
         kit.show(self._mark, roomy)
         left = kit.px(20 + WORDMARK_WIDTH if roomy else 8)
         dpg.set_item_pos(self._left, [left, top])
         dpg.set_item_pos(self._middle, [int(max(middle, left + kit.px(LEFT_WIDTH))), top])
-        dpg.set_item_pos(self._right, [int(width - kit.px(86 + 4 + 92 + 8)), top])
+        dpg.set_item_pos(self._right, [int(end), top])
 
     def update(self, studio: Studio) -> None:
         """Show the present state."""
