@@ -144,7 +144,9 @@ class EngineClient:
             same = (last.reference, last.seen) == self._beside
             if same and moving and last.moving:
                 return last.generation
-            if not same and self._finished >= last.generation:
+            # A drag that ends where it was: what is drawn of it, or being drawn, will do.
+            ended = same and last.moving
+            if ended or (not same and self._finished >= last.generation):
                 generation = last.generation
         self._generation = generation
         self._last = self._unsent = Draw(generation, recipe, moving, *self._beside)
@@ -205,6 +207,11 @@ class EngineClient:
     def pid(self) -> int | None:
         """Process id of the engine, ``None`` while there is none."""
         return None if self._process is None else self._process.pid
+
+    @property
+    def descriptor(self) -> int | None:
+        """Of the pipe, for ``select``: it can be read when there is something to poll."""
+        return None if self._connection is None else self._connection.fileno()
 
     @property
     def alive(self) -> bool:

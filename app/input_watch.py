@@ -56,16 +56,24 @@ class InputWatch:
         """Whether input ends a sleep early."""
         return self._display is not None
 
-    def wait(self, seconds: float) -> bool:
-        """Sleep for at most ``seconds``; True as soon as there was input."""
+    def wait(self, seconds: float, other: int | None = None) -> bool:
+        """Sleep for at most ``seconds``; True as soon as there was input. The sleep also ends
+        when ``other``, a descriptor, can be read."""
         if self._display is None:
             time.sleep(seconds)
             return False
         if self._drain():
             return True
         if seconds > 0:
-            select.select([self._socket], [], [], seconds)
+            watched = [self._socket] if other is None else [self._socket, other]
+            if self._socket not in select.select(watched, [], [], seconds)[0]:
+                return False
         return self._drain()
+
+    def forget(self) -> bool:
+        """What has been reported so far is about to be seen by the toolkit; whether there was
+        something (which may reach the toolkit a moment later than this connection)."""
+        return self._display is not None and self._drain()
 
     def close(self) -> None:
         """Close the connection."""

@@ -29,6 +29,10 @@ class RateMeter:
             self._times.popleft()
 
 
+#: Seconds beyond which drawing the window counts as slow.
+_SLOW = 1.25 / 60.0
+
+
 class Pace:
     """How long the loop may sleep: fast while somebody does something, slow when nothing moves.
 
@@ -57,7 +61,9 @@ class Pace:
         left to the engine, which shares the processor.
         """
         period = 1.0 / (self._busy if self.is_busy(now) else self._idle)
+        return max(self.least(started, now), period - (now - started))
+
+    def least(self, started: float, now: float) -> float:
+        """Seconds to sleep although something has happened that is to be shown at once."""
         spent = now - started
-        if spent > 1.25 * period:
-            return 0.5 * spent
-        return max(0.0, period - spent)
+        return 0.5 * spent if spent > _SLOW else 0.0

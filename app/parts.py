@@ -145,6 +145,10 @@ class Parts:
             "timeline": _fixed(themes.bar, self.timeline.build),
             "status": _fixed(themes.status, self.status.build),
         }
+        # What lies behind them has their colour already, or is hidden by what they show; the
+        # processor may have to paint it.
+        for name in (*COLUMNS, "viewport"):
+            dpg.configure_item(self.windows[name], no_background=True)
         for grip in GRIPS:
             build = partial(self.dock_drag.build_grip, grip)
             self.windows[f"grip_{grip}"] = _fixed(themes.grip, build)

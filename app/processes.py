@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 
 from app.faults import log_failure
 from app.mailboxes import EngineMailbox, ExportMailbox
+from app.processor import wait_asleep
 from app.wire import ProcessOptions, Ready
 
 
@@ -21,6 +22,7 @@ def run_engine(connection: Connection, options: ProcessOptions) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     mailbox = EngineMailbox(connection)
     mailbox.send(Ready())
+    wait_asleep()
     try:
         from app.worker import Engine
 
@@ -36,6 +38,7 @@ def run_exports(connection: Connection, options: ProcessOptions) -> None:
     if hasattr(os, "nice"):
         os.nice(5)  # the live picture goes first
     mailbox = ExportMailbox(connection)
+    wait_asleep()
     try:
         from app.exporter import Exporter
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from pathlib import Path
 from typing import Any, TextIO
 
 import dearpygui.dearpygui as dpg
@@ -48,7 +49,7 @@ class TimingHook:
     def from_environment(cls) -> TimingHook | None:
         """The hook that the environment asks for, if it does."""
         path = os.environ.get(VARIABLE)
-        return None if not path else cls(open(path, "w", encoding="utf-8"))
+        return None if not path else cls(Path(path).open("w", encoding="utf-8"))
 
     def note(self, kind: str, *values: object) -> None:
         """Note a record of the kinds above."""

@@ -6,6 +6,7 @@ import dearpygui.dearpygui as dpg
 
 from app import document as edits
 from app import interaction, path_preview, theme
+from app.backdrop import Backdrop
 from app.commands import command
 from app.geometry import Rect, fit_picture
 from app.gizmo import AxisEnd, Gizmo, end_at
@@ -56,7 +57,7 @@ class Viewport:
                 pass
             with dpg.draw_layer() as corner:
                 pass
-        self._canvas, self._backdrop = int(canvas), int(backdrop)
+        self._canvas, self._backdrop = int(canvas), Backdrop(int(backdrop))
         self._frame, self._path, self._words = int(frame), int(path), int(words)
         self.gizmo = Gizmo(int(corner), kit.fonts.numerals, kit.scale)
 
@@ -69,12 +70,6 @@ class Viewport:
         self._area = area
         width, height = max(int(area.width), 1), max(int(area.height), 1)
         dpg.configure_item(self._canvas, width=width, height=height)
-        dpg.delete_item(self._backdrop, children_only=True)
-        top, foot = theme.BACKDROP_TOP, theme.BACKDROP_BOTTOM
-        dpg.draw_rectangle(
-            (0, 0), (width, height), parent=self._backdrop, multicolor=True, thickness=0,
-            color=(0, 0, 0, 0), fill=top, corner_colors=[top, top, foot, foot],
-        )  # fmt: skip
         reach = self.gizmo.reach + self._kit.px(8)
         self.gizmo.center = (width - reach, reach)
         self._drawn = None
@@ -95,7 +90,7 @@ class Viewport:
         message = self._message(studio)
         state = (
             self._texture.item, self._texture.corners, self.picture, studio.is_stale,
-            frame is None, message, studio.document.pose, self._hover, self.gizmo.hot,
+            frame is None, self._covers(studio), message, studio.document.pose, self._hover, self.gizmo.hot,
             self._timeline, self._split.update(),
         )  # fmt: skip
         if state != self._drawn:
@@ -108,6 +103,8 @@ class Viewport:
         corners, opacity = self._texture.corners, 90 if dim else 255
         self._split.draw(self._image, self._texture.item, corners, box, opacity)
         dpg.configure_item(self._frame, show=studio.frame is not None)
+        hole = box if self._covers(studio) and not dim else None
+        self._backdrop.draw(int(self._area.width), int(self._area.height), hole)
         pose, scale = studio.document.pose, self._kit.scale
         path_preview.draw(self._path, self._timeline, pose, box, scale)
         dpg.delete_item(self._words, children_only=True)
@@ -119,6 +116,12 @@ class Viewport:
         if message:
             self._write(message, box)
         self.gizmo.draw(studio.document.pose, self._hover)
+
+    def _covers(self, studio: Studio) -> bool:
+        """Whether the picture hides all that is behind it."""
+        frame = studio.frame
+        opaque = frame is not None and not frame.recipe.transparent
+        return opaque and studio.compare.mode == "present"
 
     @property
     def _timeline(self) -> Timeline:

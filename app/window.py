@@ -34,6 +34,7 @@ from app.live_texture import LiveTexture
 from app.meter import Pace
 from app.parts import Parts
 from app.playback import Playback
+from app.processor import paint_in_one_thread
 from app.recovery import Recovery
 from app.runner import CallbackRunner
 from app.settings import Settings, load_settings
@@ -46,9 +47,10 @@ from engine.errors import UserError
 log = logging.getLogger(__name__)
 
 TITLE = "Maquette"
-#: Frames a second while nothing happens, with and without a watch on the input.
-IDLE_RATE, BLIND_IDLE_RATE = 1.0, 10.0
-#: Seconds between two looks at what the engine has sent while the window rests.
+#: Frames a second while things change and while nothing does. Without a watch on the input it is
+#: noticed only by drawing; with one, it and what the engine sends are drawn when they come.
+WATCHED_RATES, BLIND_RATES = (30.0, 1.0), (60.0, 10.0)
+#: Seconds between two looks at what may have changed otherwise while the window rests.
 ENGINE_PERIOD = 0.02
 
 
@@ -67,6 +69,7 @@ def run(path: str | None = None, device: str = "auto", *, opener: str = "") -> i
         UserError: there is no display to open a window on.
     """
     require_display()
+    paint_in_one_thread()
     loaded = load_settings()
     settings = loaded.settings
     if loaded.is_first:
@@ -114,8 +117,7 @@ class Window:
         self._dialogs = Dialogs()
         self._runner = CallbackRunner(studio.complain)
         self._watch = InputWatch()
-        # Without the watch input is noticed only by drawing, so the idle rate is higher.
-        self._pace = Pace(idle=IDLE_RATE if self._watch.works else BLIND_IDLE_RATE)
+        self._pace = Pace(*(WATCHED_RATES if self._watch.works else BLIND_RATES))
         self._hook = StateHook.from_environment()
         self._keyboard = Keyboard()
         self._search = FolderSearch()
@@ -151,7 +153,7 @@ class Window:
         width, height = settings.window_size
         dpg.create_viewport(
             title=TITLE, width=max(width, MIN_WIDTH), height=max(height, MIN_HEIGHT),
-            min_width=MIN_WIDTH, min_height=MIN_HEIGHT, clear_color=theme.BACKGROUND, vsync=True,
+            min_width=MIN_WIDTH, min_height=MIN_HEIGHT, clear_color=theme.PANEL, vsync=True,
             disable_close=True,
             small_icon=str(asset("icons/maquette-32.png")),
             large_icon=str(asset("icons/maquette-128.png")), **place,
@@ -174,7 +176,7 @@ class Window:
         """Create fonts, themes and every part at a UI scale."""
         self._look = self._studio.settings.theme
         theme.use(self._look)
-        dpg.set_viewport_clear_color(list(theme.BACKGROUND))
+        dpg.set_viewport_clear_color(list(theme.PANEL))
         fonts = self._fonts[scale] = self._fonts.get(scale) or theme.load_fonts(scale)
         themes = theme.make_themes(scale)
         dpg.bind_font(fonts.body)
@@ -235,6 +237,8 @@ class Window:
         self._place()
         self._parts.viewport.update(self._studio)
         handed = time.monotonic()
+        if self._watch.forget():
+            self._pace.touch(handed)
         dpg.render_dearpygui_frame()
         drawn = time.monotonic()
         self._texture.after_frame()
@@ -249,16 +253,16 @@ class Window:
         self._rest(started)
 
     def _rest(self, started: float) -> None:
-        """Sleep until the next frame is due, the engine has something, or there is input."""
+        """Sleep until the next frame is due. Input and what the engine sends end the sleep, but
+        where drawing is slow the engine is left its share."""
         now = time.monotonic()
-        busy = self._pace.is_busy(now)
-        due = now + self._pace.sleep(started, now)
+        due, soonest = now + self._pace.sleep(started, now), now + self._pace.least(started, now)
         while (left := due - time.monotonic()) > 0:
-            if self._watch.wait(min(left, ENGINE_PERIOD)) and not busy:
+            if self._watch.wait(min(left, ENGINE_PERIOD), self._studio.client.descriptor):
                 self._pace.touch(time.monotonic())
-                return
-            if not busy and self._studio.poll():
-                return
+                due = soonest
+            elif self._studio.poll():
+                due = soonest
 
     def _poll_dialogs(self) -> None:
         self._dialogs.poll()

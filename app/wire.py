@@ -6,7 +6,7 @@ Only :mod:`app.client`, :mod:`app.jobs` and the two processes use them; the wind
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.frames import RingInfo, SlotRef
 from app.jobs import Job
@@ -61,6 +61,10 @@ class Draw:
     moving: bool
     reference: Recipe | None = None
     seen: bool = False
+
+    def asks_the_same_as(self, other: Draw) -> bool:
+        """Whether nothing but the motion differs: a drag that ended where it was."""
+        return replace(self, moving=other.moving) == other
 
 
 @dataclass(frozen=True)

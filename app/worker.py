@@ -17,6 +17,7 @@ from collections import deque
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from app.adaptive import AdaptiveQuality, Preview, default_fps
@@ -26,6 +27,7 @@ from app.frames import FrameWriter, bucket_bytes
 from app.mailboxes import EngineMailbox
 from app.messages import ModelFailed, ModelLoaded, RenderFailed
 from app.opening import open_generator
+from app.processor import preview_threads
 from app.turns import Shot, Turns
 from app.wire import (
     Draw,
@@ -68,6 +70,8 @@ class Engine:
         self._target_fps = options.target_fps
         self._painter: Painter | None = None
         self._device = "cpu"
+        #: Threads that torch computes with by itself.
+        self._threads = torch.get_num_threads()
         self._controllers: dict[tuple[object, ...], AdaptiveQuality] = {}
         #: The model's settings that the controllers have measured.
         self._measured: tuple[tuple[str, SettingValue], ...] = ()
@@ -191,6 +195,7 @@ class Engine:
             complete = full or controller.at_top
             quality = full_quality(recipe) if complete else preview_quality(recipe, controller)
             cancel = CancelToken(lambda: self._pointless(request, full, started, controller))
+            self._use_threads(complete)
             frame = painter.frame(recipe, cancel, quality).cpu()
             image = rgba(frame, recipe)
         except Cancelled:
@@ -211,6 +216,12 @@ class Engine:
         resolution = (int(frame.raw.shape[0]), int(image.shape[0]))
         self._deliver(image, request, shot, resolution, seconds * 1000.0, complete)
         self._turns.drawn(shot, request, complete)
+
+    def _use_threads(self, all_of_them: bool) -> None:
+        """All threads, or those that a preview is drawn with."""
+        wanted = self._threads if all_of_them else preview_threads(self._threads, self._device)
+        if torch.get_num_threads() != wanted:
+            torch.set_num_threads(wanted)
 
     def _draw_thumbnail(
         self, painter: Painter, wanted: DrawThumbnail, request: Draw | None
@@ -260,6 +271,8 @@ class Engine:
             return True
         newest = mailbox.request
         if newest is request:
+            return False
+        if full and newest is not None and newest.asks_the_same_as(request):
             return False
         if full or newest is None or not newest.moving:
             return True
