@@ -10,6 +10,7 @@ else should use the machine meanwhile; what others did use is printed.
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import os
 import platform
@@ -276,13 +277,16 @@ def main(words: list[str]) -> int:
         where = options.keep or Path(folder)
         where.mkdir(parents=True, exist_ok=True)
         notes = where / "times.jsonl"
+        # So high that little has to be scrolled.
+        (where / "config").mkdir(exist_ok=True)
+        settings = {"format": "maquette-settings/1", "window_size": [1280, 940]}
+        (where / "config" / "settings.json").write_text(json.dumps(settings))
         variables = {"MAQUETTE_TEST_TIMES": str(notes), "OMP_NUM_THREADS": threads}
         app = App(where, display, "", command=("-m", "app"), variables=variables)
         pointer = Pointer(display)
         try:
             app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY", 90)
-            app.resize(1280, 940)
-            time.sleep(0.5)
+            app.settled()
             bench = Bench(app, pointer, options.seconds, options.rate)
             for name in only:
                 title, find = CONTROLS[name]
