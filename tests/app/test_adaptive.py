@@ -224,3 +224,48 @@ def test_a_preview_that_was_given_up_lowers_the_quality() -> None:
 
 def test_default_rates() -> None:
     assert (default_fps("cpu"), default_fps("cuda:0")) == (15.0, 60.0)
+
+
+def burdened(
+    controller: AdaptiveQuality, frames: int, at_full: float, seed: int, share: float, slower: float
+) -> list[tuple[Preview, float]]:
+    """Draw beside other programs, which make a share of the frames so many times slower; as the
+    engine does, frames beyond twice the budget are given up unless nothing is cheaper."""
+    source = random.Random(seed)
+    drawn = []
+    for _ in range(frames):
+        rung = controller.quality
+        seconds = at_full * rung.work / 128**2 + 0.01
+        seconds *= source.uniform(0.9, 1.1) * (slower if source.random() < share else 1.0)
+        limit = 2 * controller.budget
+        if seconds > limit and not controller.at_floor:
+            controller.too_slow(rung, limit)
+        else:
+            controller.record(rung, seconds, 0.01)
+        drawn.append((rung, min(seconds, limit)))
+    return drawn
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("at_full", [0.1, 0.3])
+@pytest.mark.parametrize(("share", "slower"), [(0.05, 4.0), (0.2, 2.5), (0.5, 2.0)])
+def test_beside_other_programs_the_rate_holds_without_swinging(
+    seed: int, at_full: float, share: float, slower: float
+) -> None:
+    controller = AdaptiveQuality(128)
+    burdened(controller, 150, at_full, seed, share, slower)
+    drawn = burdened(controller, 1000, at_full, seed + 100, share, slower)
+    typical = sorted(seconds for _, seconds in drawn)[500]
+    assert typical <= 1.15 * BUDGET
+    # A picture that changes its sharpness more than once in two seconds is felt as flicker.
+    assert changes([rung for rung, _ in drawn]) <= 1000 / 30
+
+
+def test_after_a_busy_moment_the_quality_comes_back() -> None:
+    controller = AdaptiveQuality(128)
+    drive(controller, 60, linear(0.1, 0.01))
+    before = controller.quality
+    burdened(controller, 40, 0.1, 3, 1.0, 4.0)
+    assert controller.quality.work < before.work
+    drive(controller, 400, linear(0.1, 0.01), noise=0.1)
+    assert controller.quality == before

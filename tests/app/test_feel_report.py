@@ -40,6 +40,11 @@ def test_a_request_that_was_overtaken_counts_when_the_newer_one_left() -> None:
     assert answers(MOVES, noted) == [1.018, 1.018, None]
 
 
+def test_what_is_sent_again_when_the_drag_ends_counts_when_it_left_first() -> None:
+    noted = record([("sent", 1.006, 1), ("sent", 1.9, 1)])
+    assert noted.sent == {1: 1.006}
+
+
 def test_the_same_place_passed_twice_is_told_apart_by_time() -> None:
     moves = (Moved(1.0, 5, 0), Moved(1.1, 9, 0), Moved(1.2, 5, 0))
     first = record([("asked", 1.05, 1, 5, 0, True), ("sent", 1.06, 1)])

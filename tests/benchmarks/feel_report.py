@@ -73,7 +73,8 @@ def record(notes: Iterable[Sequence[Any]], origin: tuple[int, int] = (0, 0)) -> 
             at = round(v[2]) + origin[0], round(v[3]) + origin[1]
             asked.append(Asked(v[0], v[1], *at, v[4]))
         elif kind == "sent":
-            sent[v[1]] = v[0]
+            # At the end of a drag the same picture is asked for once more.
+            sent.setdefault(v[1], v[0])
         elif kind == "shown":
             shown.append(Shown(*v))
         elif kind == "loop":
