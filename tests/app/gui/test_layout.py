@@ -64,7 +64,8 @@ def test_the_colours_switch_live_and_are_remembered(start: Start) -> None:
     assert before["theme"] == "dark" and brightness(app) < 70
     app.fill("picture_path", "/somewhere/face.png", enter=False)
     app.click("settings")
-    place = app.state["widgets"]["theme"]
+    # Where it is once it has been drawn more than once.
+    place = app.settled(lambda s: s["widgets"]["theme"][2] > 1)["widgets"]["theme"]
     app.choose("theme", 1, "Light")
     app.settled(lambda s: s["theme"] == "light")
     # The window of the settings is where it was, and works on.

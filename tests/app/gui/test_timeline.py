@@ -81,7 +81,8 @@ def test_it_takes_room_only_while_it_is_shown(line: App) -> None:
     strip = shown["widgets"]["timeline_ruler"]
     assert shown["picture"][1] + shown["picture"][3] < strip[1]
     line.key("t")
-    hidden = line.wait("a larger picture", lambda s: s["picture"][3] > shown["picture"][3] + 50)
+    # Now the columns are what limits it.
+    hidden = line.wait("a larger picture", lambda s: s["picture"][3] > shown["picture"][3] + 30)
     assert not hidden["timeline"]["open"] and "timeline_ruler" not in hidden["widgets"]
     line.click("timeline")
     line.wait("the timeline", lambda s: s["picture"] == shown["picture"])
