@@ -226,7 +226,12 @@ class VideoForm(Form):
             "Empty keeps the present face.",
         ):
             self._morph = kit.box("video_morph", hint="Seeds, or empty")
-        with kit.row("Between faces", "How the morph goes from face to face"):
+            dpg.configure_item(self._morph, callback=lambda: self._explain())
+        # Only a morph has it; the column is short of room.
+        with (
+            dpg.group(show=False) as between,
+            kit.row("Between faces", "How the morph goes from face to face"),
+        ):
             self._mode = int(
                 dpg.add_combo(
                     [m.capitalize() for m in MORPH_MODES], default_value="Linear",
@@ -237,6 +242,7 @@ class VideoForm(Form):
             kit.tip(self._mode, "; ".join(f"{m}: {what}" for m, what in MORPH_MODES.items()))
             self._loop = kit.name("video_morph_loop", int(dpg.add_checkbox(label="Loop")))
             kit.tip(self._loop, "Lead back to the first face, so that the video can repeat")
+        self._between = int(between)
         with kit.row("Length", "Seconds, and frames a second"):
             self._seconds = kit.box("video_seconds", width=kit.px(44), default_value="4")
             kit.label("s  at", width=30)
@@ -263,6 +269,7 @@ class VideoForm(Form):
         dpg.set_value(self._about, text[0].upper() + text[1:])
         for item in (self._morph, self._mode, self._loop, self._seconds, self._fps):
             self._kit.enable(item, not timed)
+        self._kit.show(self._between, not timed and bool(dpg.get_value(self._morph).strip()))
         self._kit.enable(self._yaw, not timed and kind not in ("orbit", "still"))
         self._kit.enable(self._pitch, kind in ("circle", "figure-eight"))
 
