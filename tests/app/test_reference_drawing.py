@@ -65,7 +65,7 @@ def test_a_slider_of_the_present_face_leaves_the_reference_alone(engine: Harness
     for seed in (5, 6, 7):
         engine.client.request(recipe(seed), moving=True)
         engine.wait(FrameReady, lambda f, seed=seed: f.recipe.seed == seed)  # type: ignore[misc]
-    engine.full_frame(engine.client.request(recipe(7), moving=False))
+    engine.draw(8)
     assert sum(line.startswith("begin 2") for line in engine.log()) == 1
 
 
