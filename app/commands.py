@@ -228,8 +228,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("export_mesh", "Prepare a mesh", EXPORT, lambda w: w.prepare_export("mesh")),
     Command("export_sheet", "Prepare a sheet", EXPORT, lambda w: w.prepare_export("sheet")),
 
-    Command("compare_hold", "Hold: before / after", COMPARE, lambda w: w.viewport.hold_reference(),
-            "B", "While the key is held the whole picture shows the reference; with nothing "
+    Command("compare_hold", "Hold: reference or before the edit", COMPARE,
+            lambda w: w.viewport.hold_reference(), "B",
+            "While the key is held the whole picture shows the reference; with nothing "
             "pinned, the state before the last edit", _before),
     Command("compare_pin", "Pin as reference", COMPARE, lambda w: w.kit.studio.compare.pin(), "C",
             "Keep the present state and show it beside what comes next", _model),
