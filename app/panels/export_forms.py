@@ -225,7 +225,7 @@ class VideoForm(Form):
             "Seeds of the faces that the video passes through, such as 3, 8, 21. "
             "Empty keeps the present face.",
         ):
-            self._morph = kit.box("video_morph", hint="Seeds, or empty")
+            self._morph = kit.box("video_morph", hint="Seeds, such as 3, 8")
             dpg.configure_item(self._morph, callback=lambda: self._explain())
         # Only a morph has it; the column is short of room.
         with (

@@ -88,9 +88,11 @@ class ModelPanel:
             "All models ...", self._show_models, "models",
             tip("models"), width=-1,
         )  # fmt: skip
-        dpg.add_spacer(height=kit.px(2))
-        kit.text("Recent", theme=kit.themes.muted, font=kit.fonts.small)
-        self._list = int(dpg.add_group())
+        with dpg.group() as recent:
+            dpg.add_spacer(height=kit.px(2))
+            kit.text("Recent", theme=kit.themes.muted, font=kit.fonts.small)
+            self._list = int(dpg.add_group())
+        self._recent = int(recent)
 
     def update(self, studio: Studio) -> None:
         """Show the present state."""
@@ -110,6 +112,8 @@ class ModelPanel:
         kit.show_value(self._assumed, _assumptions(len(assumed)))
         kit.show_value(self._sentences, "\n\n".join(assumed))
         current = model.ref.path if model else ""
+        # At first there is nothing to go back to, and the room is better used.
+        kit.show(self._recent, bool(studio.settings.recent) or current != BUNDLED)
         listed = (studio.settings.recent, current)
         if listed != self._listed:
             self._listed = listed

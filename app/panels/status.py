@@ -25,6 +25,10 @@ def resolution_title(neural: int, side: int) -> str:
     return f"{side} px" if neural == side else f"{neural} px, upsampled to {side} px"
 
 
+#: Said while the head is seen from where it is seen at first.
+FIRST_STEP = "Drag the head to turn it; the wheel comes closer"
+
+
 class StatusLine:
     """Engine state, model, time, rate, resolution, device, and how many jobs there are."""
 
@@ -48,7 +52,9 @@ class StatusLine:
                 dpg.add_table_column(init_width_or_weight=kit.px(width), width_fixed=True)
             with dpg.table_row():
                 self._state = kit.text("", theme=kit.themes.muted, font=small)
-                self._model = kit.text("", theme=kit.themes.muted, font=small)
+                self._model = kit.name(
+                    "status_model", kit.text("", theme=kit.themes.muted, font=small)
+                )
                 self._time = kit.text("", theme=kit.themes.muted, font=small)
                 self._rate = kit.text("", theme=kit.themes.muted, font=small)
                 self._size = kit.text("", theme=kit.themes.muted, font=small)
@@ -86,7 +92,10 @@ class StatusLine:
         }
         dpg.bind_item_theme(self._state, themes.get(state, kit.themes.muted))
         kit.show_value(self._state, state.value)
-        kit.show_value(self._model, model.ref.name or model.ref.path if model else "")
+        title = model.ref.name or model.ref.path if model else ""
+        if model is not None and studio.document.pose == studio.document.home:
+            title += f"   {FIRST_STEP}"
+        kit.show_value(self._model, title)
         kit.show_value(self._device, device_title(model.device) if model else "")
         kit.show_value(self._time, f"{frame.milliseconds:.0f} ms" if frame else "")
         kit.show_value(self._size, resolution_title(*frame.resolution) if frame else "")
