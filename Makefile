@@ -4,7 +4,7 @@ ARGS ?=
 # make run PYTHON=... names the Python that .venv is made with.
 export PYTHON
 
-.PHONY: run test check fast setup wheel clean
+.PHONY: run test check fast setup wheel pictures clean
 .DEFAULT_GOAL := run
 
 run:  ## open the window: make run ARGS="face.pkl"
@@ -25,6 +25,10 @@ setup:  ## install only
 wheel:  ## dist/*.whl and dist/*.tar.gz
 	@$(PYTHON3) packaging/bootstrap.py check
 	@.venv/bin/python -m build --no-isolation
+
+pictures:  ## docs/images anew, from the real window (needs xvfb and xdotool): make pictures ARGS="gallery"
+	@$(PYTHON3) packaging/bootstrap.py setup
+	@.venv/bin/python -m tests.app.gui.pictures $(ARGS)
 
 clean:  ## forget the environment and everything built
 	rm -rf .venv build dist *.egg-info tests/export/gltf/node_modules

@@ -61,6 +61,11 @@ class StateHook:
             if dpg.does_item_exist(item) and "rect_min" in dpg.get_item_state(item)
         }
         state["widgets"].update(drawn)
+        state["windows"] = [
+            [*dpg.get_item_pos(window), *dpg.get_item_rect_size(window)]
+            for window in dpg.get_windows()
+            if dpg.is_item_shown(window) and "rect_size" in dpg.get_item_state(window)
+        ]
         state["texts"] = {
             name: value
             for name, item in kit.named.items()

@@ -1,0 +1,360 @@
+"""Takes the pictures of the documentation: ``python -m tests.app.gui.pictures [NAME...]``.
+
+Starts the real window on the bundled generator, drives it as the tests do, and writes
+``docs/images``. A picture is a line of :data:`PICTURES`: its name, what is done first, and which part
+of the window is kept. Seeds are given and file names typed, so that nothing of this machine
+is to be seen; only times (of a frame, of a job) differ from run to run.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tests.app.gui.driver import ROOT, App, State, screen
+
+IMAGES = ROOT / "docs" / "images"
+#: A model that has settings of its own.
+TUNABLE = ROOT / "tests" / "data" / "goldens" / "stylesdf" / "checkpoint.pt"
+SIZE = (1280, 820)
+#: The face of the pictures, and others beside it.
+SEED, OTHERS = 45, (12, 27, 88)
+#: Space around a panel, pixels.
+EDGE = 6
+Box = tuple[float, float, float, float]
+Act = Callable[[App], None]
+
+
+# What is kept ------------------------------------------------------------------------------
+
+
+def everything(app: App) -> Box:
+    """The whole window."""
+    return (0, 0, *app.state["window"])
+
+
+def around(widget: str) -> Callable[[App], Box]:
+    """The window that holds the middle of a widget."""
+
+    def box(app: App) -> Box:
+        state = app.wait(widget, lambda s: s["widgets"].get(widget, [0, 0, 0])[2] > 1)
+        x, y, width, height = state["widgets"][widget]
+        return topmost(state, x + width / 2, y + height / 2)
+
+    return box
+
+
+def topmost(state: State, x: float, y: float) -> Box:
+    """The window at a point that was made last, as left, top, right, bottom: popups are made
+    after the parts that never move."""
+    boxes = [(a, b, a + w, b + h) for a, b, w, h in state["windows"]]
+    return [box for box in boxes if box[0] <= x < box[2] and box[1] <= y < box[3]][-1]
+
+
+def section(key: str) -> Callable[[App], Box]:
+    """A section of a column, unfolded between folded ones."""
+
+    def box(app: App) -> Box:
+        state = app.state
+        x, top, _, _ = state["widgets"][f"fold_{key}"]
+        left, _, right, bottom = topmost(state, x + 1, top + 1)
+        heads = [place for name, place in state["widgets"].items() if name.startswith("fold_")]
+        below = [y for at, y, *_ in heads if abs(at - x) < 2 and y > top]
+        # A line parts it from the next one.
+        return (left, top - EDGE, right, min([bottom, *(y - 2 * EDGE for y in below)]))
+
+    return box
+
+
+def in_the_middle(app: App) -> Box:
+    """The window that lies over the middle of the picture."""
+    return topmost(app.state, *app.middle())
+
+
+def newest_notice(app: App) -> Box:
+    """The notice in the lower right corner of the picture's area."""
+    app.wait("a notice", lambda s: s["notices"])
+    time.sleep(0.5)
+    state = app.state
+    small = [(x, y, x + w, y + h) for x, y, w, h in state["windows"] if h < 120 and w < 500]
+    return max((box for box in small if box[0] > 300 and box[1] > 100), key=lambda box: box[3])
+
+
+# What is done first ------------------------------------------------------------------------
+
+
+def keys(*names: str) -> Act:
+    """Press keys, with the mouse over the picture."""
+
+    def act(app: App) -> None:
+        app.point(*app.middle())
+        app.key(*names)
+
+    return act
+
+
+def clicks(*widgets: str) -> Act:
+    """Click widgets, one after the other."""
+
+    def act(app: App) -> None:
+        for widget in widgets:
+            app.click(widget)
+            time.sleep(0.3)
+
+    return act
+
+
+def typed(widget: str, text: str, enter: bool = False) -> Act:
+    """Type into a box."""
+    return lambda app: app.fill(widget, text, enter=enter)
+
+
+def seed(number: int) -> Act:
+    """Show a face."""
+
+    def act(app: App) -> None:
+        app.fill("seed", str(number))
+        app.settled(lambda s: s["recipe"]["seed"] == number)
+
+    return act
+
+
+def only(*wanted: str) -> Act:
+    """Unfold some sections and fold the others."""
+
+    def act(app: App) -> None:
+        heads = [name for name, place in app.state["widgets"].items()
+                 if name.startswith("fold_") and place[2] > 1]  # fmt: skip
+        for name in heads:
+            key = name.removeprefix("fold_")
+            if (key in app.state["folded"]) == (key in wanted):
+                app.click(name)
+                app.wait(name, lambda s, k=key: (k in s["folded"]) != (k in wanted))  # type: ignore[misc]
+                # What stands below moves a frame later.
+                time.sleep(0.4)
+
+    return act
+
+
+def all_unfolded(app: App) -> None:
+    """The window as it is at first."""
+    command(app, "reset the layout")
+    app.wait("everything", lambda s: not s["folded"])
+    time.sleep(0.5)
+
+
+def command(app: App, words: str) -> None:
+    """Perform a command by the palette."""
+    app.point(*app.middle())
+    app.key("ctrl+p")
+    app.wait("the palette", lambda s: "palette_query" in s["active"])
+    app.type(words)
+    time.sleep(0.3)
+    app.key("Return")
+    time.sleep(0.3)
+
+
+def drawn(app: App) -> None:
+    """Wait for the small pictures of the gallery."""
+    app.wait(
+        "small pictures", lambda s: s["gallery"] and s["gallery"]["drawn"] and not s["gallery"]["waiting"], 240
+    )  # fmt: skip
+
+
+def turned(app: App) -> None:
+    """The head from the side."""
+    app.drag(90, -24)
+    app.settled()
+
+
+def blended(app: App) -> None:
+    """Half-way to another face."""
+    app.click("blend_start")
+    app.wait("a blend", lambda s: "blend" in s["recipe"])
+    app.fill("blend_seed", str(OTHERS[0]))
+    app.settled()
+
+
+def mixed(app: App) -> None:
+    """The look of two others, each on some layers."""
+    for place, number in enumerate(OTHERS[:2]):
+        app.click("mix_add")
+        app.settled(lambda s, n=place: len(s["recipe"].get("mixes", ())) > n)  # type: ignore[misc]
+        app.fill(f"mix_{'bc'[place]}_seed", str(number))
+        app.settled(lambda s, n=number: any(m["seed"] == n for m in s["recipe"]["mixes"]))  # type: ignore[misc]
+
+
+def three_keys(app: App) -> None:
+    """A path of three keys: two faces from three sides."""
+    app.key("t")
+    app.wait("the timeline", lambda s: s["timeline"]["open"])
+    time.sleep(0.5)
+    for number, (share, face, turn) in enumerate(
+        ((0.0, SEED, -70), (0.5, OTHERS[1], 70), (1.0, SEED, 70))
+    ):
+        app.click_at("timeline_ruler", share)
+        seed(face)(app)
+        app.drag(turn, 0)
+        app.settled()
+        app.point(*app.middle())
+        app.key("k")
+        app.wait("a key", lambda s, n=number: len(s["timeline"]["keys"]) > n)  # type: ignore[misc]
+    app.click_at("timeline_ruler", 0.3)
+    app.settled()
+
+
+def exporting(app: App) -> None:
+    """Two videos in the queue."""
+    for name in ("anna.mp4", "bela.mp4"):
+        app.fill("video_path", name)
+        app.wait("a job", lambda s, n=name: any(n in job[3] for job in s["jobs"]))  # type: ignore[misc]
+    app.key("ctrl+j")
+    app.wait("one under way", lambda s: any(e["done"] > 20 for e in s["exports"].values()), 120)
+
+
+def tunable(app: App) -> None:
+    """Open a model that has settings."""
+    only("model")(app)
+    app.fill("model_path", str(TUNABLE))
+    app.wait("its settings", lambda s: s["widgets"]["fold_model_settings"][2] > 1, 60)
+    only("model_settings")(app)
+
+
+def closed(app: App) -> None:
+    """Nothing open over the window."""
+    app.point(*app.middle())
+    app.key("Escape", "Escape")
+    time.sleep(0.3)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of the documentation.
+
+    Attributes:
+        name: of its file.
+        keep: which part of the window.
+        first: what is done before, in order.
+        after: what is done to leave no trace.
+    """
+
+    name: str
+    keep: Callable[[App], Box]
+    first: tuple[Act, ...] = ()
+    after: tuple[Act, ...] = (closed,)
+
+
+def panel(
+    name: str, key: str, *first: Act, after: tuple[Act, ...] = (), beside: tuple[str, ...] = ()
+) -> Picture:
+    """A section of a column; those ``beside`` it are unfolded, too, because they are needed."""
+    return Picture(name, section(key), (only(key, *beside), *first), after)
+
+
+def export(kind: str) -> Picture:
+    """A tab of the export section."""
+    steps = clicks(f"tab_{kind}"), typed(f"{kind}_path", f"anna.{ENDINGS[kind]}")
+    return panel(f"export-{kind}", "export", *steps)
+
+
+ENDINGS = {"picture": "png", "video": "mp4", "mesh": "glb", "sheet": "png"}
+
+PICTURES: tuple[Picture, ...] = (
+    Picture("window", everything, (seed(SEED), turned, typed("picture_path", "anna.png"))),
+    panel("model", "model"),
+    panel("identity", "identity"),
+    panel("camera", "camera"),
+    panel("compare", "compare"),
+    *(export(kind) for kind in ENDINGS),
+    panel("faces", "faces", keys("f"), seed(OTHERS[0]), keys("f"), seed(SEED), beside=("identity",)),
+    panel("blend", "blend", blended, after=(clicks("blend_clear"),)),
+    panel("mixing-panel", "style_mixing", mixed),
+    Picture("mixing", everything, (only("identity", "style_mixing", "camera", "export"),)),
+    Picture("gallery", around("gallery_0"), (clicks("mix_clear"), keys("g"), drawn)),
+    Picture("pad", around("pad"), (keys("g"), clicks("gallery_pad"), drawn), (clicks("gallery_seeds"), closed)),
+    Picture("history", around("history_0"), (keys("ctrl+h"),)),
+    Picture("palette", around("palette_query"), (keys("ctrl+p"), lambda app: app.type("blend"))),
+    Picture("help", in_the_middle, (keys("F1"),)),
+    Picture("settings-window", around("settings_close"), (clicks("settings"),)),
+    Picture("models", around("models_search"), (only("model"), clicks("models"))),
+    Picture("question", around("unsaved_save"), (only("identity"), seed(OTHERS[2]), keys("ctrl+n"))),
+    Picture("save", around("prompt_ok"), (keys("ctrl+shift+s"), typed("prompt_path", "anna"))),
+    Picture("notice", newest_notice, (all_unfolded, clicks("tab_picture"), typed("picture_path", "anna.txt", True))),
+    Picture("timeline", everything, (three_keys,)),
+    Picture("jobs", around("jobs_clear"), (clicks("tab_video"), exporting), (clicks("jobs_clear"), closed)),
+    panel("model-settings", "model_settings", tunable),
+)  # fmt: skip
+
+
+def save(picture: Image.Image, name: str) -> int:
+    """Write a picture; returns its bytes."""
+    path = IMAGES / f"{name}.png"
+    picture.save(path, optimize=True)
+    return path.stat().st_size
+
+
+def trimmed(picture: Image.Image) -> Image.Image:
+    """Without empty lines at the foot."""
+    pixels = np.asarray(picture)
+    used = np.flatnonzero((pixels != pixels[-1, :1]).any(axis=(1, 2)))
+    last = int(used[-1]) if len(used) else len(pixels) - 1
+    return picture.crop((0, 0, picture.width, min(picture.height, last + 1 + EDGE)))
+
+
+def take(app: App, picture: Picture) -> None:
+    """Make one picture."""
+    for act in picture.first:
+        act(app)
+    app.point(*CORNER)
+    time.sleep(0.7)
+    left, top = app._origin()
+    x0, y0, x1, y1 = picture.keep(app)
+    crop = app.screenshot().crop((int(left + x0), int(top + y0), int(left + x1), int(top + y1)))
+    if picture.keep is not everything:
+        crop = trimmed(crop)
+    print(f"{picture.name:16} {crop.width} x {crop.height}, {save(crop, picture.name) // 1024} KB")
+    for act in picture.after:
+        act(app)
+
+
+#: Where the mouse rests: over the toolbar's empty part.
+CORNER = (300.0, 4.0)
+
+
+def main(names: list[str]) -> int:
+    """Take all pictures, or those that are named and what has to be done for them."""
+    IMAGES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, screen() as display:
+        home = Path(folder)
+        (home / "config").mkdir()
+        text = {
+            "format": "maquette-settings/1",
+            "window_size": list(SIZE),
+            "window_position": [40, 40],
+            "export_folder": folder,
+        }
+        (home / "config" / "settings.json").write_text(json.dumps(text))
+        app = App(
+            home, display, "", command=("-m", "app", "--device", "cpu"), variables={"HOME": folder}
+        )
+        try:
+            app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY", 120)
+            for picture in PICTURES:
+                if not names or picture.name in names:
+                    take(app, picture)
+        finally:
+            app.close()
+        assert "Traceback" not in app.log.read_text(), app.log.read_text()[-3000:]
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
