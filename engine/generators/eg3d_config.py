@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from engine.errors import UserError
 from engine.generators.family_config import FamilyConfig, check_kinds
+from engine.generators.latent_features import LatentStep, steps_from_json
 from engine.generators.stylegan2 import NoiseMode, num_ws_of, stylegan_channels
 from engine.generators.superresolution import SR_LAYOUTS
 from engine.rendering.volume import RenderSettings
@@ -27,6 +28,7 @@ class EG3DConfig(FamilyConfig):
     Attributes:
         z_dim, c_dim, w_dim: lengths of latent, conditioning (0 or 25) and style.
         mapping_layers, mapping_width, embed_features, mapping_lr_multiplier: the mapping.
+        latent_steps: of a fixed layer before it, which the authors' models do not have.
         plane_resolution, plane_channels: the tri-planes; channels of all three together.
         channel_base, channel_max: StyleGAN2's rule for ``block_channels``.
         block_channels: widths of the backbone's blocks from 4 x 4 upwards.
@@ -61,6 +63,7 @@ class EG3DConfig(FamilyConfig):
     mapping_width: int | None = None
     embed_features: int | None = None
     mapping_lr_multiplier: float = 0.01
+    latent_steps: tuple[LatentStep, ...] = ()
     plane_resolution: int = 256
     plane_channels: int = 96
     channel_base: int = 32768
@@ -115,6 +118,7 @@ class EG3DConfig(FamilyConfig):
         factor = 4 if self.sr_first_upsamples else 2
         fill("sr_input_resolution", self.img_resolution // factor)
         self._check(factor, len(rule))
+        object.__setattr__(self, "latent_steps", steps_from_json(self.latent_steps, self.z_dim))
         for name in (
             "block_channels",
             "sr_channels",

@@ -71,6 +71,7 @@ class _Backbone(nn.Module):
             lr_multiplier=config.mapping_lr_multiplier,
             embed_features=config.embed_features,
             layer_features=config.mapping_width,
+            latent_steps=config.latent_steps,
         )
 
 

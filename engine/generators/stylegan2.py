@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.generators.latent_features import LatentFeatures, LatentStep
 from engine.generators.stylegan2_ops import (
     DEFAULT_FILTER,
     LRELU_SLOPE,
@@ -109,6 +110,9 @@ class MappingNetwork(nn.Module):
         embed_features: width of the conditioning's embedding; default ``w_dim``.
         layer_features: width of the inner layers; default ``w_dim``.
         w_avg_beta: decay of the running average of w.
+        latent_steps: steps of a fixed layer that spells out z (see
+            :mod:`engine.generators.latent_features`); it takes the place of z's
+            normalisation. Not of any published network.
     """
 
     w_avg: Tensor
@@ -124,15 +128,18 @@ class MappingNetwork(nn.Module):
         embed_features: int | None = None,
         layer_features: int | None = None,
         w_avg_beta: float = 0.998,
+        latent_steps: Sequence[LatentStep] = (),
     ) -> None:
         super().__init__()
+        self.spell = LatentFeatures(z_dim, latent_steps) if latent_steps else None
         self.z_dim, self.c_dim, self.w_dim = z_dim, c_dim, w_dim
         self.num_ws, self.num_layers, self.w_avg_beta = num_ws, num_layers, w_avg_beta
         embedded = (w_dim if embed_features is None else embed_features) if c_dim else 0
         inner = w_dim if layer_features is None else layer_features
         if c_dim:
             self.embed = FullyConnected(c_dim, embedded)
-        widths = [z_dim + embedded] + [inner] * (num_layers - 1) + [w_dim]
+        spelt = z_dim if self.spell is None else self.spell.out_features
+        widths = [spelt + embedded] + [inner] * (num_layers - 1) + [w_dim]
         for index in range(num_layers):
             layer = FullyConnected(
                 widths[index], widths[index + 1], activation="lrelu", lr_multiplier=lr_multiplier
@@ -161,7 +168,7 @@ class MappingNetwork(nn.Module):
             ``[N, num_ws, w_dim]``.
         """
         z = z.to(self.w_avg.dtype)
-        x = normalize_second_moment(z)
+        x = normalize_second_moment(z) if self.spell is None else self.spell(z)
         if self.c_dim:
             if c is None:
                 c = z.new_zeros(z.shape[0], self.c_dim)

@@ -13,12 +13,14 @@ from engine.camera import OrbitPose
 from engine.errors import CheckpointError
 from engine.generators.eg3d_network import EG3DConfig, EG3DNetwork
 from engine.generators.registry import open_model
+from engine.rendering.rays import intrinsics_from_focal, pinhole_rays
 from engine.rendering.volume import RenderSettings
 from engine.training.bundled.evaluate import score
+from engine.training.bundled.field import FieldOptions, FieldRun
 from engine.training.bundled.model import DENSITY_GAIN, HeadGenerator, bundled_config
 from engine.training.bundled.pairs import latent_attribute_pairs
+from engine.training.bundled.pictures import BEFORE_SHARPENING, PictureOptions, PictureRun
 from engine.training.bundled.pool import HeadPool
-from engine.training.bundled.train import Trainer, TrainingOptions
 from engine.training.heads.attributes import attribute_vector, attributes_from_latent
 
 
@@ -27,6 +29,7 @@ def toy_config() -> EG3DConfig:
         z_dim=4,
         c_dim=0,
         w_dim=16,
+        mapping_lr_multiplier=1.0,
         plane_resolution=16,
         plane_channels=24,
         channel_base=256,
@@ -151,11 +154,11 @@ def heads(tmp_path):
     return HeadPool(folder, 1, torch.device("cpu"))
 
 
-def test_training_learns_saves_and_goes_on(heads, tmp_path):
+def test_pictures_are_learnt_saved_and_gone_on_with(heads, tmp_path):
     heads.wait_for(1)
     torch.manual_seed(1)
     model = HeadGenerator(toy_config(), torch.zeros(2, 3))
-    options = TrainingOptions(
+    options = PictureOptions(
         heads=1,
         views=2,
         side=32,
@@ -164,16 +167,16 @@ def test_training_learns_saves_and_goes_on(heads, tmp_path):
         learning_rate=1e-2,
         warmup=5,
     )
-    trainer = Trainer(model, heads, options, tmp_path)
+    trainer = PictureRun(model, heads, options, tmp_path)
     before = score(model, heads, 1)
     for step in range(60):
         trainer.train_step(0.2 if step < 50 else 0.9)
-    assert "critic" in trainer.meter.sums
+    assert "critic" in trainer.meter.sums and (tmp_path / BEFORE_SHARPENING).exists()
     trainer.log()
     after = score(model, heads, 1)
     assert after.psnr > before.psnr + 3 and after.iou > before.iou
     trainer.save()
-    other = Trainer(HeadGenerator(toy_config(), torch.zeros(2, 3)), heads, options, tmp_path)
+    other = PictureRun(HeadGenerator(toy_config(), torch.zeros(2, 3)), heads, options, tmp_path)
     assert other.resume() and other.step == 60
     for ours, theirs in zip(other.average.parameters(), trainer.average.parameters(), strict=True):
         assert torch.equal(ours, theirs)
@@ -184,11 +187,54 @@ def test_training_learns_saves_and_goes_on(heads, tmp_path):
 def test_a_run_ends_with_its_time_and_leaves_a_state(heads, tmp_path):
     heads.wait_for(1)
     model = HeadGenerator(toy_config(), torch.zeros(2, 3))
-    options = TrainingOptions(minutes=0.01, heads=1, views=1, side=24)
-    trainer = Trainer(model, heads, options, tmp_path)
+    options = PictureOptions(minutes=0.01, heads=1, views=1, side=24)
+    trainer = PictureRun(model, heads, options, tmp_path)
     assert not trainer.resume()
     trainer.run()
     assert trainer.step > 0 and (tmp_path / "state.pt").exists()
+
+
+def test_fields_are_learnt_from_single_rays(heads, tmp_path):
+    heads.wait_for(1)
+    torch.manual_seed(1)
+    model = HeadGenerator(toy_config(), torch.zeros(2, 3))
+    options = FieldOptions(heads=2, rays=256, learning_rate=1e-2, warmup=5)
+    run = FieldRun(model, heads, options, tmp_path)
+    before = score(model, heads, 1)
+    for _ in range(60):
+        run.train_step(0.2)
+    after = score(model, heads, 1)
+    assert after.psnr_raw > before.psnr_raw + 3 and after.iou > before.iou
+    run.log()
+    run.save()
+    other = FieldRun(HeadGenerator(toy_config(), torch.zeros(2, 3)), heads, options, tmp_path)
+    assert other.resume() and other.step == 60
+    for ours, theirs in zip(other.average.parameters(), run.average.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_marched_rays_bring_back_the_whole_pictures_pixels(model):
+    """The first stage trains what the second one, and the shipped model, draw."""
+    z, camera = torch.randn(1, 4), cameras(20)
+    whole = model.whole(z, camera, resolution=32)
+    lens = intrinsics_from_focal(torch.tensor([model.network.config.focal]))
+    rays_o, rays_d = pinhole_rays(camera, lens, 16, 16)
+    chosen = torch.tensor([5, 100, 120, 200])
+    found, w = model.rays(z, rays_o[:, chosen], rays_d[:, chosen])
+    pixels = whole.raw.flatten(2)[..., chosen].transpose(1, 2)
+    torch.testing.assert_close(found.features[..., :3], pixels, atol=1e-4, rtol=0)
+    torch.testing.assert_close(w, whole.w)
+
+
+def test_a_fields_rate_falls_from_a_slow_start(heads, tmp_path):
+    heads.wait_for(1)
+    model = HeadGenerator(toy_config(), torch.zeros(2, 3))
+    run = FieldRun(model, heads, FieldOptions(), tmp_path)
+    assert run.rate(1.0, 10, 0.0) == pytest.approx(0.1)
+    run.step = 99
+    assert run.rate(1.0, 10, 0.0) == pytest.approx(1.0)
+    assert run.rate(1.0, 10, 0.5) == pytest.approx(0.51)
+    assert run.rate(1.0, 10, 1.0) == pytest.approx(0.02)
 
 
 def test_pairs_are_the_heads_attributes_and_teach_the_mapping(heads, tmp_path):
@@ -201,21 +247,13 @@ def test_pairs_are_the_heads_attributes_and_teach_the_mapping(heads, tmp_path):
     model = HeadGenerator(toy_config(), torch.zeros(2, 3))
     latents = torch.randn(300, 4)
     truth = torch.stack([latents[:, 0].sign(), latents[:, 1], latents[:, 2] * 2], dim=1) * 0.05
-    options = TrainingOptions(
-        heads=1,
-        views=1,
-        side=24,
-        adversarial=0,
-        warmup=5,
-        attributes=10.0,
-        learning_rate=2e-2,
-        mapping_rate=10.0,
-        reader_rate=1.0,
+    options = FieldOptions(
+        heads=1, rays=16, warmup=5, attributes=10.0, learning_rate=1e-2, mapping_rate=10.0
     )
-    trainer = Trainer(model, heads, options, tmp_path, (latents, truth))
+    run = FieldRun(model, heads, options, tmp_path, (latents, truth))
     before = model.attribute_error(model.network.mapping(latents)[:, 0], truth).item()
     for _ in range(80):
-        trainer.train_step(0.0)
+        run.train_step(0.0)
     after = model.attribute_error(model.network.mapping(latents)[:, 0], truth).item()
     assert after < 0.5 * before
 
@@ -227,11 +265,11 @@ def test_the_mapping_can_be_taught_alone_before_anything_is_drawn(heads, tmp_pat
     latents = torch.randn(300, 4)
     truth = torch.stack([latents[:, 0].sign(), latents[:, 1], latents[:, 2]], dim=1) * 0.05
     planes = {k: v.clone() for k, v in model.network.backbone.synthesis.state_dict().items()}
-    trainer = Trainer(model, heads, TrainingOptions(), tmp_path, (latents, truth))
+    trainer = FieldRun(model, heads, FieldOptions(), tmp_path, (latents, truth))
     before = model.attribute_error(model.network.mapping(latents)[:, 0], truth).item()
     after = trainer.teach_mapping(seconds=2.0)
     assert after < 0.5 * before
     for name, value in model.network.backbone.synthesis.state_dict().items():
         assert torch.equal(value, planes[name])
     with pytest.raises(ValueError, match="pairs"):
-        Trainer(model, heads, TrainingOptions(), tmp_path).teach_mapping(1.0)
+        FieldRun(model, heads, FieldOptions(), tmp_path).teach_mapping(1.0)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from engine.camera import OrbitPose
 from engine.errors import UserError
 from engine.training.bundled import losses
 from engine.training.bundled.discriminator import PatchDiscriminator, dual
@@ -62,6 +63,31 @@ def test_crops_hold_the_pixels_that_they_say(pool):
         assert row % 2 == 0 and column % 2 == 0
     assert torch.equal(patch.z[0::2], patch.z[1::2])
     assert not torch.equal(patch.cam2world[0::2], patch.cam2world[1::2])
+
+
+def test_rays_hold_the_pixels_that_they_look_at(tmp_path):
+    """Of one head seen by three cameras; the colours say row and column (``write_shard``)."""
+    write_shard(tmp_path / "a.npz", 1, 7, size=16)
+    with np.load(tmp_path / "a.npz") as data:
+        arrays = dict(data)
+    turns = [OrbitPose(yaw=yaw, pitch=5).camera() for yaw in (0, 120, 240)]
+    arrays["cam2world"] = np.stack([turn.cam2world for turn in turns])[None].astype(np.float32)
+    np.savez(tmp_path / "a.npz", **arrays)
+    pool = HeadPool(tmp_path, 1, torch.device("cpu"))
+    pool.refresh()
+    focal = turns[0].focal
+    batch = pool.rays(2, 50, focal, np.random.default_rng(0))
+    assert batch.z.shape == (2, 5) and batch.z.unique().tolist() == [7.0]
+    for i, ray in np.ndindex(2, 50):
+        view = int(batch.segmentation[i, ray])
+        assert batch.depth[i, ray] == view and batch.alpha[i, ray] == 1
+        row, column = (batch.rgb[i, ray, 1:] * 255).round().tolist()
+        to_camera = turns[view].world_to_camera()[:3, :3]
+        x, y, z = to_camera @ batch.rays_d[i, ray].numpy()
+        assert (x / z * focal + 0.5) * 16 - 0.5 == pytest.approx(column, abs=1e-3)
+        assert (y / z * focal + 0.5) * 16 - 0.5 == pytest.approx(row, abs=1e-3)
+        np.testing.assert_allclose(batch.rays_o[i, ray], turns[view].cam2world[:3, 3], atol=1e-6)
+    assert len(batch.segmentation.unique()) == 3
 
 
 def test_transparent_pixels_are_white(tmp_path):

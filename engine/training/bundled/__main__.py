@@ -1,8 +1,9 @@
 """The command that trains, judges and packs the bundled generator.
 
 python -m engine.training.heads render --pack PACK --out HEADS --heads 16000 ...
-python -m engine.training.bundled train --heads HEADS --out RUN --minutes 25
-python -m engine.training.bundled score --heads HEADS --out RUN
+python -m engine.training.bundled field --heads HEADS --out FIELD --minutes 45
+python -m engine.training.bundled pictures --start FIELD --heads HEADS --out RUN
+python -m engine.training.bundled score --heads HEADS --held-out HELD --out RUN
 python -m engine.training.bundled pack --out RUN --to assets/generator/heads
 """
 
@@ -18,10 +19,12 @@ import torch
 from engine.errors import UserError
 from engine.generators.registry import pick_device
 from engine.training.bundled.evaluate import samples, score, sheet
+from engine.training.bundled.field import FieldOptions, FieldRun
 from engine.training.bundled.model import HeadGenerator, bundled_config
 from engine.training.bundled.pairs import latent_attribute_pairs
+from engine.training.bundled.pictures import PictureOptions, PictureRun
 from engine.training.bundled.pool import HeadPool
-from engine.training.bundled.train import Trainer, TrainingOptions
+from engine.training.bundled.run import TimedRun
 from engine.training.heads.mesh import Label
 
 #: Small parts that a face is known by: they count several times in the losses.
@@ -35,41 +38,50 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="engine.training.bundled", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, summary in (
-        ("train", "train, or go on training, in the folder OUT"),
+        ("field", "train the radiance fields, or go on training, in the folder OUT"),
+        ("pictures", "train whole pictures, with the super-resolution, in the folder OUT"),
         ("score", "measure OUT's generator on the held-out shards"),
         ("pack", "write OUT's generator as safetensors + JSON"),
     ):
         command = commands.add_parser(name, help=summary)
         command.add_argument("--out", type=Path, required=True, help="folder of the run")
         command.add_argument("--device", default="auto")
-        if name != "train":
+        if name in ("score", "pack"):
             command.add_argument("--state", default="state.pt", help="which saved state")
         if name != "pack":
             command.add_argument("--heads", type=Path, required=True, help="folder of shards")
             command.add_argument("--held-out", type=Path, help="folder of shards never trained on")
-        if name == "train":
-            command.add_argument("--start", type=Path, help="packed model to go on from")
-            command.add_argument("--rate", type=float, default=TrainingOptions.learning_rate)
-            command.add_argument("--minutes", type=float, default=TrainingOptions.minutes)
+        if name in ("field", "pictures"):
+            defaults = FieldOptions if name == "field" else PictureOptions
+            command.add_argument("--start", type=Path, help="model or run to go on from")
+            command.add_argument("--rate", type=float, default=defaults.learning_rate)
+            command.add_argument("--minutes", type=float, default=defaults.minutes)
             command.add_argument("--capacity", type=int, default=16000, help="most heads to hold")
-            command.add_argument("--batch-heads", type=int, default=TrainingOptions.heads)
-            command.add_argument("--batch-views", type=int, default=TrainingOptions.views)
-            command.add_argument("--side", type=int, default=TrainingOptions.side)
-            command.add_argument("--adversarial", type=float, default=TrainingOptions.adversarial)
-            command.add_argument("--pairs", type=int, default=0, help="latents for the mapping")
             command.add_argument("--mixed", action="store_true", help="bfloat16 convolutions")
-            command.add_argument("--mapping-rate", type=float, default=TrainingOptions.mapping_rate)
-            command.add_argument(
-                "--mapping-seconds", type=float, default=90.0, help="teach it alone at first"
-            )
             command.add_argument("--wait-for", type=int, default=1, help="heads to wait for")
+            command.add_argument("--batch-heads", type=int, default=defaults.heads)
+        if name == "field":
+            command.add_argument(
+                "--pairs", type=int, default=60_000, help="latents for the mapping"
+            )
+            command.add_argument(
+                "--mapping-seconds", type=float, default=60.0, help="teach it alone at first"
+            )
+            command.add_argument("--rays", type=int, default=FieldOptions.rays)
+        if name == "pictures":
+            command.add_argument("--batch-views", type=int, default=PictureOptions.views)
+            command.add_argument("--side", type=int, default=PictureOptions.side)
+            command.add_argument("--adversarial", type=float, default=PictureOptions.adversarial)
+            command.add_argument("--mapping-rate", type=float, default=PictureOptions.mapping_rate)
         if name == "score":
             command.add_argument("--count", type=int, default=200)
         if name == "pack":
             command.add_argument("--to", type=Path, required=True, help="file name without suffix")
     options = parser.parse_args(arguments)
     try:
-        return {"train": _train, "score": _score, "pack": _pack}[options.command](options)
+        return {"field": _field, "pictures": _pictures, "score": _score, "pack": _pack}[
+            options.command
+        ](options)
     except UserError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -78,7 +90,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
-def _train(options: argparse.Namespace) -> int:
+def _prepare(options: argparse.Namespace) -> tuple[HeadPool, HeadGenerator]:
+    """Heads and the model of a run."""
     device = pick_device(options.device)
     if device.type == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = True
@@ -86,13 +99,46 @@ def _train(options: argparse.Namespace) -> int:
         torch.backends.cudnn.benchmark = True
     options.out.mkdir(parents=True, exist_ok=True)
     pool = HeadPool(options.heads, options.capacity, device)
-    pairs = latent_attribute_pairs(options.pairs) if options.pairs else None
     pool.wait_for(options.wait_for)
     torch.manual_seed(0)
     model = HeadGenerator(bundled_config(), pool.attributes, options.mixed).to(device)
-    if options.start:
+    if options.start and options.start.is_dir():
+        model.load_state_dict(_average(options.start, "state.pt", device))
+    elif options.start:
         model.start_from(options.start)
-    training = TrainingOptions(
+    return pool, model
+
+
+def _go(run: TimedRun) -> bool:
+    """Take up a saved state, if there is one, and say so."""
+    resumed = run.resume()
+    how = "Going on" if resumed else "Starting"
+    print(f"{how} with {run.pool.count} heads on {run.device}.", flush=True)
+    return resumed
+
+
+def _field(options: argparse.Namespace) -> int:
+    pairs = latent_attribute_pairs(options.pairs) if options.pairs else None
+    pool, model = _prepare(options)
+    training = FieldOptions(
+        minutes=options.minutes,
+        learning_rate=options.rate,
+        heads=options.batch_heads,
+        rays=options.rays,
+        fine_labels=FINE_LABELS,
+    )
+    run = FieldRun(model, pool, training, options.out, pairs)
+    if not _go(run) and pairs and not options.start:
+        error = run.teach_mapping(options.mapping_seconds)
+        print(f"The mapping reads attributes with an error of {error:.3f} spreads.", flush=True)
+    with pool.following():
+        run.run()
+    return 0
+
+
+def _pictures(options: argparse.Namespace) -> int:
+    pool, model = _prepare(options)
+    training = PictureOptions(
         minutes=options.minutes,
         learning_rate=options.rate,
         mapping_rate=options.mapping_rate,
@@ -102,24 +148,25 @@ def _train(options: argparse.Namespace) -> int:
         adversarial=options.adversarial,
         fine_labels=FINE_LABELS,
     )
-    trainer = Trainer(model, pool, training, options.out, pairs)
-    resumed = trainer.resume()
-    print(
-        f"{'Going on' if resumed else 'Starting'} with {pool.count} heads on {device}.", flush=True
-    )
-    if pairs and not resumed:
-        error = trainer.teach_mapping(options.mapping_seconds)
-        print(f"The mapping reads attributes with an error of {error:.3f} spreads.", flush=True)
+    run = PictureRun(model, pool, training, options.out)
+    _go(run)
     with pool.following():
-        trainer.run()
+        run.run()
     return 0
 
 
-def _load(folder: Path, name: str, device: torch.device) -> HeadGenerator:
+def _average(folder: Path, name: str, device: torch.device) -> dict[str, torch.Tensor]:
+    """The averaged model's tensors of a saved state."""
     path = folder / name
     if not path.exists():
         raise UserError(f"{folder} holds no training state ({name}); train first.")
+    state: dict[str, torch.Tensor]
     state = torch.load(path, map_location=device, weights_only=True)["average"]
+    return state
+
+
+def _load(folder: Path, name: str, device: torch.device) -> HeadGenerator:
+    state = _average(folder, name, device)
     model = HeadGenerator(bundled_config(), torch.zeros(2, len(state["attribute_mean"])))
     model.load_state_dict(state)
     return model.to(device).eval().requires_grad_(False)

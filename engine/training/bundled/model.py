@@ -2,7 +2,8 @@
 
 It is an ordinary member of the EG3D family (no conditioning, corrected plane axes, white
 background), made so lean that two CPU cores can train it in an hour: planes of 3 x 16
-channels at the neural resolution's 64 pixels, and a thin 2x super-resolution to 128.
+channels at the neural resolution's 64 pixels, and a thin 2x super-resolution to 128. Before
+its mapping stands a fixed layer that spells out what z says.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import json
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +25,8 @@ from engine.generators.eg3d_network import EG3DConfig, EG3DNetwork, Volume
 from engine.generators.registry import ModelSource, find_source
 from engine.generators.triplane import CORRECTED_AXES
 from engine.rendering.rays import intrinsics_from_focal
-from engine.rendering.volume import RenderSettings
+from engine.rendering.volume import RayResult, RenderSettings, render_rays
+from engine.training.heads.steps import latent_steps
 from engine.training.heads.world import FOV_Y, RADIUS
 
 
@@ -35,7 +37,9 @@ def bundled_config() -> EG3DConfig:
         z_dim=64,
         c_dim=0,
         w_dim=256,
-        mapping_layers=5,
+        mapping_layers=3,
+        mapping_lr_multiplier=1.0,
+        latent_steps=latent_steps(),
         plane_resolution=64,
         plane_channels=48,
         block_channels=(256, 256, 160, 96, 64),
@@ -47,7 +51,7 @@ def bundled_config() -> EG3DConfig:
         img_resolution=128,
         rendering=RenderSettings(
             depth_resolution=20,
-            depth_resolution_importance=20,
+            depth_resolution_importance=16,
             ray_start="auto",
             ray_end="auto",
             white_back=True,
@@ -109,11 +113,46 @@ class HeadGenerator(nn.Module):
         self.register_buffer("attribute_mean", attributes.float().mean(0))
         self.register_buffer("attribute_spread", attributes.float().std(0) + 0.05)
 
+    def groups(self, mapping_rate: float) -> list[dict[str, Any]]:
+        """The parameters for an optimiser: those that draw, and, at ``mapping_rate`` times the
+        rate, those that turn z into w and w into attributes. ``scale`` says the factor."""
+        reading = [*self.network.backbone.mapping.parameters(), *self.reader.parameters()]
+        known = {id(parameter) for parameter in reading}
+        drawing = [parameter for parameter in self.parameters() if id(parameter) not in known]
+        return [{"params": drawing, "scale": 1.0}, {"params": reading, "scale": mapping_rate}]
+
     def attribute_error(self, w: Tensor, attributes: Tensor) -> Tensor:
         """Mean Huber error of the attributes ``[N, A]`` read off ``w`` ``[N, w_dim]``, in
         units of each attribute's spread."""
         truth = (attributes - self.attribute_mean) / self.attribute_spread
         return F.smooth_l1_loss(self.reader(w), truth)
+
+    def rays(
+        self,
+        z: Tensor,
+        rays_o: Tensor,
+        rays_d: Tensor,
+        jitter: torch.Generator | None = None,
+        depth_guide: Tensor | None = None,
+        samples: float = 1.0,
+    ) -> tuple[RayResult, Tensor]:
+        """March single rays, a head a row; what they bring back, and w ``[heads, w_dim]``.
+
+        Args:
+            z: ``[heads, z_dim]``.
+            rays_o, rays_d: ``[heads, R, 3]``.
+            jitter, depth_guide: see :func:`~engine.rendering.volume.render_rays`.
+            samples: multiplier on the samples along rays.
+        """
+        network = self.network
+        ws = network.mapping(z)
+        with torch.autocast(z.device.type, torch.bfloat16, enabled=self.mixed):
+            planes = network.planes(ws, "none")
+        settings = network.config.rendering.scaled(samples)
+        found = render_rays(
+            planes.float(), network.decoder, rays_o, rays_d, settings, jitter, depth_guide
+        )
+        return found, ws[:, 0]
 
     def crop(
         self,

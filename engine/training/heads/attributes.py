@@ -107,6 +107,17 @@ class HeadAttributes:
     cloth_color: Rgb
 
 
+#: Shares of the frames' colours, in the catalogue's order.
+FRAME_SHARES = (0.4, 0.2, 0.1, 0.16, 0.14)
+#: A woman wears lipstick above this value of its coordinate.
+LIPSTICK_FROM = 0.25
+
+
+def age_quantile(years: float) -> float:
+    """The share of people younger than ``years`` (18 to 80)."""
+    return float(((years - 18.0) / 62.0) ** (1.0 / 2.1))
+
+
 def quantile_bin(u: float, shares: Sequence[float]) -> int:
     """The index of the share that holds ``u`` in [0, 1]; shares need not sum to 1."""
     edges = np.cumsum(np.asarray(shares, dtype=float))
@@ -197,9 +208,7 @@ def attributes_from_latent(z: NDArray[np.floating]) -> HeadAttributes:
     skin_tone = _skin(lightness, n["skin_warmth"])
     light = 0.35 + 0.65 * lightness
     lips = _ramp([cat.linear("c96f6c"), cat.linear("b4453f"), cat.linear("8e2a3c")], u["lip_color"])
-    frame_word, frame = cat.FRAME_COLORS[
-        quantile_bin(u["frame_color"], [0.4, 0.2, 0.1, 0.16, 0.14])
-    ]
+    frame_word, frame = cat.FRAME_COLORS[quantile_bin(u["frame_color"], FRAME_SHARES)]
     value = 0.03 + 0.55 * u["cloth_value"] ** 1.6
     cloth = value * np.exp(
         0.38 * n["cloth_warmth"] * np.array([1.0, 0.1, -1.0])
@@ -238,7 +247,7 @@ def attributes_from_latent(z: NDArray[np.floating]) -> HeadAttributes:
         glasses_size=u["glasses_size"],
         frame_word=frame_word,
         frame_color=frame,
-        lipstick=(not male) and n["lipstick"] > 0.25,
+        lipstick=(not male) and n["lipstick"] > LIPSTICK_FROM,
         lip_color=_rgb(lips * light),
         garment=cat.GARMENTS[quantile_bin(u["garment"], [1.0] * len(cat.GARMENTS))],
         cloth_color=_rgb(np.clip(cloth, 0.01, 0.8)),
