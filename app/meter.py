@@ -31,6 +31,9 @@ class RateMeter:
 
 #: Seconds beyond which drawing the window counts as slow.
 _SLOW = 1.25 / 60.0
+#: Seconds between two frames at least, however fast the mouse reports. Callbacks run after a
+#: frame, so this and two quick frames are what an event waits for at most.
+_QUICKEST = 1.0 / 120.0
 
 
 class Pace:
@@ -66,4 +69,4 @@ class Pace:
     def least(self, started: float, now: float) -> float:
         """Seconds to sleep although something has happened that is to be shown at once."""
         spent = now - started
-        return 0.5 * spent if spent > _SLOW else 0.0
+        return 0.5 * spent if spent > _SLOW else max(0.0, _QUICKEST - spent)

@@ -151,9 +151,11 @@ class Window:
         position = settings.window_position
         place = {} if position is None else {"x_pos": position[0], "y_pos": position[1]}
         width, height = settings.window_size
+        # No waiting for the screen's refresh: the swap would hold up the callbacks behind it, and
+        # with them what the mouse asked for, by up to two refreshes. The pace limits the frames.
         dpg.create_viewport(
             title=TITLE, width=max(width, MIN_WIDTH), height=max(height, MIN_HEIGHT),
-            min_width=MIN_WIDTH, min_height=MIN_HEIGHT, clear_color=theme.PANEL, vsync=True,
+            min_width=MIN_WIDTH, min_height=MIN_HEIGHT, clear_color=theme.PANEL, vsync=False,
             disable_close=True,
             small_icon=str(asset("icons/maquette-32.png")),
             large_icon=str(asset("icons/maquette-128.png")), **place,

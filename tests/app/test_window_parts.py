@@ -148,6 +148,9 @@ def test_rates_and_pace() -> None:
     assert pace.sleep(10.0, 10.001) == pytest.approx(0.499)
     pace.touch(10.0)
     assert pace.sleep(10.0, 10.001) == pytest.approx(0.019)
+    # An event ends the sleep, but not before 120 frames a second.
+    assert pace.least(10.0, 10.001) == pytest.approx(1 / 120 - 0.001)
+    assert pace.least(10.0, 10.015) == 0
     # A frame that took longer than it may leaves the engine a third of the time.
     assert pace.sleep(10.0, 10.1) == pytest.approx(0.05)
     assert not pace.is_busy(10.6)
