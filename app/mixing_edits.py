@@ -57,14 +57,19 @@ def add_source(document: Document, seed: int, rows: Iterable[int] = ()) -> Docum
 def add_face(
     document: Document, capabilities: Capabilities, source: random.Random | None = None
 ) -> Document:
-    """One more face at random. The first one gives its look at once, so that there is something
-    to see; later ones wait for layers.
+    """One more face at random, of which something is seen at once where that takes nothing from
+    the other faces: the first one gives its look, a later one the first group of layers that is
+    all A's. Without such a group it waits for layers.
 
     Raises:
         UserError: as :func:`add_source`.
     """
-    seed = drawn_seed([document.recipe.seed, *(s.seed for s in document.recipe.mixes)], source)
-    return add_source(document, seed, () if document.recipe.mixes else capabilities.look_rows)
+    sources = document.recipe.mixes
+    seed = drawn_seed([document.recipe.seed, *(s.seed for s in sources)], source)
+    taken = {row for other in sources for row in other.rows}
+    groups = [capabilities.rows(name) for name in capabilities.layer_groups]
+    free = next((rows for rows in groups if rows and taken.isdisjoint(rows)), ())
+    return add_source(document, seed, free if sources else capabilities.look_rows)
 
 
 def remove_source(document: Document, index: int) -> Document:

@@ -100,6 +100,12 @@ class MixingPanel:
             raise UserError("Open a model first; there is nothing to mix yet.")
         studio.edit("Add face", lambda d: mixing.add_face(d, facts))
         self.select(len(studio.document.recipe.mixes) - 1)
+        added = mixing.letter(self.canvas.selected)
+        if not studio.document.recipe.mixes[-1].rows:
+            studio.say(
+                f"{added} has no layers yet: click a group's name, or paint in the line of {added}.",
+                key="mix-empty",
+            )
 
     def select(self, index: int | None) -> None:
         """Choose the face that presets and whole groups go to; ``None`` is A."""

@@ -89,14 +89,15 @@ def test_whatever_is_painted_every_row_has_the_owner_of_its_last_stroke(
 # ------------------------------------------------------------------ faces
 
 
-def test_the_first_face_gives_its_look_and_later_ones_wait() -> None:
+def test_the_first_face_gives_its_look_and_later_ones_what_is_left() -> None:
     draw = random.Random(0)
     one = m.add_face(mixing(), EG3D, draw)
     assert rows(one) == [tuple(range(4, 14))]
     assert rows(m.add_face(mixing(), CIPS, draw)) == [tuple(range(3, 9))]
     assert rows(m.add_face(mixing(), BARE, draw)) == [(2, 3, 4)]
     two = m.add_face(one, EG3D, draw)
-    assert rows(two) == [tuple(range(4, 14)), ()]
+    assert rows(two) == [tuple(range(4, 14)), tuple(range(4))]
+    assert rows(m.add_face(two, EG3D, draw))[2] == (), "nothing is taken from those before it"
     seeds = [s.seed for s in two.recipe.mixes]
     assert len({*seeds, two.recipe.seed}) == 3 and max(seeds) < 1_000_000
 
