@@ -229,12 +229,11 @@ def test_marched_rays_bring_back_the_whole_pictures_pixels(model):
 def test_a_fields_rate_falls_from_a_slow_start(heads, tmp_path):
     heads.wait_for(1)
     model = HeadGenerator(toy_config(), torch.zeros(2, 3))
-    run = FieldRun(model, heads, FieldOptions(), tmp_path)
-    assert run.rate(1.0, 10, 0.0) == pytest.approx(0.1)
+    options = FieldOptions(learning_rate=2.0, warmup=10)
+    run = FieldRun(model, heads, options, tmp_path)
+    assert run.rate(0.0) == pytest.approx(0.2)
     run.step = 99
-    assert run.rate(1.0, 10, 0.0) == pytest.approx(1.0)
-    assert run.rate(1.0, 10, 0.5) == pytest.approx(0.51)
-    assert run.rate(1.0, 10, 1.0) == pytest.approx(0.02)
+    assert [run.rate(p) for p in (0.0, 0.5, 1.0)] == pytest.approx([2.0, 1.02, 0.04])
 
 
 def test_pairs_are_the_heads_attributes_and_teach_the_mapping(heads, tmp_path):

@@ -14,44 +14,24 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from engine.training.bundled.model import HeadGenerator
 from engine.training.bundled.pool import HeadPool, RayBatch
-from engine.training.bundled.run import TimedRun
+from engine.training.bundled.run import RunOptions, TimedRun
 
 
 @dataclass(frozen=True)
-class FieldOptions:
-    """What a run is told.
+class FieldOptions(RunOptions):
+    """What a run is told, beside :class:`~engine.training.bundled.run.RunOptions`.
 
     Attributes:
-        minutes: length of the schedule; the learning rate falls to 2 % by its end.
-        heads, rays: a batch is ``heads * rays`` rays.
-        learning_rate: of Adam. Weights with runtime scaling have unit size, so this is the
-            relative change of a step.
-        mapping_rate: multiplier for the mapping and the reader, whose weights are smaller.
-        mask, depth, attributes: weights of those losses beside the colours' L1.
-        fine_labels: segmentation labels whose pixels count ``fine_gain`` times.
+        rays: of each head in a batch.
         samples: share of the model's samples that a ray takes, told the true depth.
-        save_every: seconds between saved states.
-        seed: of everything random.
     """
 
-    minutes: float = 60.0
-    heads: int = 8
     rays: int = 768
-    learning_rate: float = 4e-3
-    mapping_rate: float = 0.1
-    warmup: int = 100
-    mask: float = 0.5
-    depth: float = 1.0
-    attributes: float = 0.1
-    fine_labels: tuple[int, ...] = ()
-    fine_gain: float = 4.0
     samples: float = 0.6
-    save_every: float = 60.0
-    seed: int = 0
 
 
 class FieldRun(TimedRun):
@@ -71,13 +51,9 @@ class FieldRun(TimedRun):
         folder: Path,
         pairs: tuple[Tensor, Tensor] | None = None,
     ) -> None:
-        super().__init__(model, pool, options.minutes, options.save_every, folder, options.seed)
+        super().__init__(model, pool, options, folder)
         self.options = options
         self.pairs = pairs and (pairs[0].to(pool.device), pairs[1].to(pool.device))
-        groups = model.groups(options.mapping_rate)
-        self._reading = groups[-1]["params"]
-        self.optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-10)
-        self.others = {"optimizer": self.optimizer}
         self._weights = torch.ones(256, device=self.device)
         self._weights[list(options.fine_labels)] = options.fine_gain
 
@@ -92,7 +68,8 @@ class FieldRun(TimedRun):
         """
         if self.pairs is None:
             raise ValueError("the mapping is taught by pairs, and there are none")
-        optimizer = torch.optim.Adam(self._reading, betas=(0.9, 0.99))
+        reading = self.optimizer.param_groups[-1]["params"]
+        optimizer = torch.optim.Adam(reading, betas=(0.9, 0.99))
         started, total = time.monotonic(), torch.zeros(())
         while (progress := (time.monotonic() - started) / seconds) < 1.0:
             optimizer.param_groups[0]["lr"] = 2e-3 * (0.01 + 0.99 * (1.0 - progress) ** 1.5)
@@ -133,18 +110,8 @@ class FieldRun(TimedRun):
     def train_step(self, progress: float) -> None:
         """See :meth:`TimedRun.train_step`."""
         options = self.options
-        rate = self.rate(options.learning_rate, options.warmup, progress)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * group["scale"]
         focal = self.model.network.config.focal
         batch = self.pool.rays(options.heads, options.rays, focal, self.random)
         parts = self.losses(batch)
-        loss = torch.stack(list(parts.values())).sum()
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        if bool(torch.isfinite(norm)):
-            self.optimizer.step()
-        self.follow()
-        self.meter.add({name: value.detach() for name, value in parts.items()})
-        self.step += 1
+        self.descend(parts, progress)
+        self.count(parts)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from engine.training.bundled.discriminator import PatchDiscriminator, dual
 from engine.training.bundled.losses import (
@@ -25,55 +25,39 @@ from engine.training.bundled.losses import (
 )
 from engine.training.bundled.model import HeadGenerator
 from engine.training.bundled.pool import HeadPool, Patch
-from engine.training.bundled.run import TimedRun
+from engine.training.bundled.run import RunOptions, TimedRun
 
 #: The state in which the discriminator found the generator.
 BEFORE_SHARPENING = "before_sharpening.pt"
 
 
 @dataclass(frozen=True)
-class PictureOptions:
-    """What a run is told.
+class PictureOptions(RunOptions):
+    """What a run is told, beside :class:`~engine.training.bundled.run.RunOptions`.
 
     Attributes:
-        minutes: length of the schedule; the learning rate falls to 2 % by its end.
-        heads, views, side: a batch is ``heads * views`` crops of ``side`` pixels.
-        learning_rate: of Adam. Weights with runtime scaling have unit size, so this is the
-            relative change of a step.
-        mapping_rate: multiplier for the mapping and the reader, whose weights are smaller.
-        mask, depth, edges, attributes: weights of those losses beside the colours' L1.
+        views, side: a batch is ``heads * views`` crops of ``side`` pixels.
+        edges: weight of the loss of edges.
         adversarial: weight of the discriminator's loss; 0 leaves it out.
         adversarial_from: share of the schedule after which the discriminator joins.
         r1: gamma of the gradient penalty on the sum of the patches' logits, every 8th step.
-        fine_labels: segmentation labels whose pixels count ``fine_gain`` times.
         guided_until: share of the schedule during which the true depth tells the rays where
             to look, which saves a third of the samples; afterwards rays find the surface as
             they will have to without a teacher.
         guided_samples: share of the model's samples that a guided ray takes.
-        save_every: seconds between saved states.
-        seed: of everything random.
     """
 
     minutes: float = 15.0
-    heads: int = 8
-    views: int = 1
-    side: int = 64
     learning_rate: float = 3e-3
     mapping_rate: float = 0.05
-    warmup: int = 100
-    mask: float = 0.5
-    depth: float = 1.0
+    views: int = 1
+    side: int = 64
     edges: float = 0.1
-    attributes: float = 0.1
     adversarial: float = 0.0
     adversarial_from: float = 0.8
     r1: float = 0.05
-    fine_labels: tuple[int, ...] = ()
-    fine_gain: float = 4.0
     guided_until: float = 0.5
     guided_samples: float = 0.7
-    save_every: float = 60.0
-    seed: int = 0
 
 
 class PictureRun(TimedRun):
@@ -93,18 +77,11 @@ class PictureRun(TimedRun):
         options: PictureOptions,
         folder: Path,
     ) -> None:
-        super().__init__(model, pool, options.minutes, options.save_every, folder, options.seed)
+        super().__init__(model, pool, options, folder)
         self.options = options
         self.discriminator = PatchDiscriminator().to(self.device)
-        self.optimizer = torch.optim.Adam(
-            model.groups(options.mapping_rate), betas=(0.9, 0.99), eps=1e-10
-        )
         self.critic = torch.optim.Adam(self.discriminator.parameters(), lr=2e-3, betas=(0.0, 0.99))
-        self.others = {
-            "discriminator": self.discriminator,
-            "optimizer": self.optimizer,
-            "critic": self.critic,
-        }
+        self.others |= {"discriminator": self.discriminator, "critic": self.critic}
 
     def losses(self, patch: Patch, guided: bool) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         """Supervised losses of a batch, and the generated final and raw crops.
@@ -148,9 +125,6 @@ class PictureRun(TimedRun):
     def train_step(self, progress: float) -> None:
         """See :meth:`TimedRun.train_step`."""
         options = self.options
-        rate = self.rate(options.learning_rate, options.warmup, progress)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * group["scale"]
         patch = self.pool.sample(options.heads, options.views, options.side, self.random)
         parts, picture, raw = self.losses(patch, guided=progress < options.guided_until)
         sharpening = options.adversarial > 0 and progress >= options.adversarial_from
@@ -160,17 +134,10 @@ class PictureRun(TimedRun):
             ramp = min(1.0, (progress - options.adversarial_from) / 0.05)
             logits = self.discriminator(dual(picture, raw))
             parts["adversarial"] = options.adversarial * ramp * non_saturating(logits)
-        loss = torch.stack(list(parts.values())).sum()
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        if bool(torch.isfinite(norm)):
-            self.optimizer.step()
+        self.descend(parts, progress)
         if sharpening:
             parts.update(self._critic_step(patch, picture.detach(), raw.detach()))
-        self.follow()
-        self.meter.add({name: value.detach() for name, value in parts.items()})
-        self.step += 1
+        self.count(parts)
 
     def _critic_step(self, patch: Patch, picture: Tensor, raw: Tensor) -> dict[str, Tensor]:
         real = dual(patch.rgb, halved(patch.rgb))

@@ -7,12 +7,13 @@ import json
 import math
 import time
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from engine.export.files import atomic_path
 from engine.training.bundled.meter import Meter
@@ -20,50 +21,94 @@ from engine.training.bundled.model import HeadGenerator
 from engine.training.bundled.pool import HeadPool
 
 
+@dataclass(frozen=True)
+class RunOptions:
+    """What every stage is told.
+
+    Attributes:
+        minutes: length of the schedule; the learning rate falls to 2 % by its end.
+        heads: in a batch.
+        learning_rate: of Adam. Weights with runtime scaling have unit size, so this is the
+            relative change of a step.
+        mapping_rate: multiplier for the mapping and the reader, whose weights are smaller.
+        warmup: steps until the learning rate is reached.
+        mask, depth, attributes: weights of those losses beside the colours' L1.
+        fine_labels: segmentation labels whose pixels count ``fine_gain`` times.
+        save_every: seconds between saved states.
+        seed: of everything random.
+    """
+
+    minutes: float = 60.0
+    heads: int = 8
+    learning_rate: float = 4e-3
+    mapping_rate: float = 0.1
+    warmup: int = 100
+    mask: float = 0.5
+    depth: float = 1.0
+    attributes: float = 0.1
+    fine_labels: tuple[int, ...] = ()
+    fine_gain: float = 4.0
+    save_every: float = 60.0
+    seed: int = 0
+
+
 class TimedRun(ABC):
-    """What every stage shares: the clock, the average over time, the log, the saved state.
+    """What every stage shares: the clock, the optimiser, the average over time, the log, the
+    saved state.
 
     Args:
         model: what is trained; its average over time is :attr:`average`.
-        pool: rendered heads.
-        minutes: length of the schedule. save_every: seconds between saved states.
+        pool: rendered heads. options: see :class:`RunOptions`.
         folder: where the state and the log are written.
-        seed: of everything random.
     """
 
     #: Modules and optimisers beside the model whose state is saved, by name.
     others: dict[str, nn.Module | torch.optim.Optimizer]
 
     def __init__(
-        self,
-        model: HeadGenerator,
-        pool: HeadPool,
-        minutes: float,
-        save_every: float,
-        folder: Path,
-        seed: int,
+        self, model: HeadGenerator, pool: HeadPool, options: RunOptions, folder: Path
     ) -> None:
         self.model, self.pool, self.folder = model, pool, folder
-        self.minutes, self.save_every = minutes, save_every
+        self._options = options
         self.device = pool.device
         self.average = copy.deepcopy(model).requires_grad_(False)
-        self.random = np.random.default_rng(seed)
-        self.jitter = torch.Generator(device=self.device).manual_seed(seed)
+        self.random = np.random.default_rng(options.seed)
+        self.jitter = torch.Generator(device=self.device).manual_seed(options.seed)
         self.step, self.elapsed = 0, 0.0
         self.meter = Meter()
-        self.others = {}
+        groups = model.groups(options.mapping_rate)
+        self.optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-10)
+        self.others = {"optimizer": self.optimizer}
 
     @abstractmethod
     def train_step(self, progress: float) -> None:
         """One update. ``progress`` is the elapsed share of the schedule, 0 to 1."""
 
-    def rate(self, peak: float, warmup: int, progress: float) -> float:
-        """Learning rate: a linear start over ``warmup`` steps, then a cosine to 2 %."""
+    def rate(self, progress: float) -> float:
+        """Learning rate: a linear start over the first steps, then a cosine to 2 %."""
         falling = 0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0)))
-        return peak * min(1.0, (self.step + 1) / warmup) * falling
+        start = min(1.0, (self.step + 1) / self._options.warmup)
+        return self._options.learning_rate * start * falling
+
+    def descend(self, parts: dict[str, Tensor], progress: float) -> None:
+        """One step down the sum of some losses; a step that is not finite is left out."""
+        rate = self.rate(progress)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["scale"]
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.stack(list(parts.values())).sum().backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        if bool(torch.isfinite(norm)):
+            self.optimizer.step()
+        self._follow()
+
+    def count(self, parts: dict[str, Tensor]) -> None:
+        """A step is over; these were its losses."""
+        self.meter.add({name: value.detach() for name, value in parts.items()})
+        self.step += 1
 
     @torch.no_grad()
-    def follow(self) -> None:
+    def _follow(self) -> None:
         """Move the average: a window of a tenth of the steps so far, at most 2,000 steps."""
         keep = min(1.0 - 1.0 / (0.1 * self.step + 1.0), 0.9995)
         for ours, theirs in zip(self.average.parameters(), self.model.parameters(), strict=True):
@@ -73,14 +118,14 @@ class TimedRun(ABC):
         """Train until the schedule's end, saving as it goes."""
         started = time.monotonic() - self.elapsed
         saved = logged = time.monotonic()
-        while self.elapsed < self.minutes * 60:
+        while self.elapsed < self._options.minutes * 60:
             now = time.monotonic()
             self.elapsed = now - started
-            self.train_step(self.elapsed / (self.minutes * 60))
+            self.train_step(self.elapsed / (self._options.minutes * 60))
             if now - logged > 15:
                 self.log()
                 logged = now
-            if now - saved > self.save_every:
+            if now - saved > self._options.save_every:
                 self.save()
                 saved = now
         self.save()
