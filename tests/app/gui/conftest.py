@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,15 @@ from tests.app.gui.driver import App, screen
 
 
 @pytest.fixture(scope="session")
+def shared_display() -> Iterator[str]:
+    """The screen of the one window that most tests share."""
+    with screen() as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
 def display() -> Iterator[str]:
+    """A screen without that window, which would take keys and mouse."""
     with screen() as name:
         yield name
 
@@ -22,7 +30,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def running(display: str, workplace: Path) -> Iterator[App]:
+def running(shared_display: str, workplace: Path) -> Iterator[App]:
     tools = workplace / "bin"
     tools.mkdir()
     dialog = tools / "zenity"
@@ -30,7 +38,7 @@ def running(display: str, workplace: Path) -> Iterator[App]:
     dialog.chmod(0o755)
     model = workplace / "Study head.head"
     model.touch()
-    app = App(workplace, display, model, extra_path=tools)
+    app = App(workplace, shared_display, model, extra_path=tools)
     try:
         app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY", 60)
         yield app
@@ -38,6 +46,27 @@ def running(display: str, workplace: Path) -> Iterator[App]:
         app.close()
     log = app.log.read_text()
     assert "Traceback" not in log, log[-3000:]
+
+
+@pytest.fixture
+def start(display: str, tmp_path: Path) -> Iterator[Callable[[], App]]:
+    """Starts windows, one after the other, that remember the same things."""
+    windows: list[App] = []
+    model = tmp_path / "Study head.head"
+    model.touch()
+
+    def begin() -> App:
+        (tmp_path / "state.json").unlink(missing_ok=True)
+        app = App(tmp_path, display, model)
+        windows.append(app)
+        app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY", 60)
+        app.settled()
+        return app
+
+    yield begin
+    for app in windows:
+        app.close()
+        assert "Traceback" not in app.log.read_text(), app.log.read_text()[-3000:]
 
 
 @pytest.fixture

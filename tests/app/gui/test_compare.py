@@ -13,18 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from engine.export.picture import read_recipe
-from tests.app.gui.driver import App, State, screen
+from tests.app.gui.driver import App, State
 from tests.app.gui.test_window import difference
 
 pytestmark = pytest.mark.gui
 Pixels = NDArray[np.float64]
-
-
-@pytest.fixture(scope="module")
-def display() -> Iterator[str]:
-    """A screen without the window of the other tests."""
-    with screen() as name:
-        yield name
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -17,7 +16,7 @@ from app.geometry import (
     STATUS_HEIGHT,
     TIMELINE_HEIGHT,
 )
-from tests.app.gui.driver import App, State, screen
+from tests.app.gui.driver import App, State
 
 pytestmark = pytest.mark.gui
 Start = Callable[[], App]
@@ -39,34 +38,6 @@ def before(keys: list[str], key: str, other: str) -> list[str]:
     rest = without(keys, key)
     place = rest.index(other)
     return [*rest[:place], key, *rest[place:]]
-
-
-@pytest.fixture(scope="module")
-def display() -> Iterator[str]:
-    """A screen without the window of the other tests."""
-    with screen() as name:
-        yield name
-
-
-@pytest.fixture
-def start(display: str, tmp_path: Path) -> Iterator[Start]:
-    """Starts windows, one after the other, that remember the same things."""
-    windows: list[App] = []
-    model = tmp_path / "Study head.head"
-    model.touch()
-
-    def begin() -> App:
-        (tmp_path / "state.json").unlink(missing_ok=True)
-        app = App(tmp_path, display, model)
-        windows.append(app)
-        app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY", 60)
-        app.settled()
-        return app
-
-    yield begin
-    for app in windows:
-        app.close()
-        assert "Traceback" not in app.log.read_text(), app.log.read_text()[-3000:]
 
 
 def box(state: State, widget: str) -> tuple[float, float, float, float]:

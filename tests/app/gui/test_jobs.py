@@ -8,16 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.gui.driver import App, State, screen
+from tests.app.gui.driver import App, State
 
 pytestmark = pytest.mark.gui
-
-
-@pytest.fixture(scope="module")
-def display() -> Iterator[str]:
-    """A screen without the window of the other tests."""
-    with screen() as name:
-        yield name
 
 
 @pytest.fixture

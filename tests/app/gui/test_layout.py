@@ -3,46 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from app.geometry import STATUS_HEIGHT
-from tests.app.gui.driver import App, State, screen
+from tests.app.gui.driver import App, State
 
 pytestmark = pytest.mark.gui
 Start = Callable[[], App]
 
 SECTIONS = ("model", "identity", "faces", "blend", "style_mixing", "camera", "export")
-
-
-@pytest.fixture(scope="module")
-def display() -> Iterator[str]:
-    """A screen without the window of the other tests."""
-    with screen() as name:
-        yield name
-
-
-@pytest.fixture
-def start(display: str, tmp_path: Path) -> Iterator[Start]:
-    """Starts windows, one after the other, that remember the same things."""
-    windows: list[App] = []
-    model = tmp_path / "Study head.head"
-    model.touch()
-
-    def begin() -> App:
-        (tmp_path / "state.json").unlink(missing_ok=True)
-        app = App(tmp_path, display, model)
-        windows.append(app)
-        app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY", 60)
-        return app
-
-    yield begin
-    for app in windows:
-        app.close()
-        assert "Traceback" not in app.log.read_text(), app.log.read_text()[-3000:]
 
 
 def top(state: State, widget: str) -> float:

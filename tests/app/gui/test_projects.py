@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from app.project import read_project
-from tests.app.gui.driver import App, State, screen
+from tests.app.gui.driver import App, State
 from tests.app.gui.test_window import difference
 
 pytestmark = pytest.mark.gui
@@ -21,13 +21,6 @@ Start = Callable[..., App]
 def project(state: State) -> State:
     found: State = state["project"]
     return found
-
-
-@pytest.fixture(scope="module")
-def display() -> Iterator[str]:
-    """A screen without the window of the other tests, which would take keys and messages."""
-    with screen() as name:
-        yield name
 
 
 @pytest.fixture
