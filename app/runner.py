@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 from engine.errors import Cancelled, UserError
@@ -50,6 +51,7 @@ class CallbackRunner:
             self._show(f"Something went wrong in the window: {type(error).__name__}: {error}")
 
 
+@lru_cache(maxsize=1024)
 def _arity(callback: Callable[..., Any]) -> int:
     """The number of positional arguments a callback takes (at most 3 are offered)."""
     parameters = inspect.signature(callback).parameters.values()

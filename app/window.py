@@ -233,7 +233,7 @@ class Window:
         if self._studio.revision != self._seen:
             self._update()
             self._pace.touch(started)
-        if self._kit.typing:
+        if not dpg.is_mouse_button_down(0) and self._kit.typing:
             # The text cursor blinks.
             self._pace.touch(started)
         self._place()

@@ -109,12 +109,12 @@ def look_at(position: Vec3 | Matrix, target: Vec3 | Matrix, roll: float = 0.0) -
     if not length > 1e-9:
         raise UserError("The camera stands on the point it looks at; move it away.")
     forward = forward / length
-    right = np.cross(forward, (0.0, 1.0, 0.0))
+    right = _cross(forward, np.array((0.0, 1.0, 0.0)))
     width = float(np.linalg.norm(right))
     if width < 1e-9:
         raise UserError("The camera looks straight up or down, where 'up' is undefined.")
     right = right / width
-    down = np.cross(forward, right)
+    down = _cross(forward, right)
     if roll:
         angle = math.radians(roll)
         right, down = (
@@ -124,6 +124,12 @@ def look_at(position: Vec3 | Matrix, target: Vec3 | Matrix, roll: float = 0.0) -
     matrix = np.eye(4)
     matrix[:3, 0], matrix[:3, 1], matrix[:3, 2], matrix[:3, 3] = right, down, forward, eye
     return matrix
+
+
+def _cross(a: Matrix, b: Matrix) -> Matrix:
+    """The cross product; NumPy's own takes ten times as long for a single one."""
+    (x, y, z), (u, v, w) = a.tolist(), b.tolist()
+    return np.array((y * w - z * v, z * u - x * w, x * v - y * u))
 
 
 @dataclass(frozen=True)

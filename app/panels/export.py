@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from app.panels.confirm import Confirm
 from app.panels.sheet_form import SheetForm
 from app.studio import Studio
 from engine.errors import UserError
+
+#: Seconds for which a proposed name counts as free.
+LOOK_PERIOD = 1.0
 
 
 class ExportPanel:
@@ -85,6 +89,8 @@ class ExportTab:
         self._kit, self._form, self._confirm = kit, form, confirm
         #: The path that was proposed last; a path that differs from it was typed.
         self.proposed = ""
+        self._wanted: tuple[object, ...] = ()
+        self._looked = 0.0
 
     @property
     def kind(self) -> str:
@@ -196,8 +202,19 @@ class ExportTab:
         shown = dpg.get_value(self._path)
         if self._kit.is_held(self._path) or (shown and shown != self.proposed):
             return
-        folder = Path(studio.settings.export_folder or export_home())
         stem = f"{self._form.stem}-{studio.document.recipe.seed:04d}"
+        wanted = (
+            studio.settings.export_folder,
+            stem,
+            self._form.suffix,
+            studio.exports.get(self._form.kind),
+        )
+        now = time.monotonic()
+        # The disk is not asked at every step of a drag.
+        if shown and wanted == self._wanted and now < self._looked + LOOK_PERIOD:
+            return
+        self._wanted, self._looked = wanted, now
+        folder = Path(studio.settings.export_folder or export_home())
         self.proposed = str(free_name(folder, stem, self._form.suffix, self._is_taken))
         self._kit.show_value(self._path, self.proposed)
 
