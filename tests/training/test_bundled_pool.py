@@ -135,11 +135,11 @@ def test_waiting_for_heads_that_never_come_is_one_sentence(tmp_path):
         HeadPool(tmp_path, 4, torch.device("cpu")).wait_for(1, seconds=0)
 
 
-def test_halved_depth_keeps_solid_pixels_only():
+def test_shrunk_depth_keeps_solid_pixels_only():
     depth = torch.tensor([[1.0, 1.01, 2.0, 2.0], [1.0, 1.01, 2.0, 0.0]])[None, None]
-    torch.testing.assert_close(losses.halved_depth(depth), torch.tensor([[[[1.005, 0.0]]]]))
+    torch.testing.assert_close(losses.shrunk_depth(depth), torch.tensor([[[[1.005, 0.0]]]]))
     step = torch.tensor([[1.0, 1.5], [1.0, 1.5]])[None, None]
-    assert losses.halved_depth(step).item() == 0.0
+    assert losses.shrunk_depth(step).item() == 0.0
 
 
 def test_weighted_l1_by_hand():

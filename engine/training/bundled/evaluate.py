@@ -14,11 +14,11 @@ from engine.camera import OrbitPose
 from engine.training.bundled.losses import (
     depth_error,
     gradient_energy,
-    halved,
-    halved_depth,
     mask_iou,
     psnr,
     region_weight,
+    shrunk,
+    shrunk_depth,
 )
 from engine.training.bundled.model import HeadGenerator
 from engine.training.bundled.pool import HeadPool
@@ -32,7 +32,8 @@ class Scores:
     """Means over the judged views.
 
     Attributes:
-        psnr_raw, psnr: decibels over white at the raw and at the final resolution.
+        psnr_raw, psnr_half, psnr: decibels over white at the raw resolution, at half the final
+            one and at the final one.
         iou: of the masks, at the raw resolution.
         depth: median absolute depth error in units of an average head's height.
         sharpness: gradient energy in the eye and mouth regions as a share of the truth's.
@@ -40,6 +41,7 @@ class Scores:
     """
 
     psnr_raw: float
+    psnr_half: float
     psnr: float
     iou: float
     depth: float
@@ -57,6 +59,7 @@ def score(
 ) -> Scores:
     """Scores of the first ``count`` heads of ``pool``, one view of each."""
     rows: list[Tensor] = []
+    times = model.enlargement
     for start in range(0, count, 8):
         heads = np.arange(start, min(start + 8, count))
         patch = pool.whole(heads, view)
@@ -66,17 +69,19 @@ def score(
         rows.append(
             torch.stack(
                 [
-                    psnr(drawn.raw, halved(patch.rgb)),
+                    psnr(drawn.raw, shrunk(patch.rgb, times)),
+                    psnr(shrunk(drawn.picture), shrunk(patch.rgb)),
                     psnr(drawn.picture, patch.rgb),
-                    mask_iou(drawn.alpha, halved(patch.alpha)),
-                    depth_error(drawn.depth, halved_depth(patch.depth), drawn.alpha) / HEAD_HEIGHT,
+                    mask_iou(drawn.alpha, shrunk(patch.alpha, times)),
+                    depth_error(drawn.depth, shrunk_depth(patch.depth, times), drawn.alpha)
+                    / HEAD_HEIGHT,
                     sharp.expand(len(heads)),
                 ],
                 dim=1,
             )
         )
-    raw, final, iou, depth, sharpness = torch.cat(rows).mean(0).tolist()
-    return Scores(raw, final, iou, depth, sharpness, count)
+    raw, half, final, iou, depth, sharpness = torch.cat(rows).mean(0).tolist()
+    return Scores(raw, half, final, iou, depth, sharpness, count)
 
 
 @torch.inference_mode()

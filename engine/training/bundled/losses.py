@@ -7,19 +7,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def halved(image: Tensor) -> Tensor:
-    """``[N, C, H, W]`` -> half the side by the mean of 2 x 2 pixels."""
-    return F.avg_pool2d(image, 2)
+def shrunk(image: Tensor, times: int = 2) -> Tensor:
+    """``[N, C, H, W]`` -> a side ``times`` smaller, by the mean of so many pixels."""
+    return F.avg_pool2d(image, times)
 
 
-def halved_depth(depth: Tensor) -> Tensor:
-    """``[N, 1, H, W]`` depth (0 = nothing) -> half the side, nothing unless all four pixels
-    are hit and lie within 0.02 world units of each other: a mean across a silhouette is the
-    depth of no surface."""
-    nearest = -F.max_pool2d(-depth, 2)
-    farthest = F.max_pool2d(depth, 2)
+def shrunk_depth(depth: Tensor, times: int = 2) -> Tensor:
+    """``[N, 1, H, W]`` depth (0 = nothing) -> a side ``times`` smaller, nothing unless all
+    those pixels are hit and lie within 0.02 world units of each other: a mean across a
+    silhouette is the depth of no surface."""
+    nearest = -F.max_pool2d(-depth, times)
+    farthest = F.max_pool2d(depth, times)
     solid = (nearest > 0) & (farthest - nearest < 0.02)
-    return torch.where(solid, F.avg_pool2d(depth, 2), torch.zeros_like(nearest))
+    return torch.where(solid, F.avg_pool2d(depth, times), torch.zeros_like(nearest))
 
 
 def weighted_l1(predicted: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
@@ -38,7 +38,7 @@ def gradient_l1(predicted: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
         across = (predicted - truth).diff(dim=-1).abs() * weight[..., 1:]
         along = (predicted - truth).diff(dim=-2).abs() * weight[..., 1:, :]
         total = total + (across.mean() + along.mean()) / weight.mean()
-        predicted, truth, weight = halved(predicted), halved(truth), halved(weight)
+        predicted, truth, weight = shrunk(predicted), shrunk(truth), shrunk(weight)
     return total
 
 

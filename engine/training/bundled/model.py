@@ -2,7 +2,7 @@
 
 It is an ordinary member of the EG3D family (no conditioning, corrected plane axes, white
 background), made so lean that two CPU cores can train it in an hour: planes of 3 x 16
-channels at the neural resolution's 64 pixels, and a thin 2x super-resolution to 128. Before
+channels at the neural resolution's 64 pixels, and a thin super-resolution to 256. Before
 its mapping stands a fixed layer that spells out what z says.
 """
 
@@ -45,10 +45,10 @@ def bundled_config() -> EG3DConfig:
         block_channels=(256, 256, 160, 96, 64),
         decoder_hidden=32,
         decoder_features=16,
-        sr_module="SuperresolutionHybrid2X",
-        sr_channels=(32, 32),
+        sr_module="SuperresolutionHybrid8X",
+        sr_channels=(32, 16),
         neural_rendering_resolution=64,
-        img_resolution=128,
+        img_resolution=256,
         rendering=RenderSettings(
             depth_resolution=20,
             depth_resolution_importance=16,
@@ -76,9 +76,9 @@ class Drawn(NamedTuple):
 
     Attributes:
         picture: ``[N, 3, s, s]`` in about ``[-1, 1]``.
-        raw: ``[N, 3, s/2, s/2]`` volume rendering before the super-resolution.
-        depth: ``[N, 1, s/2, s/2]`` world units along the ray.
-        alpha: ``[N, 1, s/2, s/2]`` opacity.
+        raw: ``[N, 3, r, r]`` volume rendering before the super-resolution.
+        depth: ``[N, 1, r, r]`` world units along the ray.
+        alpha: ``[N, 1, r, r]`` opacity.
         w: ``[heads, w_dim]``.
     """
 
@@ -106,12 +106,22 @@ class HeadGenerator(nn.Module):
         super().__init__()
         self.network = EG3DNetwork(config)
         self.network.decoder.register_forward_hook(_raise_density)
+        with torch.no_grad():
+            # At first the super-resolution hardly adds to the plainly enlarged picture.
+            for block in (self.network.superresolution.block0, self.network.superresolution.block1):
+                block.torgb.weight.mul_(0.1)
         self.mixed = mixed
         if mixed:
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.reader = nn.Linear(config.w_dim, attributes.shape[1])
         self.register_buffer("attribute_mean", attributes.float().mean(0))
         self.register_buffer("attribute_spread", attributes.float().std(0) + 0.05)
+
+    @property
+    def enlargement(self) -> int:
+        """How many times wider a final picture is than its volume rendering."""
+        config = self.network.config
+        return config.img_resolution // config.neural_rendering_resolution
 
     def groups(self, mapping_rate: float) -> list[dict[str, Any]]:
         """The parameters for an optimiser: those that draw, and, at ``mapping_rate`` times the
@@ -170,10 +180,11 @@ class HeadGenerator(nn.Module):
         Args:
             z: ``[heads, z_dim]``.
             cam2world: ``[heads * views, 4, 4]``, head by head.
-            corner: ``[heads * views, 2]`` even row and column of each crop's first pixel.
+            corner: ``[heads * views, 2]`` row and column of each crop's first pixel, multiples
+                of :attr:`enlargement`.
             side: of the crops, in pixels of the whole picture's ``resolution``.
             jitter: random numbers for the samples along rays.
-            depth_guide: ``[heads * views, 1, side / 2, side / 2]`` known depths (0 = none).
+            depth_guide: ``[heads * views, 1, s, s]`` known depths of the raw pixels (0 = none).
             samples: multiplier on the samples along rays.
         """
         network = self.network
@@ -188,7 +199,7 @@ class HeadGenerator(nn.Module):
             planes,
             cam2world,
             lens,
-            side // 2,
+            side // self.enlargement,
             network.config.rendering.scaled(samples),
             jitter=jitter,
             depth_guide=depth_guide,

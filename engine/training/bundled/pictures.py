@@ -16,11 +16,11 @@ from torch import Tensor
 from engine.training.bundled.discriminator import PatchDiscriminator, dual
 from engine.training.bundled.losses import (
     gradient_l1,
-    halved,
-    halved_depth,
     non_saturating,
     r1_penalty,
     region_weight,
+    shrunk,
+    shrunk_depth,
     weighted_l1,
 )
 from engine.training.bundled.model import HeadGenerator
@@ -51,7 +51,7 @@ class PictureOptions(RunOptions):
     learning_rate: float = 3e-3
     mapping_rate: float = 0.05
     views: int = 1
-    side: int = 64
+    side: int = 128
     edges: float = 0.1
     adversarial: float = 0.0
     adversarial_from: float = 0.8
@@ -88,7 +88,7 @@ class PictureRun(TimedRun):
 
         ``guided``: rays are told the true depth, see :attr:`PictureOptions.guided_until`.
         """
-        options = self.options
+        options, times = self.options, self.model.enlargement
         drawn = self.model.crop(
             patch.z[:: options.views],
             patch.cam2world,
@@ -96,16 +96,16 @@ class PictureRun(TimedRun):
             options.side,
             self.pool.resolution,
             self.jitter,
-            halved_depth(patch.depth) if guided else None,
+            shrunk_depth(patch.depth, times) if guided else None,
             options.guided_samples if guided else 1.0,
         )
         weight = region_weight(patch.segmentation, options.fine_labels, options.fine_gain)
-        small_weight, small = halved(weight), halved(patch.rgb)
+        small_weight, small = shrunk(weight, times), shrunk(patch.rgb, times)
         # At a crop's border the upsampler sees zeros where the picture goes on: not judged.
-        edge = 4 if options.side < self.pool.resolution else 0
+        edge = 2 * times if options.side < self.pool.resolution else 0
         inner = (..., slice(edge, options.side - edge), slice(edge, options.side - edge))
         sharp, sharp_truth, sharp_weight = drawn.picture[inner], patch.rgb[inner], weight[inner]
-        truth_depth = halved_depth(patch.depth)
+        truth_depth = shrunk_depth(patch.depth, times)
         solid = (truth_depth > 0).float()
         attributes = self.model.attribute_error(drawn.w, patch.attributes[:: options.views])
         parts = {
@@ -116,7 +116,7 @@ class PictureRun(TimedRun):
                 gradient_l1(sharp, sharp_truth, sharp_weight)
                 + 0.5 * gradient_l1(drawn.raw, small, small_weight)
             ),
-            "mask": options.mask * (drawn.alpha - halved(patch.alpha)).abs().mean(),
+            "mask": options.mask * (drawn.alpha - shrunk(patch.alpha, times)).abs().mean(),
             "depth": options.depth * ((drawn.depth - truth_depth).abs() * solid).mean(),
             "attributes": options.attributes * attributes,
         }
@@ -125,7 +125,9 @@ class PictureRun(TimedRun):
     def train_step(self, progress: float) -> None:
         """See :meth:`TimedRun.train_step`."""
         options = self.options
-        patch = self.pool.sample(options.heads, options.views, options.side, self.random)
+        patch = self.pool.sample(
+            options.heads, options.views, options.side, self.random, self.model.enlargement
+        )
         parts, picture, raw = self.losses(patch, guided=progress < options.guided_until)
         sharpening = options.adversarial > 0 and progress >= options.adversarial_from
         if sharpening and not (kept := self.folder / BEFORE_SHARPENING).exists():
@@ -140,7 +142,7 @@ class PictureRun(TimedRun):
         self.count(parts)
 
     def _critic_step(self, patch: Patch, picture: Tensor, raw: Tensor) -> dict[str, Tensor]:
-        real = dual(patch.rgb, halved(patch.rgb))
+        real = dual(patch.rgb, shrunk(patch.rgb, self.model.enlargement))
         lazy = self.step % 8 == 0
         real.requires_grad_(lazy)
         on_real = self.discriminator(real)

@@ -174,10 +174,12 @@ class HeadPool:
         """Views per head."""
         return int(self._arrays["rgba"].shape[1])
 
-    def sample(self, heads: int, views: int, side: int, random: np.random.Generator) -> Patch:
-        """Random crops: ``heads`` heads, ``views`` views of each, ``side`` pixels (even).
+    def sample(
+        self, heads: int, views: int, side: int, random: np.random.Generator, step: int = 2
+    ) -> Patch:
+        """Random crops: ``heads`` heads, ``views`` views of each, ``side`` pixels.
 
-        Corners are even, so that a crop halves exactly, and lean towards the middle of the
+        Corners are multiples of ``step``, so that a crop shrinks exactly, and lean towards the middle of the
         picture, where the head is. Rows are ordered head by head.
         """
         resolution = self.resolution
@@ -187,7 +189,7 @@ class HeadPool:
         middle = room * 0.5 + random.normal(0.0, resolution * 0.18, (len(head), 2))
         spread = random.uniform(0, room + 1, (len(head), 2))
         choice = random.random((len(head), 1)) < 0.7
-        corner = np.clip(np.where(choice, middle, spread), 0, room).astype(np.int64) // 2 * 2
+        corner = np.clip(np.where(choice, middle, spread), 0, room).astype(np.int64) // step * step
         return self._crop(head, view, corner, side)
 
     def rays(self, heads: int, rays: int, focal: float, random: np.random.Generator) -> RayBatch:
