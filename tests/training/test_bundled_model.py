@@ -165,6 +165,8 @@ def test_pictures_are_learnt_saved_and_gone_on_with(heads, tmp_path):
         adversarial=0.02,
         adversarial_from=0.5,
         learning_rate=3e-3,
+        field_rate=1.0,
+        mapping_rate=0.1,
         warmup=5,
     )
     trainer = PictureRun(model, heads, options, tmp_path)
@@ -182,6 +184,17 @@ def test_pictures_are_learnt_saved_and_gone_on_with(heads, tmp_path):
         assert torch.equal(ours, theirs)
     line = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[0])
     assert line["step"] == 100 and line["picture"] > 0
+
+
+def test_pictures_leave_the_fields_alone_unless_told(heads, tmp_path):
+    heads.wait_for(1)
+    model = HeadGenerator(toy_config(), torch.zeros(2, 3))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    run = PictureRun(model, heads, PictureOptions(heads=1, side=24, warmup=1), tmp_path)
+    for _ in range(3):
+        run.train_step(0.9)
+    changed = {n for n, v in model.state_dict().items() if not torch.equal(v, before[n])}
+    assert changed and all(name.startswith("network.superresolution.") for name in changed)
 
 
 def test_a_run_ends_with_its_time_and_leaves_a_state(heads, tmp_path):

@@ -72,7 +72,8 @@ def main(arguments: list[str] | None = None) -> int:
             command.add_argument("--batch-views", type=int, default=PictureOptions.views)
             command.add_argument("--side", type=int, default=PictureOptions.side)
             command.add_argument("--adversarial", type=float, default=PictureOptions.adversarial)
-            command.add_argument("--mapping-rate", type=float, default=PictureOptions.mapping_rate)
+            for part in ("field", "mapping"):
+                command.add_argument(f"--{part}-rate", type=float, default=0.0, help="0: frozen")
         if name == "score":
             command.add_argument("--count", type=int, default=200)
         if name == "pack":
@@ -141,6 +142,7 @@ def _pictures(options: argparse.Namespace) -> int:
     training = PictureOptions(
         minutes=options.minutes,
         learning_rate=options.rate,
+        field_rate=options.field_rate,
         mapping_rate=options.mapping_rate,
         heads=options.batch_heads,
         views=options.batch_views,

@@ -123,13 +123,23 @@ class HeadGenerator(nn.Module):
         config = self.network.config
         return config.img_resolution // config.neural_rendering_resolution
 
-    def groups(self, mapping_rate: float) -> list[dict[str, Any]]:
-        """The parameters for an optimiser: those that draw, and, at ``mapping_rate`` times the
-        rate, those that turn z into w and w into attributes. ``scale`` says the factor."""
-        reading = [*self.network.backbone.mapping.parameters(), *self.reader.parameters()]
-        known = {id(parameter) for parameter in reading}
-        drawing = [parameter for parameter in self.parameters() if id(parameter) not in known]
-        return [{"params": drawing, "scale": 1.0}, {"params": reading, "scale": mapping_rate}]
+    def groups(self, field_rate: float, mapping_rate: float) -> list[dict[str, Any]]:
+        """The parameters for an optimiser; ``scale`` is the factor on the rate of each group:
+        the super-resolution (1), planes and decoder, and what turns z into w and w into
+        attributes. A group of factor 0 is frozen."""
+        network = self.network
+        groups: list[tuple[float, tuple[nn.Module, ...]]] = [
+            (1.0, (network.superresolution,)),
+            (field_rate, (network.backbone.synthesis, network.decoder)),
+            (mapping_rate, (network.backbone.mapping, self.reader)),
+        ]
+        found = []
+        for scale, parts in groups:
+            parameters = [p for part in parts for p in part.parameters()]
+            for parameter in parameters:
+                parameter.requires_grad_(scale > 0)
+            found.append({"params": parameters, "scale": scale})
+        return found
 
     def attribute_error(self, w: Tensor, attributes: Tensor) -> Tensor:
         """Mean Huber error of the attributes ``[N, A]`` read off ``w`` ``[N, w_dim]``, in

@@ -30,7 +30,9 @@ class RunOptions:
         heads: in a batch.
         learning_rate: of Adam. Weights with runtime scaling have unit size, so this is the
             relative change of a step.
-        mapping_rate: multiplier for the mapping and the reader, whose weights are smaller.
+        field_rate: multiplier for the planes and their decoder; 0 keeps them as they are.
+        mapping_rate: multiplier for the mapping and the reader, whose weights are smaller; 0
+            keeps them as they are.
         warmup: steps until the learning rate is reached.
         mask, depth, attributes: weights of those losses beside the colours' L1.
         fine_labels: segmentation labels whose pixels count ``fine_gain`` times.
@@ -41,6 +43,7 @@ class RunOptions:
     minutes: float = 60.0
     heads: int = 8
     learning_rate: float = 4e-3
+    field_rate: float = 1.0
     mapping_rate: float = 0.1
     warmup: int = 100
     mask: float = 0.5
@@ -76,7 +79,7 @@ class TimedRun(ABC):
         self.jitter = torch.Generator(device=self.device).manual_seed(options.seed)
         self.step, self.elapsed = 0, 0.0
         self.meter = Meter()
-        groups = model.groups(options.mapping_rate)
+        groups = model.groups(options.field_rate, options.mapping_rate)
         self.optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-10)
         self.others = {"optimizer": self.optimizer}
 
