@@ -69,6 +69,7 @@ class App:
         extra_path: folder to put in front of ``PATH``.
         command: what to run instead of the window on the analytic head.
         variables: more of the environment; an empty one is taken out of it.
+        cwd: where it starts, and what typed paths are relative to.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class App:
         extra_path: Path | None = None,
         command: tuple[str, ...] = ("-m", "tests.app.gui.launch"),
         variables: dict[str, str] | None = None,
+        cwd: Path = ROOT,
     ):
         self.folder, self.display = folder, display
         self._state_file = folder / "state.json"
@@ -109,7 +111,7 @@ class App:
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 [sys.executable, *command, *([str(model)] if model else [])],
-                cwd=ROOT, env=self._environment, stdout=log, stderr=subprocess.STDOUT,
+                cwd=cwd, env=self._environment, stdout=log, stderr=subprocess.STDOUT,
             )  # fmt: skip
 
     # Looking ----------------------------------------------------------------------------

@@ -273,6 +273,7 @@ PICTURES: tuple[Picture, ...] = (
     panel("identity", "identity"),
     panel("camera", "camera"),
     panel("compare", "compare"),
+    Picture("split", everything, (seed(OTHERS[0]), keys("c"), seed(SEED), typed("picture_path", "anna.png")), (clicks("compare_unpin"),)),
     *(export(kind) for kind in ENDINGS),
     panel("faces", "faces", keys("f"), seed(OTHERS[0]), keys("f"), seed(SEED), beside=("identity",)),
     panel("blend", "blend", blended, after=(clicks("blend_clear"),)),
@@ -343,8 +344,9 @@ def main(names: list[str]) -> int:
         }
         (home / "config" / "settings.json").write_text(json.dumps(text))
         app = App(
-            home, display, "", command=("-m", "app", "--device", "cpu"), variables={"HOME": folder}
-        )
+            home, display, "", command=("-m", "app", "--device", "cpu"),
+            variables={"HOME": folder}, cwd=home,
+        )  # fmt: skip
         try:
             app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY", 120)
             for picture in PICTURES:
