@@ -83,7 +83,7 @@ def duplicate_key(document: Document, index: int, time: float) -> tuple[Document
         the document, and the place of the copy among the keys.
 
     Raises:
-        UserError: there are too many keys.
+        UserError: there are too many keys, or every frame holds one already.
     """
     line = document.timeline
     if len(line.keys) >= MAX_KEYS:

@@ -123,7 +123,8 @@ class Timeline:
     def nearest_frame(self, time: float) -> int:
         """The frame of the video that is nearest to a time."""
         last = self.frame_count - 1
-        return min(max(round(time * self.fps), 0), last)
+        # The last frame of a path that is shorter than a frame stands at its end.
+        return last if time >= self.duration else min(max(round(time * self.fps), 0), last)
 
     # Between the keys -------------------------------------------------------------------
 

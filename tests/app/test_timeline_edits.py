@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app import document as edits
@@ -187,6 +187,9 @@ ACTS = st.lists(
 
 @settings(max_examples=60, deadline=None)
 @given(ACTS)
+# A path that is shorter than a frame; and one of a single frame has no room for a copy.
+@example([("length", 0, 0.0), ("rate", 0, 0.0), ("key", 0, 1.0)])
+@example([("key", 0, 0.0), ("loop", 0, 0.0), ("length", 0, 0.0), ("copy", 0, 0.0)])
 def test_whatever_is_done_the_timeline_stays_whole(acts: list[tuple[str, int, float]]) -> None:
     document = shown(1)
     for act, number, value in acts:
@@ -212,6 +215,10 @@ def test_whatever_is_done_the_timeline_stays_whole(acts: list[tuple[str, int, fl
         else:
             before = document.timeline.keys[index]
             change = t.move_key if act == "move" else t.duplicate_key
+            if act == "copy" and count == document.timeline.frame_count:
+                with pytest.raises(UserError, match="make it longer"):
+                    change(document, index, value)
+                continue
             document, place = change(document, index, value)
             moved = document.timeline.keys[place]
             assert (moved.pose, moved.identity) == (before.pose, before.identity)
