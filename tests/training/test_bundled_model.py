@@ -21,7 +21,7 @@ from engine.training.bundled.model import DENSITY_GAIN, HeadGenerator, bundled_c
 from engine.training.bundled.pairs import latent_attribute_pairs
 from engine.training.bundled.pictures import BEFORE_SHARPENING, PictureOptions, PictureRun
 from engine.training.bundled.pool import HeadPool
-from engine.training.heads.attributes import attribute_vector, attributes_from_latent
+from engine.training.heads.attributes import LATENT_SIZE, attribute_vector, attributes_from_latent
 
 
 def toy_config() -> EG3DConfig:
@@ -126,7 +126,7 @@ def test_training_can_start_from_a_packed_model(model, tmp_path):
 
 def test_the_bundled_configuration_is_what_the_tour_says():
     config = bundled_config()
-    assert (config.z_dim, config.img_resolution, config.num_ws) == (64, 256, 10)
+    assert (config.z_dim, config.img_resolution, config.num_ws) == (LATENT_SIZE, 256, 10)
     assert EG3DConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
 
 
@@ -251,7 +251,7 @@ def test_a_fields_rate_falls_from_a_slow_start(heads, tmp_path):
 
 def test_pairs_are_the_heads_attributes_and_teach_the_mapping(heads, tmp_path):
     z, a = latent_attribute_pairs(3, seed=5)
-    assert z.shape == (3, 64)
+    assert z.shape == (3, LATENT_SIZE)
     expected = attribute_vector(attributes_from_latent(z[1].numpy()))
     np.testing.assert_array_equal(a[1].numpy(), expected)
     heads.wait_for(1)

@@ -10,10 +10,13 @@ import pytest
 from engine.errors import UserError
 from engine.training.heads.accessories import tube
 from engine.training.heads.hair import Sweep
+from engine.training.heads.headwear import Skull, Tuck, make_hat, rim_height
 from engine.training.heads.lighting import SkinDiffusion, studio
+from engine.training.heads.mesh import Label
 from engine.training.heads.pack import HeadPack
 from engine.training.heads.subdivision import NormalOperator, subdivide, triangulate
 from engine.training.heads.world import (
+    UNIT_DM,
     head_latent,
     orbit_camera,
     to_world,
@@ -118,6 +121,47 @@ def test_the_sweep_frees_the_face_and_leaves_the_back() -> None:
     angle = np.arctan2(bent[1, 0], bent[1, 2] + 0.05)
     assert angle == pytest.approx(-0.6, abs=1e-3)
     assert np.array_equal(bent[:, 1], points[:, 1])
+
+
+@pytest.fixture(scope="module")
+def ball() -> np.ndarray:
+    """4000 points on a sphere of radius 0.9 around the skull's middle."""
+    i = np.arange(4000) + 0.5
+    polar, turn = np.arccos(1 - 2 * i / 4000), np.pi * (1 + 5**0.5) * i
+    unit = [np.sin(polar) * np.sin(turn), np.cos(polar), np.sin(polar) * np.cos(turn)]
+    return (Skull.center + 0.9 * np.stack(unit, 1)).astype(np.float32)
+
+
+def test_hair_is_pressed_under_a_hat_and_free_below_it(ball: np.ndarray) -> None:
+    tuck = Tuck("beanie", Skull(ball))
+    out = Skull.center + 1.5 * (ball - Skull.center)
+    pressed = tuck(out)
+    radius = np.linalg.norm(pressed - Skull.center, axis=1)
+    turn = np.arctan2(out[:, 0], out[:, 2] - Skull.center[2])
+    above = out[:, 1] - rim_height("beanie", turn)
+    assert np.abs(radius[above > 0.0] - 0.915).max() < 0.01
+    assert pressed[above < -0.41] == pytest.approx(out[above < -0.41], abs=1e-5)
+    # Nothing is ever pulled out of the head.
+    inside = Skull.center + 0.5 * (ball - Skull.center)
+    assert tuck(inside) == pytest.approx(inside, abs=1e-5)
+    assert (above[tuck.hides(out)] > 0).all() and tuck.hides(out).any()
+
+
+@pytest.mark.parametrize("kind", ["beanie", "cap"])
+def test_hats_stand_off_the_skull_and_face_outwards(kind: str, ball: np.ndarray) -> None:
+    # Neither of the two own hats needs the pack.
+    meshes, _ = make_hat(kind, (0.5, 0.1, 0.1), ball, None, ball)  # type: ignore[arg-type]
+    (hat,) = meshes
+    assert hat.label == Label.HAT and hat.occluder is not None
+    middle = to_world(Skull.center)
+    offset = (hat.surface.position - middle) * UNIT_DM
+    assert np.linalg.norm(offset, axis=1).min() > 0.9 + 0.03
+    assert np.isfinite(hat.surface.normal).all()
+    dome = np.linalg.norm(offset, axis=1) < 1.02
+    outward = np.einsum("ij,ij->i", offset, hat.surface.normal)
+    assert (outward[dome] > 0).mean() > 0.9
+    # It stays in the box that the model sees.
+    assert np.abs(hat.surface.position).max() < 0.5
 
 
 def test_the_studio_is_fixed_and_covers_the_sphere() -> None:

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from engine.errors import UserError
 from engine.training.heads.__main__ import main
+from engine.training.heads.accessories import GlassesStyle, glasses
+from engine.training.heads.attributes import ATTRIBUTE_NAMES
 from engine.training.heads.dataset import (
     RenderJob,
     read_shard,
@@ -30,6 +32,7 @@ from engine.training.heads.world import (
     RADIUS,
     head_latent,
     orbit_camera,
+    to_world,
     view_projection,
 )
 
@@ -184,6 +187,27 @@ def test_clear_lenses_are_seen_but_not_measured(renderer: Renderer) -> None:
     assert not np.array_equal(bare.rgba[middle], worn.rgba[middle])
 
 
+def test_dark_lenses_are_measured_as_glasses(renderer: Renderer) -> None:
+    eyes = np.array([0.3, 0.14, 0.89], np.float32), np.array([-0.3, 0.14, 0.89], np.float32)
+    ear, skin = np.array([0.85, 0.1, 0.0], np.float32), np.zeros((3, 3), np.float32)
+    skin[:, 0], skin[:, 1], skin[:, 2] = 0.3, 0.1, 1.0
+    drawn = {
+        kind: renderer.render(
+            head(*glasses(GlassesStyle(kind, 0.5, (0.4, 0.1, 0.1)), eyes, ear, skin)),
+            [orbit_camera(0, 0)],
+        )
+        for kind in ("rectangular", "sunglasses")
+    }
+    clip = view_projection(orbit_camera(0, 0)) @ np.append(to_world(eyes[0]), 1.0)
+    column, row = (np.array([1, -1]) * clip[:2] / clip[3] * 0.5 + 0.5) * SIZE
+    at = (0, int(row), int(column))
+    clear, dark = drawn["rectangular"], drawn["sunglasses"]
+    assert clear.labels[at] == Label.NOTHING and clear.rgba[at][3] < 60
+    assert dark.labels[at] == Label.GLASSES and dark.depth[at] > 2.0
+    assert dark.rgba[at][3] > 230 and dark.rgba[at][:3].max() < 100
+    assert (dark.labels > 0).sum() > (clear.labels > 0).sum()
+
+
 def test_what_stands_before_the_key_light_casts_a_shadow(renderer: Renderer) -> None:
     key = LAMPS[0].direction
     ball, blocker = sphere((0, 0, 0), 0.2), sphere(tuple(0.42 * key), 0.12)
@@ -242,7 +266,7 @@ def test_shards_hold_what_was_rendered(renderer: Renderer, tmp_path: Path) -> No
     shard = read_shard(path)
     assert shard["index"].tolist() == [5, 6, 7]
     assert np.array_equal(shard["z"][1], head_latent(3, 6))
-    assert shard["a"].shape == (3, 110) and shard["a"].dtype == np.float32
+    assert shard["a"].shape == (3, len(ATTRIBUTE_NAMES)) and shard["a"].dtype == np.float32
     assert shard["cam2world"].shape == (3, 2, 4, 4) and shard["cam2world"].dtype == np.float32
     assert shard["rgba"].shape == (3, 2, SIZE, SIZE, 4) and shard["rgba"].dtype == np.uint8
     assert shard["depth"].dtype == np.float16 and shard["seg"].dtype == np.uint8

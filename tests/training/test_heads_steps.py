@@ -12,19 +12,20 @@ from engine.errors import UserError
 from engine.generators.eg3d_config import EG3DConfig
 from engine.generators.latent_features import LatentFeatures, LatentStep, steps_from_json
 from engine.training.bundled.model import bundled_config
-from engine.training.heads.attributes import AXES, attributes_from_latent
+from engine.training.heads import catalogue as cat
+from engine.training.heads.attributes import AXES, LATENT_SIZE, attributes_from_latent
 from engine.training.heads.steps import latent_steps
 
 
 def answers(z: np.ndarray) -> np.ndarray:
     """``[N, steps]`` yes or no, as the layer tells them."""
-    features = LatentFeatures(64, latent_steps())(torch.from_numpy(z))
-    return (features[:, 128:] > 0).numpy()
+    features = LatentFeatures(LATENT_SIZE, latent_steps())(torch.from_numpy(z))
+    return (features[:, 2 * LATENT_SIZE :] > 0).numpy()
 
 
 def test_people_of_the_same_steps_have_the_same_kind_of_everything():
     """Whatever is a choice must be settled by the steps alone."""
-    z = np.random.default_rng(3).standard_normal((4000, 64)).astype(np.float32)
+    z = np.random.default_rng(3).standard_normal((4000, LATENT_SIZE)).astype(np.float32)
     steps = latent_steps()
     told = answers(z)
     of = {name: [i for i, step in enumerate(steps) if step.axis == AXES[name]] for name in AXES}
@@ -34,7 +35,11 @@ def test_people_of_the_same_steps_have_the_same_kind_of_everything():
         "beard": lambda p: (p.gender, p.beard),
         "glasses": lambda p: p.glasses,
         "frame_color": lambda p: p.frame_word,
-        "garment": lambda p: p.garment,
+        "garment": lambda p: (p.gender, p.garment),
+        "hair_dye": lambda p: (p.gender, p.hair_word if p.hair_word in cat.DYES else "none"),
+        "expression": lambda p: p.expression,
+        "hat": lambda p: p.hat,
+        "hat_color": lambda p: p.hat_word,
         "brow_model": lambda p: (p.gender, p.brow_model),
         "lipstick": lambda p: (p.gender, p.lipstick),
         "hair_side": lambda p: p.hair_mirrored,

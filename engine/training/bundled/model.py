@@ -26,6 +26,7 @@ from engine.generators.registry import ModelSource, find_source
 from engine.generators.triplane import CORRECTED_AXES
 from engine.rendering.rays import intrinsics_from_focal
 from engine.rendering.volume import RayResult, RenderSettings, render_rays
+from engine.training.heads.attributes import LATENT_SIZE
 from engine.training.heads.steps import latent_steps
 from engine.training.heads.world import FOV_Y, RADIUS
 
@@ -34,7 +35,7 @@ def bundled_config() -> EG3DConfig:
     """The options of the generator that ships with Maquette."""
     pose = OrbitPose(radius=RADIUS, fov_y=FOV_Y)
     return EG3DConfig(
-        z_dim=64,
+        z_dim=LATENT_SIZE,
         c_dim=0,
         w_dim=256,
         mapping_layers=3,

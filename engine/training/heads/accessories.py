@@ -1,4 +1,4 @@
-"""Glasses: frames as tubes, clear lenses as fans. Lengths in dm, head frame."""
+"""Glasses: frames as tubes, clear or dark lenses as fans. Lengths in dm, head frame."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ def _lens(rim: NDArray[np.floating], center: NDArray[np.floating]) -> Surface:
 
 @dataclass(frozen=True)
 class GlassesStyle:
-    """Round or rectangular; ``size`` in 0..1; linear RGB ``color``."""
+    """``kind`` of the catalogue's glasses; ``size`` in 0..1; linear RGB ``color``."""
 
-    round: bool
+    kind: str
     size: float
     color: tuple[float, float, float]
 
@@ -81,10 +81,15 @@ def glasses(
     """
     span = float(eyes[0][0] - eyes[1][0])
     height0 = float(eyes[0][1] + eyes[1][1]) / 2 - 0.035
-    half_w = span * 0.40 * (0.96 + 0.16 * style.size)
-    half_h = half_w * (1.0 if style.round else 0.64 + 0.12 * style.size)
-    power = 2.0 if style.round else 4.5
-    thick = 0.018 + 0.012 * style.size
+    dark = style.kind == "sunglasses"
+    half_w = span * (0.44 if dark else 0.40) * (0.96 + 0.16 * style.size)
+    tall, power = {
+        "round": (1.0, 2.0),
+        "rectangular": (0.64 + 0.12 * style.size, 4.5),
+        "sunglasses": (0.74 + 0.10 * style.size, 3.0),
+    }[style.kind]
+    half_h = half_w * tall
+    thick = 0.018 + (0.004 if dark else 0.012) * style.size
     ax, ay = np.abs(skin[:, 0]), np.abs(skin[:, 1] - height0)
     near = skin[(ax < half_w * 1.9) & (ay < half_h * 0.9) & (ax > 0.13)]
     front = max(float(near[:, 2].max()) + 0.035, float(eyes[0][2]) + 0.30)
@@ -132,10 +137,14 @@ def glasses(
         Mesh(
             glass,
             Material.LENS,
-            Label.NOTHING,
+            Label.GLASSES if dark else Label.NOTHING,
+            occluder=plain_occluder(glass) if dark else None,
             bias=0.1 / UNIT_DM,
             softness=0.1 / UNIT_DM,
-            uniforms={"ink": (0.6, 0.65, 0.7), "knobs": (0.05, 0.0, 0.0, 0.0)},
+            uniforms={
+                "ink": (0.035, 0.03, 0.028) if dark else (0.6, 0.65, 0.7),
+                "knobs": (0.94 if dark else 0.05, 0.0, 0.0, 0.0),
+            },
         ),
     ]
 

@@ -1,4 +1,4 @@
-"""A fixed function from 64 standard normals to a description of a person.
+"""A fixed function from 72 standard normals to a description of a person.
 
 Every attribute is a quantile transform of one coordinate (or a few), so drawing
 ``z ~ N(0, I)`` draws people, and nearby latents are similar people except where a choice
@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from engine.training.heads import catalogue as cat
+from engine.training.heads import coloring
+from engine.training.heads.coloring import Rgb, as_rgb, quantile_bin, ramp
 
-LATENT_SIZE = 64
-Rgb = tuple[float, float, float]
+LATENT_SIZE = 72
 
 #: Coordinates of the latent. Shape details take 7 to 38 in the order of the catalogue.
 AXES: dict[str, int] = {
@@ -55,6 +56,14 @@ AXES: dict[str, int] = {
     "cloth_warmth": 61,
     "cloth_green": 62,
     "brow_model": 63,
+    "expression": 64,
+    "expression_strength": 65,
+    "hat": 66,
+    "hat_color": 67,
+    "hat_tone": 68,
+    "hair_dye": 69,
+    "skin_texture": 70,
+    "cloth_pattern": 71,
 }
 
 
@@ -70,7 +79,11 @@ class HeadAttributes:
         lightness: of the skin, 0..1. skin_texture: file of the pack.
         hair_mirrored: parted on the other side. hair_parting: -1..1, sideways.
         smile, mouth_open, eye_open: 0..1. brow_raise: -1..1.
-        beard_length, glasses_size: 0..1.
+        brow_color, beard_color: never dyed.
+        beard_length, glasses_size: 0..1. cloth_pattern: contrast of the cloth's texture, 0..1.
+        expression: one of the catalogue's; all but ``"calm"`` take the place of the smile.
+        expression_strength: 0.5..1.
+        hat: one of the catalogue's. hat_color: meaningful where a hat is worn.
     """
 
     gender: str
@@ -105,6 +118,12 @@ class HeadAttributes:
     lip_color: Rgb
     garment: str
     cloth_color: Rgb
+    cloth_pattern: float
+    expression: str
+    expression_strength: float
+    hat: str
+    hat_color: Rgb
+    hat_word: str
 
 
 #: Shares of the frames' colours, in the catalogue's order.
@@ -118,73 +137,15 @@ def age_quantile(years: float) -> float:
     return float(((years - 18.0) / 62.0) ** (1.0 / 2.1))
 
 
-def quantile_bin(u: float, shares: Sequence[float]) -> int:
-    """The index of the share that holds ``u`` in [0, 1]; shares need not sum to 1."""
-    edges = np.cumsum(np.asarray(shares, dtype=float))
-    return min(int(np.searchsorted(edges / edges[-1], u, side="right")), len(shares) - 1)
-
-
 def _pick(u: float, shares: Mapping[str, float]) -> str:
     return list(shares)[quantile_bin(u, list(shares.values()))]
 
 
-def _rgb(color: NDArray[np.float64]) -> Rgb:
-    r, g, b = (float(v) for v in color)
-    return (r, g, b)
-
-
-def _ramp(colors: Sequence[NDArray[np.float64]], position: float) -> NDArray[np.float64]:
-    """Geometric interpolation in a list of colours, ``position`` in [0, 1]."""
-    x = min(max(position, 0.0), 1.0) * (len(colors) - 1)
-    i = min(int(x), len(colors) - 2)
-    mixed: NDArray[np.float64] = np.exp(
-        np.log(colors[i]) * (1 - (x - i)) + np.log(colors[i + 1]) * (x - i)
-    )
-    return mixed
-
-
-def _skin(lightness: float, warmth: float) -> Rgb:
-    tone = _ramp([color for _, color in cat.SKIN_TONES], 1.0 - lightness) * 0.76
-    tone = tone * 0.89 + 0.11 * tone.mean()
-    return _rgb(tone * np.exp(0.035 * warmth * np.array([1.0, 0.0, -1.0])))
-
-
-def _skin_texture(male: bool, age: float, lightness: float) -> str:
-    """Women of every tone share the women's textures, which are re-toned when drawn."""
-    if not male:
-        return f"skin_{'middleage' if age > 45 else 'young'}_lightskinned_female2.jpg"
-    if lightness < 0.38:
-        kind = "old" if age > 62 else "middleage" if age > 45 else "young"
-        return f"skin_{kind}_darkskinned_male.jpg"
-    return f"skin_{'middleage' if age > 45 else 'young'}_lightskinned_male.jpg"
-
-
-def _hair_color(
-    lightness: float, red: float, grey: float, european: float
-) -> tuple[NDArray[np.float64], str]:
-    position = lightness * (0.12 + 0.84 * european**1.2)
-    color = _ramp([c for _, c in cat.HAIR_RAMP], position)
-    word = cat.HAIR_RAMP[round(position * (len(cat.HAIR_RAMP) - 1))][0]
-    redness = max(0.0, red - 0.84) / 0.16 * european**1.5
-    color = color * (1 - redness) + redness * cat.HAIR_RED
-    # Geometric, so that the first grey strands leave dark hair dark.
-    silver = cat.HAIR_GREY * (1.0 + 0.9 * max(0.0, grey - 0.6))
-    color = np.exp(np.log(color) * (1 - grey) + np.log(silver) * grey)
-    if grey > 0.9:
-        word = "white"
-    elif grey > 0.5:
-        word = "grey"
-    elif redness > 0.45:
-        word = "red"
-    color = color * 0.9
-    return color * min(1.0, 0.45 / float(color.max())), word
-
-
 def attributes_from_latent(z: NDArray[np.floating]) -> HeadAttributes:
-    """The person of a latent ``[64]``; deterministic.
+    """The person of a latent ``[72]``; deterministic.
 
     Raises:
-        ValueError: ``z`` is not a finite vector of 64 numbers.
+        ValueError: ``z`` is not a finite vector of 72 numbers.
     """
     z = np.asarray(z, dtype=np.float64)
     if z.shape != (LATENT_SIZE,) or not np.isfinite(z).all():
@@ -200,14 +161,19 @@ def attributes_from_latent(z: NDArray[np.floating]) -> HeadAttributes:
         np.clip(shares @ np.array([0.88, 0.70, 0.20]) + 0.09 * n["skin_lightness"], 0, 1)
     )
     grey = float(np.clip((age - 50) / 24 + 0.25 * n["hair_grey"], 0, 1)) if age > 38 else 0.0
-    hair, hair_word = _hair_color(u["hair_lightness"], u["hair_red"], grey, float(shares[0]))
+    hair, hair_word = coloring.natural_hair(
+        u["hair_lightness"], u["hair_red"], grey, float(shares[0])
+    )
+    dyed = coloring.dyed_hair(gender, u["hair_dye"])
+    worn, worn_word = dyed or (hair, hair_word)
+    hat_color, hat_word = coloring.hat_color(u["hat_color"], n["hat_tone"])
     style = _pick(u["hair_style"], cat.HAIR_SHARES[gender])
     # Brown eyes are the rule except where the face is mostly European.
     eye_u = float(ndtr(n["eye_color"] + 1.6 * (shares[0] - 0.55)))
     beard = cat.BEARDS[quantile_bin(u["beard"], cat.BEARD_SHARES)] if male else "none"
-    skin_tone = _skin(lightness, n["skin_warmth"])
+    skin_tone = coloring.skin_tone(lightness, n["skin_warmth"])
     light = 0.35 + 0.65 * lightness
-    lips = _ramp([cat.linear("c96f6c"), cat.linear("b4453f"), cat.linear("8e2a3c")], u["lip_color"])
+    lips = ramp([cat.linear("c96f6c"), cat.linear("b4453f"), cat.linear("8e2a3c")], u["lip_color"])
     frame_word, frame = cat.FRAME_COLORS[quantile_bin(u["frame_color"], FRAME_SHARES)]
     value = 0.03 + 0.55 * u["cloth_value"] ** 1.6
     cloth = value * np.exp(
@@ -227,10 +193,10 @@ def attributes_from_latent(z: NDArray[np.floating]) -> HeadAttributes:
         ),
         lightness=lightness,
         skin_tone=skin_tone,
-        skin_texture=_skin_texture(male, age, lightness),
+        skin_texture=coloring.skin_texture(male, age, lightness, u["skin_texture"]),
         hair_style=style,
-        hair_color=_rgb(hair),
-        hair_word=hair_word,
+        hair_color=as_rgb(worn),
+        hair_word=worn_word,
         hair_mirrored=n["hair_side"] > 0,
         hair_parting=float(np.tanh(n["hair_parting"])),
         eye_color=cat.EYE_COLORS[quantile_bin(eye_u, cat.EYE_SHARES)],
@@ -239,21 +205,28 @@ def attributes_from_latent(z: NDArray[np.floating]) -> HeadAttributes:
         brow_raise=math.tanh(n["brow_raise"] * 0.7),
         eye_open=u["eye_open"],
         brow_model=models[quantile_bin(u["brow_model"], [1.0] * len(models))],
-        brow_color=_rgb(np.minimum(hair * 0.7, np.array(skin_tone) * 0.5)),
+        brow_color=as_rgb(np.minimum(hair * 0.7, np.array(skin_tone) * 0.5)),
         beard=beard,
         beard_length=u["beard_length"],
-        beard_color=_rgb(np.minimum(hair * 0.75, 0.35)),
+        beard_color=as_rgb(np.minimum(hair * 0.75, 0.35)),
         glasses=cat.GLASSES[quantile_bin(u["glasses"], cat.GLASSES_SHARES)],
         glasses_size=u["glasses_size"],
         frame_word=frame_word,
         frame_color=frame,
         lipstick=(not male) and n["lipstick"] > LIPSTICK_FROM,
-        lip_color=_rgb(lips * light),
-        garment=cat.GARMENTS[quantile_bin(u["garment"], [1.0] * len(cat.GARMENTS))],
-        cloth_color=_rgb(np.clip(cloth, 0.01, 0.8)),
+        lip_color=as_rgb(lips * light),
+        garment=_pick(u["garment"], cat.GARMENT_SHARES[gender]),
+        cloth_color=as_rgb(np.clip(cloth, 0.01, 0.8)),
+        cloth_pattern=u["cloth_pattern"],
+        expression=_pick(u["expression"], cat.EXPRESSION_SHARES),
+        expression_strength=0.5 + 0.5 * u["expression_strength"],
+        hat=_pick(u["hat"], cat.HAT_SHARES),
+        hat_color=as_rgb(hat_color),
+        hat_word=hat_word,
     )
 
 
+_TEXTURE_KINDS = ("female3", "male2", "male3")
 #: Names of :func:`attribute_vector`'s components, in order; the length never changes.
 ATTRIBUTE_NAMES: tuple[str, ...] = (
     "male",
@@ -295,6 +268,15 @@ ATTRIBUTE_NAMES: tuple[str, ...] = (
     "cloth_blue",
     *(f"skin_texture={kind}" for kind in ("young", "middleage", "old")),
     "skin_texture=darkskinned",
+    *(f"skin_texture={kind}" for kind in _TEXTURE_KINDS),
+    *(f"expression={name}" for name in cat.EXPRESSIONS),
+    "expression_strength",
+    *(f"hat={name}" for name in cat.HATS),
+    "hat_red",
+    "hat_green",
+    "hat_blue",
+    *(f"hair_dye={name}" for name in cat.DYES[1:]),
+    "cloth_pattern",
 )
 
 
@@ -344,8 +326,24 @@ def attribute_vector(person: HeadAttributes) -> NDArray[np.float32]:
         *(3.0 * c - 1.0 for c in p.cloth_color),
         *(float(kind in p.skin_texture) for kind in ("young", "middleage", "old")),
         float("darkskinned" in p.skin_texture),
+        *(float(f"_{kind}." in p.skin_texture) for kind in _TEXTURE_KINDS),
+        *_one_hot(p.expression, cat.EXPRESSIONS),
+        float(p.expression != "calm") * (4.0 * p.expression_strength - 3.0),
+        *_one_hot(p.hat, cat.HATS),
+        *(float(p.hat != "none") * 3.0 * c for c in p.hat_color),
+        *_one_hot(p.hair_word, cat.DYES[1:]),
+        2.0 * p.cloth_pattern - 1.0,
     ]
     return np.array(values, dtype=np.float32)
+
+
+def _hair_words(p: HeadAttributes) -> list[str]:
+    """What is seen of the hair: under a hat nothing of short hair's style."""
+    if p.hat == "none":
+        return [cat.HAIR_WORDS[p.hair_style].format(p.hair_word)]
+    if p.hair_style in ("bald", "buzz"):
+        return []
+    return [f"{'long ' if p.hair_style in cat.LONG_HAIR else ''}{p.hair_word} hair"]
 
 
 def caption(person: HeadAttributes) -> str:
@@ -354,22 +352,31 @@ def caption(person: HeadAttributes) -> str:
     noun = "woman" if p.gender == "female" else "man"
     age = "young " if p.age < 30 else "middle-aged " if 44 < p.age <= 60 else ""
     age = "elderly " if p.age > 60 else age
-    face = "laughing " if p.smile > 0.6 and p.mouth_open > 0.4 else ""
-    face = face or ("smiling " if p.smile > 0.45 else "")
+    calm = p.expression == "calm"
+    face = cat.EXPRESSION_WORDS[p.expression]
+    if calm or p.expression == "eyes closed":
+        face = "laughing " if calm and p.smile > 0.6 and p.mouth_open > 0.4 else ""
+        face = face or ("smiling " if p.smile > 0.45 else "")
     index = round((1.0 - p.lightness) * (len(cat.SKIN_TONES) - 1))
-    parts = [
-        f"{cat.SKIN_TONES[index][0]} skin",
-        cat.HAIR_WORDS[p.hair_style].format(p.hair_word),
-        f"{cat.EYE_WORDS[p.eye_color]} eyes",
-    ]
+    parts = [f"{cat.SKIN_TONES[index][0]} skin", *_hair_words(p)]
+    if p.expression == "eyes closed":
+        parts += ["closed eyes"] if p.glasses != "sunglasses" else []
+    elif p.glasses != "sunglasses":
+        parts.append(f"{cat.EYE_WORDS[p.eye_color]} eyes")
     if p.beard != "none":
         parts.append(p.beard if p.beard == "stubble" else f"a {p.beard}")
-    if p.glasses != "none":
+    if p.glasses == "sunglasses":
+        parts.append("dark sunglasses")
+    elif p.glasses != "none":
         parts.append(f"{p.glasses} {p.frame_word} glasses")
     if p.lipstick:
         parts.append("lipstick")
-    if not face and p.mouth_open > 0.5:
+    if p.expression == "kissing":
+        parts.append("pursed lips")
+    elif calm and not face and p.mouth_open > 0.5:
         parts.append("a slightly open mouth")
+    if p.hat != "none":
+        parts.append(f"a {p.hat_word} {p.hat}")
     text = f"a {face}{age}{noun} with {', '.join(parts[:-1])} and {parts[-1]}"
     words = text.split(" ")
     for i in range(len(words) - 1):

@@ -13,25 +13,22 @@ from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from engine.errors import UserError
+from engine.training.heads import catalogue as cat
 from engine.training.heads.accessories import GlassesStyle, glasses
 from engine.training.heads.attributes import HeadAttributes
 from engine.training.heads.hair import SWEPT, Sweep, shells
+from engine.training.heads.headwear import Tuck, make_hat
 from engine.training.heads.mesh import Head, Label, Material, Mesh, Occluder
 from engine.training.heads.pack import HeadPack, Surface, flat_uv
+from engine.training.heads.regions import SkinRegions
 from engine.training.heads.shape import expression_weights, shape_weights
 from engine.training.heads.world import UNIT_DM, to_world
 
 Floats = NDArray[np.float32]
 #: First vertex of the upper teeth in MakeHuman's base mesh.
 _UPPER_TEETH = 15060
-
-
-def _smoothstep(low: float, high: float, x: NDArray[np.floating]) -> NDArray[np.floating]:
-    t = np.clip((x - low) / (high - low), 0.0, 1.0)
-    return np.asarray(t * t * (3 - 2 * t))
 
 
 def cap_color(person: HeadAttributes) -> tuple[float, ...]:
@@ -48,8 +45,7 @@ class HeadBuilder:
 
     def __init__(self, pack: HeadPack) -> None:
         self.pack = pack
-        body = pack.body
-        self._rest: Floats = (body.refine @ pack.base)[body.vertex].astype(np.float32)
+        self.regions = SkinRegions(pack)
         self.texture_mean = cache(self._texture_mean)
 
     @cached_property
@@ -67,72 +63,6 @@ class HeadBuilder:
             return max(float((pixels[..., 0] ** 2.2)[pixels[..., 3] > 0.5].mean()), 0.02)
         weights = np.array([0.3, 0.5, 0.2], np.float32)
         return max(float(((pixels**2.2) @ weights).mean()), 0.02)
-
-    @cached_property
-    def _lips(self) -> Floats:
-        size = np.zeros(len(self.pack.base))
-        for name in ("mouth-upperlip-volume-incr", "mouth-lowerlip-volume-incr"):
-            size = np.maximum(size, np.linalg.norm(self.pack.target_offsets(name), axis=1))
-        fine = self.pack.body.refine @ size
-        fine = np.clip(fine / np.percentile(fine[fine > 0], 80), 0, 1)
-        lips: Floats = fine[self.pack.body.vertex].astype(np.float32)
-        return lips
-
-    @cached_property
-    def _scalp(self) -> Floats:
-        mask = self.pack.image("mask_scalp.png").astype(np.float32) / 255.0
-        height, width = mask.shape
-        uv = self.pack.body.uv
-        column = np.clip((uv[:, 0] * width).astype(int), 0, width - 1)
-        row = np.clip(((1 - uv[:, 1]) * height).astype(int), 0, height - 1)
-        grows = mask[row, column] * (self._rest[:, 1] > 6.2)
-        # The picture's hairline is not the same on both sides; take the fuller one.
-        mirrored = cKDTree(self._rest).query(self._rest * np.array([-1.0, 1.0, 1.0]))[1]
-        both: Floats = np.maximum(grows, grows[mirrored]).astype(np.float32)
-        return both
-
-    @cached_property
-    def _blush(self) -> Floats:
-        x, y, z = self._rest.T
-        distance = np.hypot((np.abs(x) - 0.45) / 0.28, (y - 6.98) / 0.22)
-        blush: Floats = (np.exp(-(distance**2)) * (z > 0.6)).astype(np.float32)
-        return blush
-
-    @cached_property
-    def _beards(self) -> dict[str, Floats]:
-        """Where each beard grows, ``[K]`` in 0..1, drawn on the unmorphed face."""
-        x, y, z = self._rest.T
-        side = np.abs(x)
-        top = np.interp(
-            side,
-            [0, 0.22, 0.32, 0.5, 0.60, 0.68, 0.9],
-            [6.60, 6.66, 6.74, 6.74, 6.88, 7.15, 7.25],
-        )
-        jaw = (
-            _smoothstep(0.10, -0.10, y - top)
-            * _smoothstep(6.08, 6.36, y + np.clip(0.9 - z, 0, 1) * 0.1)
-            * _smoothstep(0.28, 0.48, z)
-            * _smoothstep(0.80, 0.72, side)
-        )
-        lip = (
-            _smoothstep(0.45, 0.33, side)
-            * _smoothstep(6.96, 6.87, y + side * 0.25)
-            * _smoothstep(6.62, 6.72, y + side * 0.05)
-            * _smoothstep(0.95, 1.15, z)
-        )
-        bare = 1 - np.clip(self._lips * 1.6, 0, 1)
-        jaw, lip = jaw * bare, lip * bare
-        full = np.maximum(jaw, lip)
-        chin = full * _smoothstep(0.38, 0.27, side)
-        none = np.zeros_like(full)
-        named = {
-            "none": none,
-            "stubble": full,
-            "full beard": full,
-            "goatee": chin,
-            "moustache": lip,
-        }
-        return {name: values.astype(np.float32) for name, values in named.items()}
 
     @cached_property
     def _ear(self) -> int:
@@ -156,36 +86,44 @@ class HeadBuilder:
         fine = (pack.body.refine @ base).astype(np.float32)
         normal = pack.body.normals(fine)[pack.body.vertex]
         position = fine[pack.body.vertex]
-        meshes = [self._skin(person, base, position, normal)]
+        hat: list[Mesh] = []
+        tuck: Tuck | None = None
+        if person.hat != "none":
+            hat, tuck = make_hat(person.hat, person.hat_color, fine, pack, base)
+        meshes = [self._skin(person, base, position, normal, tuck), *hat]
         eye_mesh, centers = self._eyes(person, base)
         meshes += [eye_mesh, *self._mouth(person, base), self._garment(person, base)]
-        meshes += self._hair(person, base, position, normal, eyes)
+        meshes += self._hair(person, base, position, normal, eyes, tuck)
         if person.beard in ("full beard", "goatee", "moustache"):
             length = 0.016 + 0.028 * person.beard_length
             meshes += shells(
                 pack.body,
                 position,
                 normal,
-                self._beards[person.beard],
+                self.regions.beards[person.beard],
                 length=length if person.beard == "full beard" else 0.8 * length,
                 layers=4,
-                density=0.98,
+                density=0.92,
                 color=person.beard_color,
                 label=Label.BEARD,
             )
         meshes += self._cards(person, base)
         if person.glasses != "none":
-            style = GlassesStyle(person.glasses == "round", person.glasses_size, person.frame_color)
+            style = GlassesStyle(person.glasses, person.glasses_size, person.frame_color)
             meshes += glasses(style, eyes, fine[self._ear], fine)
         ahead = np.array([0.0, 0.0, 1.0], np.float32)
         return Head(meshes, (to_world(centers[0]), to_world(centers[1])), (ahead, ahead))
 
-    def _skin(self, p: HeadAttributes, base: Floats, position: Floats, normal: Floats) -> Mesh:
+    def _skin(
+        self, p: HeadAttributes, base: Floats, position: Floats, normal: Floats, tuck: Tuck | None
+    ) -> Mesh:
         body = self.pack.body
-        beard = self._beards[p.beard]
-        mask = np.stack([self._lips, beard, self._scalp, self._blush], 1)
+        beard = self.regions.beards[p.beard]
+        mask = np.stack([self.regions.lips, beard, self.regions.scalp, self.regions.blush], 1)
         hidden = self.pack.covered(p.garment).astype(np.float32)
         hidden_fine = (body.refine @ hidden)[body.vertex] > 0.999
+        if tuck is not None:
+            hidden_fine = hidden_fine | tuck.hides(position)
         triangles = body.triangles[~hidden_fine[body.triangles].all(1)]
         stubble = {"none": 0.0, "stubble": 0.22 + 0.3 * p.beard_length}.get(p.beard, 0.6)
         scalp = {"bald": 0.0, "buzz": 0.9}.get(p.hair_style, 0.85)
@@ -217,7 +155,9 @@ class HeadBuilder:
     def _eyes(self, p: HeadAttributes, base: Floats) -> tuple[Mesh, tuple[Floats, Floats]]:
         """Eyeballs without their cornea shells; both look straight ahead."""
         surface = self._proxy("eyes", base)
-        points, ball = surface.position, surface.uv[:, 0] < 0.87
+        points, ball = surface.position.copy(), surface.uv[:, 0] < 0.87
+        if p.expression == "eyes closed":
+            points[:, 2] -= 0.03  # A closed lid is thin; the ball must not show through.
         centers = []
         for sign in (1, -1):
             own = points[(points[:, 0] * sign > 0) & ball]
@@ -252,7 +192,12 @@ class HeadBuilder:
         points = surface.position.copy()
         points[upper] += np.array([0.0, -0.075, 0.015], np.float32)
         points[~upper, 1] -= 0.12
-        teeth = Surface(to_world(points), surface.normal, surface.uv, surface.triangles)
+        triangles = surface.triangles
+        if p.expression not in ("calm", "eyes closed"):
+            # A dropped jaw takes the lower teeth through the chin, and they are not seen.
+            triangles = triangles[upper[triangles].all(1)]
+            points[:, 2] -= 0.04
+        teeth = Surface(to_world(points), surface.normal, surface.uv, triangles)
         return [
             Mesh(
                 teeth,
@@ -306,15 +251,17 @@ class HeadBuilder:
         position: Floats,
         normal: Floats,
         eyes: tuple[Floats, Floats],
+        tuck: Tuck | None,
     ) -> list[Mesh]:
         if p.hair_style == "bald":
             return []
         if p.hair_style == "buzz":
+            grows = self.regions.scalp
             return shells(
                 self.pack.body,
                 position,
                 normal,
-                self._scalp,
+                grows if tuck is None else grows * ~tuck.hides(position),
                 length=0.03,
                 layers=4,
                 density=1.25,
@@ -331,21 +278,24 @@ class HeadBuilder:
             coarse = sweep(coarse)
         coarse = coarse * flip
         surface = proxy.surface(coarse)
+        points, triangles, shadow = surface.position, surface.triangles, proxy.coarse_triangles
+        if tuck is not None:
+            triangles = triangles[~tuck.hides(points)[triangles].all(1)]
+            shadow = shadow[~tuck.hides(coarse)[shadow].all(1)]
+            points, coarse = tuck(points), tuck(coarse)
         texture = f"{name}.png"
         return [
             Mesh(
                 Surface(
-                    to_world(surface.position),
+                    to_world(points),
                     surface.normal * flip[0],
                     surface.uv,
-                    surface.triangles,
+                    triangles,
                 ),
                 Material.HAIR,
                 Label.HAIR,
                 texture=texture,
-                occluder=Occluder(
-                    to_world(coarse), proxy.coarse_uv, proxy.coarse_triangles, texture
-                ),
+                occluder=Occluder(to_world(coarse), proxy.coarse_uv, shadow, texture),
                 bias=0.05 / UNIT_DM,
                 softness=0.22 / UNIT_DM,
                 lift=0.03 / UNIT_DM,
@@ -358,7 +308,8 @@ class HeadBuilder:
 
     def _garment(self, p: HeadAttributes, base: Floats) -> Mesh:
         surface = self._proxy(p.garment, base)
-        texture = f"{p.garment}.jpg"
+        texture = None if p.garment in cat.PLAIN_GARMENTS else f"{p.garment}.jpg"
+        mean = 1.0 if texture is None else self.texture_mean(texture)
         points = to_world(surface.position + surface.normal * 0.01)
         return Mesh(
             Surface(points, surface.normal, surface.uv, surface.triangles),
@@ -372,6 +323,6 @@ class HeadBuilder:
             uniforms={
                 "ink": p.cloth_color,
                 "cap": cap_color(p),
-                "knobs": (self.texture_mean(texture), 0.75, 0.0, 0.0),
+                "knobs": (mean, 0.75 if texture else 1.0, 0.35 + 0.9 * p.cloth_pattern, 0.0),
             },
         )

@@ -171,8 +171,8 @@ HAIR_SHARES: dict[str, dict[str, float]] = {
 
 BEARDS = ("none", "stubble", "full beard", "goatee", "moustache")
 BEARD_SHARES = (0.52, 0.22, 0.12, 0.08, 0.06)
-GLASSES = ("none", "round", "rectangular")
-GLASSES_SHARES = (0.82, 0.09, 0.09)
+GLASSES = ("none", "round", "rectangular", "sunglasses")
+GLASSES_SHARES = (0.78, 0.09, 0.09, 0.04)
 FRAME_COLORS: tuple[tuple[str, tuple[float, float, float]], ...] = (
     ("black", (0.02, 0.02, 0.02)),
     ("brown", (0.20, 0.09, 0.04)),
@@ -181,6 +181,8 @@ FRAME_COLORS: tuple[tuple[str, tuple[float, float, float]], ...] = (
     ("golden", (0.50, 0.38, 0.16)),
 )
 
+#: The pack holds no texture of ``cl_female_casualsuit02`` and ``cl_male_casualsuit01``.
+PLAIN_GARMENTS = ("cl_female_casualsuit02", "cl_male_casualsuit01")
 GARMENTS = (
     "cl_female_casualsuit01",
     "cl_female_elegantsuit01",
@@ -191,6 +193,78 @@ GARMENTS = (
     "cl_male_casualsuit06",
     "cl_male_elegantsuit01",
     "cl_male_worksuit01",
+    *PLAIN_GARMENTS,
 )
+#: Women and men share one coordinate; women also wear the plainer of the men's clothes.
+GARMENT_SHARES: dict[str, dict[str, float]] = {
+    "female": {
+        "cl_female_casualsuit01": 0.28,
+        "cl_female_elegantsuit01": 0.28,
+        "cl_female_casualsuit02": 0.28,
+        "cl_male_casualsuit02": 0.08,
+        "cl_male_casualsuit04": 0.08,
+    },
+    "male": {
+        "cl_male_casualsuit01": 0.14,
+        "cl_male_casualsuit02": 0.13,
+        "cl_male_casualsuit03": 0.13,
+        "cl_male_casualsuit04": 0.12,
+        "cl_male_casualsuit05": 0.12,
+        "cl_male_casualsuit06": 0.12,
+        "cl_male_elegantsuit01": 0.12,
+        "cl_male_worksuit01": 0.12,
+    },
+}
+
+EXPRESSIONS = ("calm", "surprised", "sad", "angry", "kissing", "sceptical", "eyes closed")
+EXPRESSION_SHARES = {name: 0.76 if name == "calm" else 0.04 for name in EXPRESSIONS}
+#: Words before the person; what has none is told elsewhere in a caption.
+EXPRESSION_WORDS = {
+    "calm": "",
+    "surprised": "surprised ",
+    "sad": "sad ",
+    "angry": "angry ",
+    "kissing": "",
+    "sceptical": "sceptical ",
+    "eyes closed": "",
+}
+
+HATS = ("none", "beanie", "fedora", "cap")
+HAT_SHARES = dict(zip(HATS, (0.91, 0.04, 0.03, 0.02), strict=True))
+HAT_COLORS: tuple[tuple[str, Color], ...] = tuple(
+    (name, linear(code))
+    for name, code in (
+        ("black", "26262a"),
+        ("grey", "7d7f83"),
+        ("white", "dcdad4"),
+        ("red", "a3282d"),
+        ("blue", "2d4a86"),
+        ("green", "3f6347"),
+        ("beige", "b59c78"),
+        ("brown", "5f4230"),
+        ("yellow", "cfa53a"),
+        ("pink", "cf7f98"),
+    )
+)
+HAT_COLOR_SHARES = (0.20, 0.15, 0.09, 0.11, 0.13, 0.09, 0.09, 0.06, 0.04, 0.04)
+
+DYES = ("none", "pink", "blue", "purple", "green")
+DYE_SHARES = {
+    "female": (0.95, 0.0125, 0.0125, 0.0125, 0.0125),
+    "male": (0.98, 0.005, 0.005, 0.005, 0.005),
+}
+DYE_COLORS = {
+    "pink": linear("b44c80"),
+    "blue": linear("32549a"),
+    "purple": linear("593782"),
+    "green": linear("32754b"),
+}
+LONG_HAIR = ("long01", "ponytail01", "braid01")
+
+#: Quantiles above which a young woman has the second texture of skin, and a man the second and
+#: (while young) the third.
+FEMALE_TEXTURE_FROM = 0.55
+MALE_TEXTURES_FROM = (0.4, 0.7)
+
 BROW_MODELS: dict[str, tuple[int, ...]] = {"female": (4, 6, 7, 11), "male": (2, 9, 10, 12)}
 ETHNICITIES = ("caucasian", "asian", "african")

@@ -6,7 +6,7 @@ A shard is an uncompressed ``.npz`` named after its first and last head:
 key            shape, type             what
 =============  ======================  ======================================================
 ``index``      ``[n]`` int64           number of each head in the data set
-``z``          ``[n, 64]`` float32     latent, a function of (seed, index) alone
+``z``          ``[n, 72]`` float32     latent, a function of (seed, index) alone
 ``a``          ``[n, A]`` float32      attributes (``attributes.ATTRIBUTE_NAMES``)
 ``cam2world``  ``[n, V, 4, 4]`` f32    cameras, OpenCV axes, world of :mod:`.world`
 ``fov_y``      ``[]`` float32          full vertical angle of view, degrees
@@ -113,7 +113,7 @@ def render_shard(
 
     Args:
         path: written under a temporary name beside it, then renamed.
-        build: latent ``[64]`` to meshes.
+        build: latent ``[72]`` to meshes.
         progress: called with (heads done, heads failed) since the last call.
 
     Returns:

@@ -40,10 +40,11 @@ class Label(IntEnum):
     #: Teeth and tongue.
     MOUTH = 5
     CLOTH = 6
-    #: Frames only; clear lenses are not seen by depth or segmentation.
+    #: Frames and dark lenses; clear lenses are not seen by depth or segmentation.
     GLASSES = 7
     BEARD = 8
     LIPS = 9
+    HAT = 10
 
 
 #: Materials that are drawn after the solid ones, blended, in this order.

@@ -50,8 +50,10 @@ _HAIR_ALPHA = """
 float hair_alpha() { return smoothstep(0.12, 0.72, texture(picture, T).a); }
 float shell_alpha() {
   float s = calm2(T * knobs.w) * 0.6 + calm2(T * knobs.w * 2.03 + 7.0) * 0.4;
+  // Single stubs would be finer than what a picture can tell: a hint of them only.
+  s = mix(0.5, s, 0.5);
   float threshold = mix(0.22, 0.72, knobs.x) + (1.0 - smoothstep(0.0, 1.0, M.y)) * 0.95;
-  return smoothstep(threshold - 0.14, threshold + 0.14, s * knobs.y) * 0.9;
+  return smoothstep(threshold - 0.26, threshold + 0.26, s * knobs.y) * 0.9;
 }
 """
 
@@ -188,7 +190,9 @@ void main() {
     vec3 t = to_linear(texture(picture, T).rgb);
     float level = dot(t, vec3(0.3, 0.5, 0.2));
     if (!gl_FrontFacing) n = -n;
-    c = mix(t, ink * clamp(level / knobs.x, 0.25, 2.2), knobs.y) * I;
+    // knobs.z: contrast of the texture. M.x runs from 1 to 2 across the band of a hat.
+    vec3 dye = mix(ink, ink2, smoothstep(0.96, 1.04, M.x) * smoothstep(2.04, 1.96, M.x));
+    c = mix(t, dye * clamp(pow(level / knobs.x, knobs.z), 0.25, 2.2), knobs.y) * I;
     c += ambient(n) * 0.03 * pow(1.0 - abs(dot(n, v)), 3.0) * I;
   } else if (material == 6) {
     if (!gl_FrontFacing) n = -n;
@@ -205,7 +209,7 @@ void main() {
   } else {
     a = M.y < 0.02 ? 0.0 : shell_alpha();
     float s = calm2(T * knobs.w) * 0.6 + calm2(T * knobs.w * 2.03 + 7.0) * 0.4;
-    vec3 base = ink * mix(0.65, 1.15, knobs.x) * (0.6 + 0.8 * s), shine = vec3(0.0);
+    vec3 base = ink * mix(0.65, 1.15, knobs.x) * (0.8 + 0.4 * s), shine = vec3(0.0);
     for (int i = 0; i < 3; i++)
       shine += lamp_color[i] * S[i] * pow(max(dot(n, normalize(lamp[i] + v)), 0.0), 12.0) * 0.03;
     c = base * I + shine * (0.3 + base * 2.0);

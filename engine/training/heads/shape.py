@@ -68,15 +68,14 @@ def shape_weights(person: HeadAttributes) -> dict[str, float]:
     return {name: value for name, value in weights.items() if value != 0.0}
 
 
-def expression_weights(person: HeadAttributes) -> dict[str, float]:
-    """Target weights of the expression.
+def _calm_units(p: HeadAttributes) -> dict[str, float]:
+    """Units of a calm or smiling face.
 
     Retraction stays low, since it turns grins into snarls, and the eyelids follow the
     smile a little, which is what makes it friendly.
     """
-    p = person
     smile, opened = p.smile, p.mouth_open
-    units = {
+    return {
         "mouth-corner-puller": 0.12 + 0.72 * smile,
         "mouth-upward-retraction": 0.22 * smile * opened,
         "mouth-open": (0.04 + 0.20 * smile) * opened,
@@ -86,10 +85,60 @@ def expression_weights(person: HeadAttributes) -> dict[str, float]:
         "eyebrows-*-down": 0.08 * max(0.0, -p.brow_raise),
         "eyebrows-*-inner-up": 0.12 + 0.10 * p.brow_raise,
     }
+
+
+#: Units of the other expressions at full strength.
+EXPRESSION_UNITS: dict[str, dict[str, float]] = {
+    "surprised": {
+        "eyebrows-*-up": 0.85,
+        "eyebrows-*-inner-up": 0.25,
+        "eye-*-opened-up": 0.60,
+        "mouth-open": 0.38,
+    },
+    "sad": {
+        "eyebrows-*-inner-up": 0.95,
+        "mouth-depression": 0.55,
+        "mouth-elevation": 0.30,
+        "eye-*-slit": 0.20,
+    },
+    "angry": {
+        "eyebrows-*-down": 0.90,
+        "nose-compression": 0.25,
+        "eye-*-slit": 0.25,
+        "mouth-compression": 0.50,
+        "mouth-depression": 0.15,
+    },
+    "kissing": {"mouth-pursing": 0.55, "mouth-compression": 0.35, "mouth-parling": 0.20},
+    "sceptical": {
+        "eyebrows-left-extern-up": 0.80,
+        "eyebrows-left-up": 0.60,
+        "eyebrows-right-down": 0.55,
+        "eye-right-slit": 0.25,
+        "mouth-compression": 0.25,
+        "mouth-depression": 0.15,
+    },
+}
+
+
+def _units(p: HeadAttributes) -> dict[str, float]:
+    if p.expression == "calm":
+        return _calm_units(p)
+    if p.expression == "eyes closed":
+        units = _calm_units(p)
+        for unit in ("eye-*-slit", "eye-*-opened-up", "mouth-upward-retraction", "mouth-open"):
+            units.pop(unit)
+        # Half-closed lids would read as drowsy: they close whatever the strength.
+        return {**units, "eye-*-closure": 1.0}
+    strength = p.expression_strength
+    return {unit: value * strength for unit, value in EXPRESSION_UNITS[p.expression].items()}
+
+
+def expression_weights(person: HeadAttributes) -> dict[str, float]:
+    """Target weights of the expression: each unit mixes its variants of the ethnicities."""
     return {
         f"expr/{ethnicity}/{name}": value * share
-        for unit, value in units.items()
+        for unit, value in _units(person).items()
         for name in _sides(unit)
-        for ethnicity, share in zip(cat.ETHNICITIES, p.ethnicity, strict=True)
+        for ethnicity, share in zip(cat.ETHNICITIES, person.ethnicity, strict=True)
         if value * share > 0.0
     }

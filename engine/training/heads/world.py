@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.camera import Camera, OrbitPose
+from engine.training.heads.attributes import LATENT_SIZE
 
 #: Decimetres per world unit.
 UNIT_DM = 3.5
@@ -61,15 +62,16 @@ def view_projection(camera: Camera) -> Array:
 
 
 def head_latent(seed: int, index: int) -> Array:
-    """``[64]`` the latent of head ``index`` of data set ``seed``; nothing else matters."""
-    return np.random.default_rng([seed, 0, index]).standard_normal(64).astype(np.float32)
+    """``[72]`` the latent of head ``index`` of data set ``seed``; nothing else matters."""
+    rng = np.random.default_rng([seed, 0, index])
+    return rng.standard_normal(LATENT_SIZE).astype(np.float32)
 
 
 def view_angles(seed: int, index: int, views: int) -> list[tuple[float, float]]:
     """``views`` pairs (yaw, pitch) in degrees for one head.
 
-    65 % of the yaws are N(0, 28) clipped to +-75, the others uniform all around; the
-    pitch is N(2, 11) clipped to +-30. A head's first views do not depend on ``views``.
+    85 % of the yaws are N(0, 28) clipped to +-75, the others uniform all around: faces are
+    what matters, and the rest must not be a guess. The pitch is N(2, 11) clipped to +-30. A head's first views do not depend on ``views``.
     """
     rng = np.random.default_rng([seed, 1, index])
     angles = []
@@ -80,6 +82,6 @@ def view_angles(seed: int, index: int, views: int) -> list[tuple[float, float]]:
             rng.uniform(-180.0, 180.0),
             rng.normal(2.0, 11.0),
         )
-        yaw = float(np.clip(turn, -75.0, 75.0)) if choice < 0.65 else float(around)
+        yaw = float(np.clip(turn, -75.0, 75.0)) if choice < 0.85 else float(around)
         angles.append((yaw, float(np.clip(lift, -30.0, 30.0))))
     return angles
