@@ -205,7 +205,7 @@ def attributes_from_latent(z: NDArray[np.floating]) -> HeadAttributes:
         brow_raise=math.tanh(n["brow_raise"] * 0.7),
         eye_open=u["eye_open"],
         brow_model=models[quantile_bin(u["brow_model"], [1.0] * len(models))],
-        brow_color=as_rgb(np.minimum(hair * 0.7, np.array(skin_tone) * 0.5)),
+        brow_color=as_rgb(np.minimum(hair * 0.65, np.array(skin_tone) * 0.36)),
         beard=beard,
         beard_length=u["beard_length"],
         beard_color=as_rgb(np.minimum(hair * 0.75, 0.35)),

@@ -254,10 +254,10 @@ DYE_SHARES = {
     "male": (0.98, 0.005, 0.005, 0.005, 0.005),
 }
 DYE_COLORS = {
-    "pink": linear("b44c80"),
-    "blue": linear("32549a"),
-    "purple": linear("593782"),
-    "green": linear("32754b"),
+    "pink": linear("93406b"),
+    "blue": linear("2a467f"),
+    "purple": linear("4a2f6c"),
+    "green": linear("2a5f3e"),
 }
 LONG_HAIR = ("long01", "ponytail01", "braid01")
 
