@@ -71,7 +71,8 @@ def view_angles(seed: int, index: int, views: int) -> list[tuple[float, float]]:
     """``views`` pairs (yaw, pitch) in degrees for one head.
 
     85 % of the yaws are N(0, 28) clipped to +-75, the others uniform all around: faces are
-    what matters, and the rest must not be a guess. The pitch is N(2, 11) clipped to +-30. A head's first views do not depend on ``views``.
+    what matters, and the rest must not be a guess. The pitch is N(2, 11) clipped to +-30. A
+    head's first views do not depend on ``views``.
     """
     rng = np.random.default_rng([seed, 1, index])
     angles = []
