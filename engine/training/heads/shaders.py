@@ -53,7 +53,7 @@ float shell_alpha() {
   // Single stubs would be finer than what a picture can tell: a hint of them only.
   s = mix(0.5, s, 0.5);
   float threshold = mix(0.22, 0.72, knobs.x) + (1.0 - smoothstep(0.0, 1.0, M.y)) * 0.95;
-  return smoothstep(threshold - 0.26, threshold + 0.26, s * knobs.y) * 0.9;
+  return smoothstep(threshold - 0.26, threshold + 0.26, s * knobs.y) * 0.6;
 }
 """
 
@@ -248,7 +248,7 @@ void main() {
   }
   if (material == 1 && hair_alpha() < 0.3) discard;
   if (material == 3 && texture(picture, T).r * knobs.x < 0.4) discard;
-  if (material == 8 && shell_alpha() < 0.5) discard;
+  if (material == 8 && shell_alpha() < 0.33) discard;
   float label = labels.x;
   if (material == 0) {
     if (M.z > 0.5) label = labels.w;
