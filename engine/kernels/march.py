@@ -199,7 +199,7 @@ def finish(
     to the picture's samples. ``outputs`` as in :func:`march_parameters`."""
     features, depth, opacity, nearest, farthest = outputs
     if settings.white_back:
-        features = features + (1.0 - opacity)[:, None]
+        features = features + settings.backdrop * (1.0 - opacity)[:, None]
     low, high = nearest.amin(), farthest.amax()
     depth = torch.minimum(torch.maximum(depth.nan_to_num(nan=torch.inf), low), high)
     extent = torch.stack([low, high])

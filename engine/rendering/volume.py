@@ -41,7 +41,8 @@ class RenderSettings:
         ray_start, ray_end: limits of every ray, or both ``"auto"`` for the cube's faces.
         box_warp: side of the cube that the planes span.
         disparity_space_sampling: even samples in inverse depth.
-        white_back: white behind the field (else black).
+        white_back: a backdrop behind the field (else black).
+        backdrop: its brightness in ``[0, 1]``: 1 is white, as in the authors' models.
         clamp_mode: activation of the density; ``"softplus"`` is the only one there is.
         plane_axes: ``3 x 3 x 3`` axes of the planes (a property of each trained model).
         guide_width: standard deviation of the samples around ``depth_guide``, as a fraction
@@ -55,6 +56,7 @@ class RenderSettings:
     box_warp: float = 1.0
     disparity_space_sampling: bool = False
     white_back: bool = False
+    backdrop: float = 1.0
     clamp_mode: str = "softplus"
     plane_axes: Axes = EG3D_AXES
     guide_width: float = 0.03
@@ -78,6 +80,8 @@ class RenderSettings:
             )
         if not 0.0 < self.box_warp < math.inf:
             raise UserError(f"The side of the model's box must be above 0, not {self.box_warp}.")
+        if not 0.0 <= self.backdrop <= 1.0:
+            raise UserError(f"The backdrop's brightness lies in 0 to 1, not {self.backdrop}.")
         if self.clamp_mode != "softplus":
             raise UserError(
                 f"The density activation {self.clamp_mode!r} is unknown; 'softplus' is the only one."
@@ -206,7 +210,7 @@ def _march(
         features = blend(sample_weights(weights), colours)
     depth, total = mean_depth(depths, weights)
     if settings.white_back:
-        features = features + (1.0 - total)[..., None]
+        features = features + settings.backdrop * (1.0 - total)[..., None]
     extent = torch.stack([depths.amin(dim=(1, 2)), depths.amax(dim=(1, 2))], dim=-1)
     return RayResult(features * 2.0 - 1.0, depth, total, extent)
 

@@ -39,7 +39,7 @@ class Case:
             f"{self.rays}rays-{s.depth_resolution}+{s.depth_resolution_importance}"
             f"{'-auto' if s.ray_start == 'auto' else ''}"
             f"{'-disparity' if s.disparity_space_sampling else ''}"
-            f"{'-white' if s.white_back else ''}"
+            f"{f'-back{s.backdrop:g}' if s.white_back else ''}"
         )
 
 
@@ -62,6 +62,7 @@ CASES = (
     Case(rays=1, settings=_settings(5, 3)),
     Case(height=17, width=31, rays=23, settings=_settings(4, 1, CORRECTED_AXES)),
     Case(rays=29, settings=_settings(33, 0, white_back=True)),
+    Case(rays=13, settings=_settings(12, 4, white_back=True, backdrop=0.6)),
     Case(rays=41, settings=_settings(19, 30, TURNED_AXES, ray_start="auto", ray_end="auto")),
     Case(rays=11, settings=_settings(96, 96, disparity_space_sampling=True, box_warp=1.6)),
 )

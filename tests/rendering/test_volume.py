@@ -66,6 +66,10 @@ def test_even_fog_by_hand(planes: Tensor) -> None:
     white = render_rays(planes, Fog(2.0, 0.75), *rays, replace(SETTINGS, white_back=True))
     expected = (opacity * 0.75 + 1 - opacity) * 2 - 1
     assert white.features.flatten().tolist() == pytest.approx([expected] * 27, abs=1e-6)
+    studio = replace(SETTINGS, white_back=True, backdrop=0.4)
+    grey = render_rays(planes, Fog(2.0, 0.75), *rays, studio)
+    expected = (opacity * 0.75 + 0.4 * (1 - opacity)) * 2 - 1
+    assert grey.features.flatten().tolist() == pytest.approx([expected] * 27, abs=1e-6)
     assert result.depth_range[0].tolist() == pytest.approx([2.2 + delta / 2, 3.2 + delta / 2])
 
 
@@ -73,6 +77,11 @@ def test_a_ray_through_nothing_has_the_far_depth(planes: Tensor) -> None:
     result = render_rays(planes, Fog(-1000.0, 0.5), *frontal_rays(2), SETTINGS)
     assert result.weight_sum.abs().max() == 0
     assert result.depth.flatten().tolist() == pytest.approx([3.2 + 0.5 / 7] * 4)
+
+
+def test_a_backdrop_brighter_than_white_is_refused() -> None:
+    with pytest.raises(UserError, match="backdrop's brightness"):
+        replace(SETTINGS, backdrop=1.1)
 
 
 @pytest.mark.parametrize("settings", [SETTINGS, AUTO, replace(SETTINGS, white_back=True)])
