@@ -14,7 +14,7 @@ from engine.camera import OrbitPose
 from engine.errors import UserError
 from engine.training.bundled import losses
 from engine.training.bundled.discriminator import PatchDiscriminator, dual
-from engine.training.bundled.pool import HeadPool
+from engine.training.bundled.pool import FINE_PLACES, HeadPool, fine_places
 
 
 def write_shard(path: Path, heads: int, first: int, size: int = 16) -> None:
@@ -90,15 +90,51 @@ def test_rays_hold_the_pixels_that_they_look_at(tmp_path):
     assert len(batch.segmentation.unique()) == 3
 
 
-def test_transparent_pixels_are_white(tmp_path):
+@pytest.mark.parametrize("backdrop", [1.0, 0.25])
+def test_transparent_pixels_show_the_backdrop(tmp_path, backdrop):
     write_shard(tmp_path / "a.npz", 1, 0)
     with np.load(tmp_path / "a.npz") as data:
         arrays = dict(data)
     arrays["rgba"] = np.zeros_like(arrays["rgba"])
     np.savez(tmp_path / "a.npz", **arrays)
-    pool = HeadPool(tmp_path, 1, torch.device("cpu"))
+    pool = HeadPool(tmp_path, 1, torch.device("cpu"), backdrop=backdrop)
     pool.refresh()
-    assert pool.whole(np.array([0]), 1).rgb.unique().tolist() == [1.0]
+    assert pool.whole(np.array([0]), 1).rgb.unique().tolist() == [2 * backdrop - 1]
+    batch = pool.rays(1, 9, 3.0, np.random.default_rng(0))
+    assert batch.rgb.unique().tolist() == [backdrop]
+
+
+def test_fine_places_lie_within_two_pixels_of_the_labels():
+    seg = torch.zeros(1, 2, 20, 20, dtype=torch.uint8)
+    seg[0, 0, 5, 6], seg[0, 0, 15, 12], seg[0, 0, 9, 9] = 3, 7, 1
+    places = fine_places(seg, (3, 7))
+    assert places.shape == (1, 2, FINE_PLACES, 2)
+    assert (places[0, 1] == -1).all()
+    near = {
+        (row + i, column + j)
+        for row, column in ((5, 6), (15, 12))
+        for i in range(-2, 3)
+        for j in range(-2, 3)
+    }
+    assert {tuple(place) for place in places[0, 0].tolist()} == near
+
+
+def test_a_share_of_the_rays_falls_on_the_fine_places(tmp_path):
+    write_shard(tmp_path / "a.npz", 1, 0)
+    with np.load(tmp_path / "a.npz") as data:
+        arrays = dict(data)
+    arrays["seg"] = np.zeros_like(arrays["seg"])
+    arrays["seg"][0, :2, 4, 4] = 9  # the third view shows nothing fine
+    np.savez(tmp_path / "a.npz", **arrays)
+    pool = HeadPool(tmp_path, 1, torch.device("cpu"), fine_labels=(9,))
+    pool.refresh()
+    batch = pool.rays(1, 400, 3.0, np.random.default_rng(0), fine_share=0.5)
+    row, column = ((batch.rgb[0, :, i] * 255).round() for i in (1, 2))
+    near = ((row - 4).abs() <= 2) & ((column - 4).abs() <= 2)
+    seen = batch.depth[0] < 2  # the depth tells the view
+    assert near[:200][seen[:200]].all()
+    assert 0.05 < near[:200][~seen[:200]].float().mean() < 0.6
+    assert near[200:].float().mean() < 0.6
 
 
 def test_new_shards_join_and_capacity_holds(tmp_path):

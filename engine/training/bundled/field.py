@@ -28,10 +28,12 @@ class FieldOptions(RunOptions):
     Attributes:
         rays: of each head in a batch.
         samples: share of the model's samples that a ray takes, told the true depth.
+        fine_share: share of the rays that fall on the pool's fine labels.
     """
 
     rays: int = 768
-    samples: float = 0.6
+    samples: float = 0.7
+    fine_share: float = 0.25
 
 
 class FieldRun(TimedRun):
@@ -54,8 +56,6 @@ class FieldRun(TimedRun):
         super().__init__(model, pool, options, folder)
         self.options = options
         self.pairs = pairs and (pairs[0].to(pool.device), pairs[1].to(pool.device))
-        self._weights = torch.ones(256, device=self.device)
-        self._weights[list(options.fine_labels)] = options.fine_gain
 
     def teach_mapping(self, seconds: float) -> float:
         """Teach the mapping network alone, by the pairs; returns the error at the end.
@@ -68,11 +68,12 @@ class FieldRun(TimedRun):
         """
         if self.pairs is None:
             raise ValueError("the mapping is taught by pairs, and there are none")
-        reading = self.optimizer.param_groups[-1]["params"]
-        optimizer = torch.optim.Adam(reading, betas=(0.9, 0.99))
+        optimizer = torch.optim.Adam(self.model.mapping_groups(), betas=(0.9, 0.99))
         started, total = time.monotonic(), torch.zeros(())
         while (progress := (time.monotonic() - started) / seconds) < 1.0:
-            optimizer.param_groups[0]["lr"] = 2e-3 * (0.01 + 0.99 * (1.0 - progress) ** 1.5)
+            rate = 1e-3 * (0.01 + 0.99 * (1.0 - progress) ** 1.5)
+            for group in optimizer.param_groups:
+                group["lr"] = rate * group["scale"]
             optimizer.zero_grad(set_to_none=True)
             total = self._pairs_error(512)
             total.backward()  # type: ignore[no-untyped-call]
@@ -93,12 +94,11 @@ class FieldRun(TimedRun):
         found, w = self.model.rays(
             batch.z, batch.rays_o, batch.rays_d, self.jitter, batch.depth, options.samples
         )
-        weight = self._weights[batch.segmentation.long()]
-        error = (found.features[..., :3] - (2.0 * batch.rgb - 1.0)).abs().mean(-1)
+        error = (found.features[..., :3] - (2.0 * batch.rgb - 1.0)).abs()
         solid = batch.depth > 0
         apart = torch.where(solid, found.depth - batch.depth, torch.zeros_like(batch.depth))
         parts = {
-            "colour": (error * weight).sum() / weight.sum(),
+            "colour": error.mean(),
             "mask": options.mask * F.l1_loss(found.weight_sum, batch.alpha),
             "depth": options.depth * apart.abs().mean(),
             "attributes": options.attributes * self.model.attribute_error(w, batch.attributes),
@@ -111,7 +111,7 @@ class FieldRun(TimedRun):
         """See :meth:`TimedRun.train_step`."""
         options = self.options
         focal = self.model.network.config.focal
-        batch = self.pool.rays(options.heads, options.rays, focal, self.random)
+        batch = self.pool.rays(options.heads, options.rays, focal, self.random, options.fine_share)
         parts = self.losses(batch)
         self.descend(parts, progress)
         self.count(parts)

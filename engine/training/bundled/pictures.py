@@ -37,6 +37,7 @@ class PictureOptions(RunOptions):
     """What a run is told, beside :class:`~engine.training.bundled.run.RunOptions`.
 
     Attributes:
+        fine_gain: how much more pixels within two of the pool's fine labels count.
         views, side: a batch is ``heads * views`` crops of ``side`` pixels.
         edges: weight of the loss of edges.
         adversarial: weight of the discriminator's loss; 0 leaves it out.
@@ -52,6 +53,7 @@ class PictureOptions(RunOptions):
     learning_rate: float = 3e-3
     field_rate: float = 0.0
     mapping_rate: float = 0.0
+    fine_gain: float = 4.0
     views: int = 1
     side: int = 128
     edges: float = 0.1
@@ -101,7 +103,7 @@ class PictureRun(TimedRun):
             shrunk_depth(patch.depth, times) if guided else None,
             options.guided_samples if guided else 1.0,
         )
-        weight = region_weight(patch.segmentation, options.fine_labels, options.fine_gain)
+        weight = region_weight(patch.segmentation, self.pool.fine_labels, options.fine_gain)
         small_weight, small = shrunk(weight, times), shrunk(patch.rgb, times)
         # At a crop's border the upsampler sees zeros where the picture goes on: not judged.
         edge = 2 * times if options.side < self.pool.resolution else 0

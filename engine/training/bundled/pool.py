@@ -32,7 +32,7 @@ class Patch:
         attributes: ``[N, A]`` numeric attributes of the heads.
         cam2world: ``[N, 4, 4]`` OpenCV axes, Maquette's world.
         corner: ``[N, 2]`` row and column of the crop's first pixel, full resolution.
-        rgb: ``[N, 3, s, s]`` in ``[-1, 1]``, composited over white.
+        rgb: ``[N, 3, s, s]`` in ``[-1, 1]``, composited over the pool's backdrop.
         alpha: ``[N, 1, s, s]`` coverage in ``[0, 1]``.
         depth: ``[N, 1, s, s]`` distance along the unit ray, world units; 0 = nothing.
         segmentation: ``[N, 1, s, s]`` labels (``engine.training.heads``).
@@ -55,7 +55,7 @@ class RayBatch:
     Attributes:
         z: ``[N, z_dim]`` latents. attributes: ``[N, A]``.
         rays_o, rays_d: ``[N, R, 3]`` camera centres and unit directions, Maquette's world.
-        rgb: ``[N, R, 3]`` in ``[0, 1]``, composited over white.
+        rgb: ``[N, R, 3]`` in ``[0, 1]``, composited over the pool's backdrop.
         alpha: ``[N, R]`` coverage. depth: ``[N, R]`` along the ray, 0 = nothing.
         segmentation: ``[N, R]`` labels.
     """
@@ -70,6 +70,27 @@ class RayBatch:
     segmentation: Tensor
 
 
+#: Pixels on or beside the fine labels that are noted of each view.
+FINE_PLACES = 128
+
+
+def fine_places(segmentation: Tensor, labels: Sequence[int]) -> Tensor:
+    """``[n, V, R, R]`` labels -> ``[n, V, FINE_PLACES, 2]`` int16 rows and columns, evenly
+    spread over the pixels within two of ``labels``; -1 where a view has none of them."""
+    places = torch.full((*segmentation.shape[:2], FINE_PLACES, 2), -1, dtype=torch.int16)
+    if not labels:
+        return places
+    marked = torch.isin(segmentation, torch.tensor(labels, dtype=segmentation.dtype))
+    near = torch.nn.functional.max_pool2d(marked.float(), 5, stride=1, padding=2) > 0
+    for head, views in enumerate(near):
+        for view, pixels in enumerate(views):
+            found = pixels.nonzero()
+            if len(found):
+                chosen = torch.linspace(0, len(found) - 1, FINE_PLACES).round().long()
+                places[head, view] = found[chosen].to(torch.int16)
+    return places
+
+
 class HeadPool:
     """Heads of many shards as a few large tensors.
 
@@ -78,15 +99,25 @@ class HeadPool:
         capacity: most heads to hold; further shards are left alone.
         device: where the tensors live.
         skip: file names never to load (the evaluation shards).
+        backdrop: grey that pictures are laid over, 0 (black) to 1 (white).
+        fine_labels: segmentation labels of the small parts that a face is known by; where
+            they are is noted for :meth:`rays`.
 
     Raises:
         UserError: a shard does not fit the first one's sizes.
     """
 
     def __init__(
-        self, folder: Path, capacity: int, device: torch.device, skip: Sequence[str] = ()
+        self,
+        folder: Path,
+        capacity: int,
+        device: torch.device,
+        skip: Sequence[str] = (),
+        backdrop: float = 1.0,
+        fine_labels: Sequence[int] = (),
     ) -> None:
         self.folder, self.capacity, self.device = folder, capacity, device
+        self.backdrop, self.fine_labels = backdrop, tuple(fine_labels)
         self._seen: set[str] = set(skip)
         self.count = 0
         self._arrays: dict[str, Tensor] = {}
@@ -147,6 +178,7 @@ class HeadPool:
                 name: torch.from_numpy(shard[name])
                 for name in ("z", "a", "cam2world", "rgba", "depth", "seg")
             }
+        loaded["fine"] = fine_places(loaded["seg"], self.fine_labels)
         number = min(len(loaded["z"]), self.capacity - self.count)
         for name, values in loaded.items():
             if name not in self._arrays:
@@ -192,7 +224,14 @@ class HeadPool:
         corner = np.clip(np.where(choice, middle, spread), 0, room).astype(np.int64) // step * step
         return self._crop(head, view, corner, side)
 
-    def rays(self, heads: int, rays: int, focal: float, random: np.random.Generator) -> RayBatch:
+    def rays(
+        self,
+        heads: int,
+        rays: int,
+        focal: float,
+        random: np.random.Generator,
+        fine_share: float = 0.0,
+    ) -> RayBatch:
         """Random pixels of ``heads`` random heads, from all their views.
 
         Neighbouring pixels tell much the same, so that scattered ones teach more at the same
@@ -202,6 +241,8 @@ class HeadPool:
             heads, rays: sizes of the batch.
             focal: of the pictures, in picture sides.
             random: where the choice comes from.
+            fine_share: share of the rays that fall on or beside the fine labels, where the
+                view shows any.
         """
         side, shape = self.resolution, (heads, rays)
         middle = random.normal(0.5, (0.17, 0.2), (*shape, 2)) * side
@@ -210,6 +251,13 @@ class HeadPool:
         pixel = torch.as_tensor(np.clip(place, 0, side - 1).astype(np.int64), device=self.device)
         index = torch.as_tensor(random.integers(0, self.count, (heads, 1)), device=self.device)
         view = torch.as_tensor(random.integers(0, self.views, shape), device=self.device)
+        fine_count = round(fine_share * rays)
+        if fine_count:
+            pick = torch.as_tensor(
+                random.integers(0, FINE_PLACES, (heads, fine_count)), device=self.device
+            )
+            fine = self._arrays["fine"][index, view[:, :fine_count], pick].long()
+            pixel[:, :fine_count] = torch.where(fine >= 0, fine, pixel[:, :fine_count])
         row, column = pixel.unbind(-1)
         at = (index, view, row, column)
         rgba = self._arrays["rgba"][at].float() / 255.0
@@ -222,7 +270,7 @@ class HeadPool:
             attributes=self._arrays["a"][index[:, 0]],
             rays_o=cam2world[..., :3, 3],
             rays_d=torch.nn.functional.normalize(towards, dim=-1),
-            rgb=rgba[..., :3] + (1.0 - rgba[..., 3:]),
+            rgb=rgba[..., :3] + self.backdrop * (1.0 - rgba[..., 3:]),
             alpha=rgba[..., 3],
             depth=self._arrays["depth"][at].float(),
             segmentation=self._arrays["seg"][at],
@@ -244,7 +292,7 @@ class HeadPool:
         at = (index[:, None, None], viewed[:, None, None], rows, columns)
         rgba = self._arrays["rgba"][at].permute(0, 3, 1, 2).float() / 255.0
         alpha = rgba[:, 3:]
-        rgb = (rgba[:, :3] + (1.0 - alpha)) * 2.0 - 1.0
+        rgb = (rgba[:, :3] + self.backdrop * (1.0 - alpha)) * 2.0 - 1.0
         return Patch(
             z=self._arrays["z"][index],
             attributes=self._arrays["a"][index],
