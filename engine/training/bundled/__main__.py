@@ -3,14 +3,13 @@
 python -m engine.training.heads render --pack PACK --out HEADS --heads 16000 ...
 python -m engine.training.bundled field --heads HEADS --out FIELD --minutes 45
 python -m engine.training.bundled pictures --start FIELD --heads HEADS --out RUN
-python -m engine.training.bundled score --heads HEADS --held-out HELD --out RUN
-python -m engine.training.bundled pack --out RUN --to assets/generator/heads
+python -m engine.training.bundled report --held-out HELD --model RUN --out REPORT --count 500
+python -m engine.training.bundled pack --out RUN --report REPORT/report.json --to assets/generator/heads
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -18,19 +17,18 @@ import torch
 
 from engine.errors import UserError
 from engine.generators.registry import pick_device
-from engine.training.bundled.evaluate import samples, score, sheet
+from engine.hashing import file_sha256
+from engine.training.bundled.card import pack_asset
 from engine.training.bundled.field import FieldOptions, FieldRun
+from engine.training.bundled.kid import bundled_features
 from engine.training.bundled.model import HeadGenerator, bundled_config
 from engine.training.bundled.pairs import latent_attribute_pairs
 from engine.training.bundled.pictures import PictureOptions, PictureRun
 from engine.training.bundled.pool import HeadPool
-from engine.training.bundled.run import TimedRun
-from engine.training.heads.mesh import Label
-
-#: Small parts that a face is known by: they count several times in the losses.
-FINE_LABELS = tuple(
-    int(label) for label in (Label.EYE, Label.BROW, Label.MOUTH, Label.GLASSES, Label.LIPS)
-)
+from engine.training.bundled.report import make_report, read_report, score_table, write_report
+from engine.training.bundled.run import TimedRun, read_history
+from engine.training.bundled.scores import FINE_LABELS
+from engine.training.bundled.subject import averaged_state, load_run, open_subject
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,17 +38,16 @@ def main(arguments: list[str] | None = None) -> int:
     for name, summary in (
         ("field", "train the radiance fields, or go on training, in the folder OUT"),
         ("pictures", "train whole pictures, with the super-resolution, in the folder OUT"),
-        ("score", "measure OUT's generator on the held-out shards"),
-        ("pack", "write OUT's generator as safetensors + JSON"),
+        ("report", "judge a run or a packed model by heads never trained on, into the folder OUT"),
+        ("pack", "write the generator of the run OUT as an asset with its model card"),
     ):
         command = commands.add_parser(name, help=summary)
-        command.add_argument("--out", type=Path, required=True, help="folder of the run")
+        command.add_argument("--out", type=Path, required=True, help="folder to write to, or run")
         command.add_argument("--device", default="auto")
-        if name in ("score", "pack"):
-            command.add_argument("--state", default="state.pt", help="which saved state")
-        if name != "pack":
+        if name in ("report", "pack"):
+            command.add_argument("--state", default="state.pt", help="which saved state of a run")
+        else:
             command.add_argument("--heads", type=Path, required=True, help="folder of shards")
-            command.add_argument("--held-out", type=Path, help="folder of shards never trained on")
         if name in ("field", "pictures"):
             defaults = FieldOptions if name == "field" else PictureOptions
             command.add_argument("--start", type=Path, help="model or run to go on from")
@@ -74,13 +71,18 @@ def main(arguments: list[str] | None = None) -> int:
             command.add_argument("--adversarial", type=float, default=PictureOptions.adversarial)
             for part in ("field", "mapping"):
                 command.add_argument(f"--{part}-rate", type=float, default=0.0, help="0: frozen")
-        if name == "score":
-            command.add_argument("--count", type=int, default=200)
+        if name == "report":
+            command.add_argument("--held-out", type=Path, required=True, help="folder of shards")
+            command.add_argument("--model", type=Path, required=True, help="run or packed model")
+            command.add_argument("--count", type=int, default=500, help="heads to judge by")
+            command.add_argument("--seed", type=int, default=0, help="of the random samples")
         if name == "pack":
+            command.add_argument("--report", type=Path, required=True, help="its report.json")
             command.add_argument("--to", type=Path, required=True, help="file name without suffix")
+            command.add_argument("--replace", action="store_true", help="even a better asset")
     options = parser.parse_args(arguments)
     try:
-        return {"field": _field, "pictures": _pictures, "score": _score, "pack": _pack}[
+        return {"field": _field, "pictures": _pictures, "report": _report, "pack": _pack}[
             options.command
         ](options)
     except UserError as error:
@@ -104,14 +106,16 @@ def _prepare(options: argparse.Namespace) -> tuple[HeadPool, HeadGenerator]:
     torch.manual_seed(0)
     model = HeadGenerator(bundled_config(), pool.attributes, options.mixed).to(device)
     if options.start and options.start.is_dir():
-        model.load_state_dict(_average(options.start, "state.pt", device))
+        model.load_state_dict(averaged_state(options.start, "state.pt", device))
     elif options.start:
         model.start_from(options.start)
     return pool, model
 
 
-def _go(run: TimedRun) -> bool:
+def _go(run: TimedRun, start: Path | None) -> bool:
     """Take up a saved state, if there is one, and say so."""
+    if start and start.is_dir():
+        run.before = read_history(start)
     resumed = run.resume()
     how = "Going on" if resumed else "Starting"
     print(f"{how} with {run.pool.count} heads on {run.device}.", flush=True)
@@ -129,7 +133,7 @@ def _field(options: argparse.Namespace) -> int:
         fine_labels=FINE_LABELS,
     )
     run = FieldRun(model, pool, training, options.out, pairs)
-    if not _go(run) and pairs and not options.start:
+    if not _go(run, options.start) and pairs and not options.start:
         error = run.teach_mapping(options.mapping_seconds)
         print(f"The mapping reads attributes with an error of {error:.3f} spreads.", flush=True)
     with pool.following():
@@ -151,45 +155,39 @@ def _pictures(options: argparse.Namespace) -> int:
         fine_labels=FINE_LABELS,
     )
     run = PictureRun(model, pool, training, options.out)
-    _go(run)
+    _go(run, options.start)
     with pool.following():
         run.run()
     return 0
 
 
-def _average(folder: Path, name: str, device: torch.device) -> dict[str, torch.Tensor]:
-    """The averaged model's tensors of a saved state."""
-    path = folder / name
-    if not path.exists():
-        raise UserError(f"{folder} holds no training state ({name}); train first.")
-    state: dict[str, torch.Tensor]
-    state = torch.load(path, map_location=device, weights_only=True)["average"]
-    return state
-
-
-def _load(folder: Path, name: str, device: torch.device) -> HeadGenerator:
-    state = _average(folder, name, device)
-    model = HeadGenerator(bundled_config(), torch.zeros(2, len(state["attribute_mean"])))
-    model.load_state_dict(state)
-    return model.to(device).eval().requires_grad_(False)
-
-
-def _score(options: argparse.Namespace) -> int:
+def _report(options: argparse.Namespace) -> int:
+    if options.count < 1:
+        raise UserError("--count must be at least 1.")
     device = pick_device(options.device)
-    model = _load(options.out, options.state, device)
-    pool = HeadPool(options.held_out or options.heads, options.count, device)
-    pool.wait_for(1)
-    scores = score(model, pool, min(options.count, pool.count), labels=FINE_LABELS)
-    print(json.dumps(scores.to_json()))
-    stem = Path(options.state).stem
-    sheet(model, pool, options.out / f"{stem}_sheet.png")
-    samples(model, options.out / f"{stem}_samples.png")
+    subject = open_subject(options.model, device, options.state)
+    pool = HeadPool(options.held_out, options.count, device)
+    pool.wait_for(1, seconds=0.0)
+    pool.refresh()
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"The folder {options.out} cannot be made ({error}).") from error
+    features = bundled_features(device)
+    count = min(options.count, pool.count)
+    report = make_report(
+        subject, pool, count, features, options.seed, say=lambda line: print(line, flush=True)
+    )
+    write_report(report, subject, pool, options.out)
+    print(score_table(report))
     return 0
 
 
 def _pack(options: argparse.Namespace) -> int:
-    model = _load(options.out, options.state, pick_device(options.device))
-    path = model.pack(options.to)
+    report = read_report(options.report)
+    model = load_run(options.out, options.state, pick_device(options.device))
+    weights = file_sha256(options.out / options.state)
+    path = pack_asset(model, report, weights, options.to, options.replace)
     print(f"Wrote {path} ({path.with_suffix('.safetensors').stat().st_size / 1e6:.1f} MB).")
     return 0
 

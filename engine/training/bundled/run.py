@@ -7,7 +7,7 @@ import json
 import math
 import time
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,34 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engine.export.files import atomic_path
+from engine.errors import UserError
+from engine.export.files import atomic_path, write_bytes
 from engine.training.bundled.meter import Meter
 from engine.training.bundled.model import HeadGenerator
 from engine.training.bundled.pool import HeadPool
+
+#: File beside a run's states that tells how they came about.
+FACTS = "run.json"
+
+
+def read_history(folder: Path) -> list[dict[str, Any]]:
+    """The facts of every stage that led to a run's state, the run itself last.
+
+    Each is a dictionary with ``stage``, ``steps``, ``minutes``, ``heads`` (how many the pool held),
+    ``device``, ``options`` (:class:`RunOptions`) and ``network`` (its configuration). Empty where
+    the run is of a time that left none.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    path = folder / FACTS
+    if not path.exists():
+        return []
+    try:
+        history: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["stages"]
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{path} cannot be read as the facts of a run ({error}).") from error
+    return history
 
 
 @dataclass(frozen=True)
@@ -62,7 +86,10 @@ class TimedRun(ABC):
     Args:
         model: what is trained; its average over time is :attr:`average`.
         pool: rendered heads. options: see :class:`RunOptions`.
-        folder: where the state and the log are written.
+        folder: where the state, the log and the facts are written.
+
+    Attributes:
+        before: facts of the stages that the model had gone through when it came here.
     """
 
     #: Modules and optimisers beside the model whose state is saved, by name.
@@ -78,6 +105,7 @@ class TimedRun(ABC):
         self.random = np.random.default_rng(options.seed)
         self.jitter = torch.Generator(device=self.device).manual_seed(options.seed)
         self.step, self.elapsed = 0, 0.0
+        self.before: list[dict[str, Any]] = []
         self.meter = Meter()
         groups = model.groups(options.field_rate, options.mapping_rate)
         self.optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-10)
@@ -157,6 +185,20 @@ class TimedRun(ABC):
         }
         with atomic_path(self.folder / name) as temporary:
             torch.save(state, temporary)
+        facts = json.dumps({"stages": [*self.before, self.facts()]}, indent=2)
+        write_bytes(self.folder / FACTS, facts.encode())
+
+    def facts(self) -> dict[str, Any]:
+        """See :func:`read_history`."""
+        return {
+            "stage": type(self).__name__.removesuffix("Run").lower(),
+            "steps": self.step,
+            "minutes": round(self.elapsed / 60.0, 1),
+            "heads": self.pool.count,
+            "device": self.device.type,
+            "options": asdict(self._options),
+            "network": self.model.network.config.to_json(),
+        }
 
     def resume(self) -> bool:
         """Continue from the folder's saved state, if there is one."""
@@ -169,4 +211,5 @@ class TimedRun(ABC):
         for name, part in self.others.items():
             part.load_state_dict(state[name])
         self.step, self.elapsed = int(state["step"]), float(state["elapsed"])
+        self.before = read_history(self.folder)[:-1]
         return True

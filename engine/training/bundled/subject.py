@@ -1,0 +1,123 @@
+"""What is judged: a run or a packed model, opened as the window opens models."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.checkpoints import read_checkpoint
+from engine.errors import UserError
+from engine.generators.eg3d import EG3D
+from engine.generators.eg3d_config import EG3DConfig
+from engine.generators.registry import build_generator, find_source
+from engine.hashing import file_sha256
+from engine.training.bundled.model import HeadGenerator, bundled_config
+from engine.training.bundled.run import FACTS, read_history
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A generator with what is known of it.
+
+    Attributes:
+        generator: ready to draw.
+        name: of its file, or of the run's folder.
+        sha256: of the file that holds the weights.
+        history: a dictionary of facts for every stage of training, the last one last
+            (:func:`~engine.training.bundled.run.read_history`); empty where none is known.
+    """
+
+    generator: EG3D
+    name: str
+    sha256: str
+    history: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def backdrop(self) -> float:
+        """Brightness behind its heads, 0 (black) to 1 (white): the truth is laid over the same."""
+        settings = self.generator.config.rendering.to_json()
+        return float(settings.get("backdrop", 1.0)) if settings["white_back"] else 0.0
+
+
+def averaged_state(folder: Path, name: str, device: torch.device) -> dict[str, Tensor]:
+    """The averaged model's tensors of a run's saved state.
+
+    Raises:
+        UserError: the folder holds no such state.
+    """
+    path = folder / name
+    if not path.exists():
+        raise UserError(f"{folder} holds no training state ({name}); train first.")
+    state: dict[str, Tensor]
+    state = torch.load(path, map_location=device, weights_only=True)["average"]
+    return state
+
+
+def load_run(folder: Path, name: str, device: torch.device) -> HeadGenerator:
+    """The averaged model of a run.
+
+    Raises:
+        UserError: the folder holds no such state, or one of another network.
+    """
+    state = averaged_state(folder, name, device)
+    history = read_history(folder)
+    config = EG3DConfig.from_json(history[-1]["network"]) if history else bundled_config()
+    model = HeadGenerator(config, torch.zeros(2, len(state["attribute_mean"])))
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise UserError(
+            f"The state in {folder} is of a network with other options than today's, and no "
+            f"{FACTS} beside it tells which; train again."
+        ) from error
+    return model.to(device).eval().requires_grad_(False)
+
+
+def as_generator(model: HeadGenerator) -> EG3D:
+    """A copy of a model in training, which draws as the packed one will."""
+    device = next(model.parameters()).device
+    network = copy.deepcopy(model.network).float()
+    return EG3D(network, device)
+
+
+def open_subject(path: Path, device: torch.device, state: str = "state.pt") -> Subject:
+    """Open what is to be judged.
+
+    Args:
+        path: folder of a run, or a packed model (its JSON, its safetensors or their common name).
+        device: where it draws. state: which saved state of a run.
+
+    Raises:
+        UserError: there is neither, or the model is not of the EG3D family.
+    """
+    if path.is_dir():
+        model = load_run(path, state, device)
+        history = tuple(read_history(path))
+        return Subject(as_generator(model), path.name, file_sha256(path / state), history)
+    facts = (
+        path if path.suffix in (".json", ".safetensors") else path.with_name(f"{path.name}.json")
+    )
+    generator = build_generator(find_source(read_checkpoint(facts)), device)
+    if not isinstance(generator, EG3D):
+        raise UserError(f"{path} is not of the EG3D family, of which the bundled generator is.")
+    recorded = facts.with_name("report.json")
+    sha256 = file_sha256(facts.with_suffix(".safetensors"))
+    history = tuple(_history_of(recorded))
+    return Subject(generator, facts.with_suffix("").name, sha256, history)
+
+
+def _history_of(report: Path) -> list[dict[str, Any]]:
+    """What the report that was packed with a model says of its training."""
+    if not report.exists():
+        return []
+    try:
+        found: list[dict[str, Any]] = json.loads(report.read_text(encoding="utf-8"))["history"]
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{report} cannot be read as a report ({error}); remove it.") from error
+    return found
