@@ -44,6 +44,8 @@ class Settings:
         folded: names of the sections of the columns that are folded.
         theme: ``"dark"`` or ``"light"``.
         dock: where the sections stand, and how wide the columns are.
+        text_encoder: the user's own CLIP weights (see ``engine.text``), empty for the bundled
+            encoder.
     """
 
     recent: tuple[str, ...] = ()
@@ -58,6 +60,7 @@ class Settings:
     folded: tuple[str, ...] = ()
     theme: str = "dark"
     dock: Dock = field(default_factory=Dock)
+    text_encoder: str = ""
 
     def with_recent(self, path: str) -> Settings:
         """These settings with ``path`` at the head of the recent list (``"bundled"`` is
@@ -265,4 +268,5 @@ _READERS: dict[str, Any] = {
     "folded": _names,
     "theme": _theme,
     "dock": read_dock,
+    "text_encoder": _text,
 }

@@ -25,6 +25,7 @@ COMMANDS: dict[str, str] = {
     "latents": "faces as files of numbers, for other tools",
     "models": "the checkpoints there are, and those in a folder",
     "inspect": "what a checkpoint or a project holds",
+    "describe": "which words fit a picture",
     "convert": "a checkpoint as safetensors and JSON",
     "blend": "a model with some layers of another",
     "bench": "how fast each family draws",

@@ -57,6 +57,7 @@ def test_what_is_saved_comes_back(path: Path) -> None:
             ("camera", "identity"), (), (Floating("export", 10.5, -20, 400, 300, "right", 2),),
             left_width=333, timeline_height=200, hidden=True,
         ),
+        text_encoder="ViT-B-32=/clip.safetensors",
     )  # fmt: skip
     save_settings(settings)
     assert load_settings().settings == settings
@@ -108,6 +109,7 @@ def test_a_folder_in_its_place(path: Path) -> None:
         ("target_fps", float("nan")),
         ("target_fps", 1e9),
         ("export_folder", None),
+        ("text_encoder", ["/clip"]),
     ],
 )
 def test_one_bad_value_falls_back_alone(path: Path, name: str, value: object) -> None:

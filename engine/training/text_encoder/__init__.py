@@ -1,0 +1,1 @@
+"""Training of the bundled text encoder: a small CLIP on rendered heads and their captions."""

@@ -1,0 +1,214 @@
+"""The training run: bounded by time, and may be stopped and resumed at any moment."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from engine.errors import UserError
+from engine.export.files import atomic_path
+from engine.training.text_encoder.losses import (
+    agreement,
+    captions_for,
+    pair_truth,
+    question_loss,
+    questions,
+)
+from engine.training.text_encoder.model import CaptionModel
+from engine.training.text_encoder.pictures import Pictures
+
+STATE = "state.pt"
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How the encoder is trained.
+
+    Attributes:
+        minutes: length of the schedule; the learning rate falls to 1 % by its end.
+        batch: pictures in a step, each of another head.
+        learning_rate, decay: of AdamW. warmup: steps until the rate is reached.
+        mixed: bfloat16 in the picture tower.
+        save_every: seconds between saved states.
+        seed: of everything random.
+    """
+
+    minutes: float = 60.0
+    batch: int = 96
+    learning_rate: float = 1.5e-3
+    decay: float = 0.05
+    warmup: int = 100
+    mixed: bool = False
+    save_every: float = 60.0
+    seed: int = 0
+
+
+class Training:
+    """One run in a folder.
+
+    Args:
+        pictures: rendered heads; new shards are taken up as they appear.
+        options: see :class:`TrainOptions`. folder: of the state and the log.
+    """
+
+    def __init__(self, pictures: Pictures, options: TrainOptions, folder: Path) -> None:
+        torch.manual_seed(options.seed)
+        self.pictures, self.options, self.folder = pictures, options, folder
+        self.model = CaptionModel().train()
+        self.average = copy.deepcopy(self.model).requires_grad_(False)
+        self.model.network.visual.to(memory_format=torch.channels_last)
+        grouped: dict[bool, list[nn.Parameter]] = {True: [], False: []}
+        for value in self.model.parameters():
+            grouped[value.ndim > 1].append(value)
+        self.optimizer = torch.optim.AdamW(
+            [
+                {"params": grouped[True], "weight_decay": options.decay},
+                {"params": grouped[False], "weight_decay": 0.0},
+            ],
+            lr=options.learning_rate,
+            betas=(0.9, 0.98),
+        )
+        self.step, self.elapsed = 0, 0.0
+        self._sums: dict[str, float] = {}
+        self._counted = 0
+
+    def rate(self, progress: float) -> float:
+        """Learning rate: a linear start, then a cosine to 1 %."""
+        falling = 0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0)))
+        return (
+            self.options.learning_rate * falling * min(1.0, (self.step + 1) / self.options.warmup)
+        )
+
+    def losses(self, random: np.random.Generator) -> dict[str, Tensor]:
+        """The losses of a random batch."""
+        batch = self.pictures.sample(self.options.batch, random)
+        known = [self.pictures.known[h] for h in batch.heads]
+        numbers = self.pictures.codes(batch.heads)
+        whole, parts = captions_for(known, random, True), captions_for(known, random, False)
+        asked_texts, asked = questions(random)
+        model = self.model
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.options.mixed):
+            drawn = batch.pictures.contiguous(memory_format=torch.channels_last)
+            images = model.encode_image(drawn)
+        long = model.encode_text(model.tokens([one.text for one in whole]))
+        brief = model.tokens([one.text for one in parts] + asked_texts)
+        vectors = model.encode_text(brief)
+        short, answers = vectors[: len(parts)], vectors[len(parts) :]
+        scale = model.scale
+        true, false = pair_truth(whole, numbers)
+        logits = scale * long @ images.T
+        part_true, part_false = pair_truth(parts, numbers)
+        return {
+            "find": agreement(logits, true, false),
+            "name": agreement(logits.T, true.T, false.T),
+            "part": agreement(scale * short @ images.T, part_true, part_false),
+            "ask": 3.0 * question_loss(scale * images @ answers.T, asked, numbers),
+        }
+
+    def train_step(self, progress: float) -> None:
+        """One update; one that is not finite is left out."""
+        random = np.random.default_rng([self.options.seed, self.step])
+        losses = self.losses(random)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate(progress)
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        if bool(torch.isfinite(norm)):
+            self.optimizer.step()
+        self.step += 1
+        self._follow()
+        for name, value in losses.items():
+            self._sums[name] = self._sums.get(name, 0.0) + float(value.detach())
+        self._counted += 1
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Move the average: a window of a tenth of the steps so far, at most 500 steps."""
+        keep = min(1.0 - 1.0 / (0.1 * self.step + 1.0), 0.998)
+        theirs = self.model.state_dict()
+        for name, ours in self.average.state_dict().items():
+            if ours.is_floating_point():
+                ours.lerp_(theirs[name], 1.0 - keep)
+            else:
+                ours.copy_(theirs[name])
+
+    def run(self) -> None:
+        """Train until the schedule's end, saving as it goes."""
+        limit = self.options.minutes * 60
+        started = time.monotonic() - self.elapsed
+        saved = logged = looked = time.monotonic()
+        while self.elapsed < limit:
+            now = time.monotonic()
+            self.elapsed = now - started
+            self.train_step(self.elapsed / limit)
+            if now - looked > 10:
+                self.pictures.refresh(4)
+                looked = now
+            if now - logged > 20:
+                self.log()
+                logged = now
+            if now - saved > self.options.save_every:
+                self.save()
+                saved = now
+        self.save()
+
+    def log(self) -> None:
+        """Print and keep one line of means."""
+        means = {name: round(value / self._counted, 4) for name, value in self._sums.items()}
+        line = {
+            "seconds": round(self.elapsed),
+            "step": self.step,
+            "pictures": self.pictures.count,
+            "scale": round(float(self.model.scale.detach()), 2),
+            **means,
+        }
+        self._sums, self._counted = {}, 0
+        print(json.dumps(line), flush=True)
+        with (self.folder / "log.jsonl").open("a") as log:
+            log.write(json.dumps(line) + "\n")
+
+    def save(self) -> None:
+        """Write everything that a resumed run needs, by temporary name and rename."""
+        state = {
+            "model": self.model.network.state_dict(),
+            "average": self.average.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "elapsed": self.elapsed,
+        }
+        with atomic_path(self.folder / STATE) as temporary:
+            torch.save(state, temporary)
+
+    def resume(self) -> bool:
+        """Go on from the folder's saved state, if there is one."""
+        if not (self.folder / STATE).exists():
+            return False
+        state = read_state(self.folder)
+        self.model.network.load_state_dict(state["model"])
+        self.average.network.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.elapsed = int(state["step"]), float(state["elapsed"])
+        return True
+
+
+def read_state(folder: Path) -> dict[str, Any]:
+    """A run's saved state.
+
+    Raises:
+        UserError: there is none.
+    """
+    path = folder / STATE
+    if not path.exists():
+        raise UserError(f"{folder} holds no training state ({STATE}); train first.")
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return state

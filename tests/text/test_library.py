@@ -1,0 +1,55 @@
+"""open_clip is imported late, and beside a torchvision whose operators do not load."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+PRELUDE = "import sys, torch\nfrom engine.text import library\n"
+
+
+def run(code: str) -> str:
+    answer = subprocess.run(
+        [sys.executable, "-c", PRELUDE + code], capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 0, answer.stderr[-2000:]
+    return answer.stdout.strip().splitlines()[-1]
+
+
+def test_importing_the_package_loads_no_library() -> None:
+    code = (
+        "import engine.text.encoder, engine.text.answers, engine.text.pictures\n"
+        "print(sorted({n.split('.')[0] for n in sys.modules} & "
+        "{'open_clip', 'torchvision', 'timm', 'ftfy', 'huggingface_hub'}))"
+    )
+    assert run(code) == "[]"
+
+
+def test_the_library_loads_where_operators_are_missing() -> None:
+    """As beside a CPU-only torch: nothing is declared unless it is needed."""
+    code = (
+        "library.operators_load = lambda: False\n"
+        "clip = library.open_clip()\n"
+        "import torchvision.ops\n"
+        "print(clip.__name__, hasattr(torch.ops.torchvision, 'nms'), len(library._declared))"
+    )
+    assert run(code) == "open_clip True 1"
+
+
+def test_nothing_is_declared_where_the_operators_load() -> None:
+    code = (
+        "for signature in library.DESCRIBED:\n"
+        "    torch.library.define('torchvision::' + signature.partition('(')[0], "
+        "signature[signature.index('('):])\n"
+        "library.operators_load = lambda: True\n"
+        "print(library.open_clip().__name__, len(library._declared))"
+    )
+    assert run(code) == "open_clip 0"
+
+
+def test_declaring_twice_and_beside_real_operators_does_no_harm() -> None:
+    code = (
+        "library.declare_operators(); library.declare_operators()\n"
+        "print(library.open_clip().__name__)"
+    )
+    assert run(code) == "open_clip"
