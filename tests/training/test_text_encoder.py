@@ -16,8 +16,9 @@ from engine.text.prompts import QUESTIONS
 from engine.training.heads.attributes import attributes_from_latent
 from engine.training.heads.captions import KIND_NAMES, codes
 from engine.training.heads.dataset import write_shard
+from engine.training.heads.mesh import Label
 from engine.training.heads.wording import KINDS, facts
-from engine.training.heads.world import head_latent
+from engine.training.heads.world import head_latent, orbit_camera
 from engine.training.text_encoder.__main__ import main
 from engine.training.text_encoder.losses import (
     ASKED_OF,
@@ -29,6 +30,7 @@ from engine.training.text_encoder.model import CaptionModel
 from engine.training.text_encoder.pictures import Pictures, varied
 from engine.training.text_encoder.score import KIND_OF, score
 from engine.training.text_encoder.training import Training, TrainOptions
+from engine.training.text_encoder.visible import turn, visible
 
 
 def shard(folder: Path, first: int, count: int, side: int = 32, views: int = 2) -> None:
@@ -41,11 +43,14 @@ def shard(folder: Path, first: int, count: int, side: int = 32, views: int = 2) 
     rgba[..., 1] = np.arange(first, first + count)[:, None, None, None]
     rgba[:, :, :4] = 0  # nothing there: the backdrop shows
     empty = np.zeros((count, views, side, side))
+    labels = np.full((count, views, side, side), int(Label.EYE), np.uint8)
+    labels[:, :, : side // 2] = int(Label.LIPS)
+    cameras = np.stack([orbit_camera(30.0 * (views - v - 1), 0.0).cam2world for v in range(views)])
     write_shard(
         folder / f"heads-{first:08d}-{first + count - 1:08d}.npz",
         {"index": np.arange(first, first + count), "z": z, "a": np.zeros((count, 1)),
-         "cam2world": np.zeros((count, views, 4, 4)), "fov_y": np.float32(18.0), "rgba": rgba,
-         "depth": empty, "seg": empty},
+         "cam2world": np.broadcast_to(cameras, (count, views, 4, 4)), "fov_y": np.float32(18.0), "rgba": rgba,
+         "depth": empty, "seg": labels},
     )  # fmt: skip
 
 
@@ -113,13 +118,31 @@ def test_pictures_are_shrunk_and_new_shards_are_taken_up(tmp_path: Path) -> None
     assert pictures.refresh() == 12 and pictures.refresh() == 0
     shard(tmp_path / "heads", 6, 6)
     assert pictures.refresh() == 6, "no more than the capacity"
-    assert len(pictures.known) == 9
+    assert pictures.heads == 9 and len(pictures.known) == 18
+    assert pictures.frontal == [2 * head + 1 for head in range(9)]
     batch = pictures.sample(5, np.random.default_rng(0))
-    assert batch.pictures.shape == (5, 3, 32, 32) and len(set(batch.heads)) == 5
+    assert batch.pictures.shape == (5, 3, 32, 32) and len(set(batch.numbers // 2)) == 5
     plain = pictures.plain()
-    assert plain.shape == (9, 3, 32, 32)
-    assert torch.allclose(plain[:, 1, -1, 5], torch.arange(9) / 255.0)
+    assert plain.shape == (18, 3, 32, 32)
+    assert torch.allclose(plain[:, 1, -1, 5], torch.arange(18) // 2 / 255.0)
     assert pictures.codes(np.array([2])).tolist() == [codes(pictures.known[2]).tolist()]
+
+
+def test_only_what_a_view_shows_is_known() -> None:
+    known = facts(attributes_from_latent(head_latent(0, 2)))
+    assert {"smile", "eye", "style", "gender", "lipstick"} <= set(known)
+    labels = np.full((64, 64), int(Label.SKIN), np.uint8)
+    labels[:4], labels[4:8] = int(Label.EYE), int(Label.LIPS)
+    angles = [turn(orbit_camera(yaw, 20.0).cam2world) for yaw in (0.0, -40.0, 85.0, 170.0)]
+    assert angles == pytest.approx([0.0, 40.0, 85.0, 170.0], abs=1e-3)
+    front, side, profile, behind = (visible(known, labels, angle) for angle in angles)
+    assert front == side == known
+    assert not {"smile", "expression", "eye", "lipstick"} & set(profile)
+    assert {"gender", "eyewear", "style"} <= set(profile)
+    assert {"style", "hat"} <= set(behind) and not {"gender", "age", "eyewear"} & set(behind)
+    labels[:8] = int(Label.HAIR)
+    covered = visible(known, labels, 0.0)
+    assert set(known) - set(covered) == {"eye", "iris", "lipstick"}
 
 
 def test_variation_keeps_pictures_in_range_and_shows_backdrops() -> None:
@@ -257,10 +280,12 @@ def test_scores_of_an_encoder_that_knows() -> None:
             return vectors
 
     pictures = torch.arange(60.0).view(60, 1, 1, 1).expand(60, 3, 2, 2)
-    scores = score(Knowing(), pictures, heads, draws=2)  # type: ignore[arg-type]
+    front = list(range(0, 60, 2))
+    scores = score(Knowing(), pictures, heads, front, draws=2)  # type: ignore[arg-type]
     assert scores.mean == 1.0 and scores.mean_balanced == 1.0
-    assert scores.attributes["beard"].heads < 60 and scores.attributes["gender"].heads == 60
+    assert (scores.among, scores.heads, scores.pictures) == (30, 30, 60)
+    assert scores.attributes["beard"].asked < 60 and scores.attributes["gender"].asked == 60
     assert scores.attributes["gender"].chance == 0.5
     assert "hair colour" in scores.table()
-    turned = score(Knowing(), pictures.flip(0), heads, draws=2)  # type: ignore[arg-type]
+    turned = score(Knowing(), pictures.flip(0), heads, front, draws=2)  # type: ignore[arg-type]
     assert turned.mean < 0.8 and turned.attributes["gender"].confusions

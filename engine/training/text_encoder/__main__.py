@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument(
                 "--held-out", type=Path, required=True, help="folder of shards never trained on"
             )
-            command.add_argument("--count", type=int, default=1000, help="most heads")
+            command.add_argument("--count", type=int, default=4000, help="most pictures")
             command.add_argument("--encoder", help="judge this encoder instead of OUT's")
         if name == "pack":
             command.add_argument("--to", type=Path, required=True, help="folder to write")
@@ -76,19 +76,18 @@ def _train(options: argparse.Namespace) -> int:
     )
     run = Training(pictures, training, options.out)
     how = "Going on" if run.resume() else "Starting"
-    print(f"{how} with {len(pictures.known)} heads.", flush=True)
+    print(f"{how} with {pictures.heads} heads.", flush=True)
     run.run()
-    data = {"heads": len(pictures.known), "pictures": pictures.count}
+    data = {"heads": pictures.heads, "pictures": pictures.count}
     write_bytes(options.out / "data.json", json.dumps(data).encode())
     return 0
 
 
 def _score(options: argparse.Namespace) -> int:
     encoder = load(options.encoder) if options.encoder else trained(options.out)
-    pictures = Pictures(options.held_out, max(encoder.size), 8 * options.count)
+    pictures = Pictures(options.held_out, max(encoder.size), options.count)
     pictures.wait_for(1, 0.0)
-    count = min(options.count, len(pictures.known))
-    scores = score(encoder, pictures.plain()[:count], pictures.known[:count])
+    scores = score(encoder, pictures.plain(), pictures.known, pictures.frontal)
     facts = scores.to_json()
     data = options.out / "data.json"
     if data.exists():

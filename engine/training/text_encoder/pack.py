@@ -61,18 +61,19 @@ def pack(folder: Path, to: Path) -> Path:
 def card(scores: Mapping[str, Any], state: Mapping[str, Any]) -> str:
     """The model card, with the scores filled in."""
     lines = [
-        "| attribute | right | mean over answers | guessing | commonest answer | heads |",
+        "| attribute | right | mean over answers | guessing | commonest answer | pictures |",
         "|---|---|---|---|---|---|",
     ]
     for name, a in scores["attributes"].items():
         shares = " | ".join(
             f"{100 * a[k]:.1f} %" for k in ("accuracy", "balanced", "chance", "most")
         )
-        lines.append(f"| {name} | {shares} | {a['heads']} |")
+        lines.append(f"| {name} | {shares} | {a['asked']} |")
     lines.append(f"| **mean** | **{100 * scores['mean']:.1f} %** | "
                  f"{100 * scores['mean_balanced']:.1f} % | | | |")  # fmt: skip
     values = {
         "heads": scores["heads"],
+        "pictures": scores["pictures"],
         "among": scores["among"],
         "trained_heads": scores.get("trained_heads", "?"),
         "trained_pictures": scores.get("trained_pictures", "?"),

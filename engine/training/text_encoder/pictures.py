@@ -17,6 +17,7 @@ from engine.training.heads.attributes import attributes_from_latent
 from engine.training.heads.captions import KIND_NAMES, codes
 from engine.training.heads.dataset import read_shard
 from engine.training.heads.wording import facts
+from engine.training.text_encoder.visible import turn, visible
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,12 @@ class Batch:
     """Pictures of different heads.
 
     Attributes:
-        pictures: ``[N, 3, S, S]`` in [0, 1]. heads: ``[N]`` numbers in :attr:`Pictures.known`.
+        pictures: ``[N, 3, S, S]`` in [0, 1].
+        numbers: ``[N]`` which pictures they are, in :attr:`Pictures.known`.
     """
 
     pictures: Tensor
-    heads: NDArray[np.int64]
+    numbers: NDArray[np.int64]
 
 
 class Pictures:
@@ -43,12 +45,18 @@ class Pictures:
     def __init__(self, folder: Path, size: int, capacity: int = 24_000) -> None:
         self.folder, self.size, self.capacity = folder, size, capacity
         self.count = 0
-        #: What is known of each head, by kind.
+        #: What each picture shows, by kind of fact.
         self.known: list[dict[str, str]] = []
         self._codes: list[NDArray[np.int16]] = []
         self._seen: set[str] = set()
         self._rgba = torch.empty(capacity, 4, size, size, dtype=torch.uint8)
+        #: Pictures of each head, the one most from the front first.
         self._views: list[NDArray[np.int64]] = []
+
+    @property
+    def heads(self) -> int:
+        """How many heads the pictures show."""
+        return len(self._views)
 
     def refresh(self, at_most: int = 10_000) -> int:
         """Load up to ``at_most`` new shards; returns how many pictures were added."""
@@ -69,11 +77,11 @@ class Pictures:
             UserError: none came within ``seconds``.
         """
         deadline = time.monotonic() + seconds
-        while len(self.known) < heads and self.count < self.capacity:
+        while self.heads < heads and self.count < self.capacity:
             if self.refresh() == 0:
                 if time.monotonic() > deadline:
                     raise UserError(
-                        f"{self.folder} holds {len(self.known)} heads, {heads} are needed; render "
+                        f"{self.folder} holds {self.heads} heads, {heads} are needed; render "
                         "some first with `python -m engine.training.heads render`."
                     )
                 time.sleep(1.0)
@@ -82,7 +90,8 @@ class Pictures:
         shard = read_shard(path)
         rgba = torch.from_numpy(shard["rgba"])
         views = rgba.shape[1]
-        for z, pictures in zip(shard["z"], rgba, strict=True):
+        rows = zip(shard["z"], rgba, shard["seg"], shard["cam2world"], strict=True)
+        for z, pictures, labels, cameras in rows:
             if self.count + views > self.capacity:
                 return
             try:
@@ -94,29 +103,35 @@ class Pictures:
                 small = F.interpolate(drawn.float(), (self.size, self.size), mode="area")
                 drawn = small.round().to(torch.uint8)
             self._rgba[self.count : self.count + views] = drawn
-            self._views.append(np.arange(self.count, self.count + views))
-            self.known.append(known)
-            self._codes.append(codes(known))
+            angles = [turn(camera) for camera in cameras]
+            self._views.append(self.count + np.argsort(angles))
+            for segmentation, angle in zip(labels, angles, strict=True):
+                seen = visible(known, segmentation, angle)
+                self.known.append(seen)
+                self._codes.append(codes(seen))
             self.count += views
 
-    def codes(self, heads: NDArray[np.int64]) -> NDArray[np.int16]:
-        """``[N, K]`` codes of what is known of some heads (``captions.KIND_NAMES``)."""
-        if not len(heads):
+    def codes(self, numbers: NDArray[np.int64]) -> NDArray[np.int16]:
+        """``[N, K]`` codes of what some pictures show (``captions.KIND_NAMES``)."""
+        if not len(numbers):
             return np.zeros((0, len(KIND_NAMES)), np.int16)
-        return np.stack([self._codes[h] for h in heads])
+        return np.stack([self._codes[n] for n in numbers])
 
     def sample(self, number: int, random: np.random.Generator) -> Batch:
         """One random view of each of ``number`` different heads, varied (see :func:`varied`)."""
-        number = min(number, len(self.known))
-        heads = random.choice(len(self.known), number, replace=False)
+        heads = random.choice(self.heads, min(number, self.heads), replace=False)
         views = np.array([random.choice(self._views[h]) for h in heads])
-        return Batch(varied(self._rgba[torch.from_numpy(views)], random), heads)
+        return Batch(varied(self._rgba[torch.from_numpy(views)], random), views)
 
-    def plain(self, view: int = 0, backdrop: float = 0.9) -> Tensor:
-        """``[heads, 3, S, S]`` one view of every head on a light grey."""
-        at = torch.tensor([int(views[view % len(views)]) for views in self._views])
-        rgba = self._rgba[at].float() / 255.0
+    def plain(self, backdrop: float = 0.9) -> Tensor:
+        """``[count, 3, S, S]`` all pictures, on a light grey."""
+        rgba = self._rgba[: self.count].float() / 255.0
         return rgba[:, :3] + (1.0 - rgba[:, 3:]) * backdrop
+
+    @property
+    def frontal(self) -> list[int]:
+        """For each head the number of the picture that shows it most from the front."""
+        return [int(views[0]) for views in self._views]
 
 
 def varied(rgba: Tensor, random: np.random.Generator) -> Tensor:

@@ -33,7 +33,7 @@ class AttributeScore:
     Attributes:
         accuracy: share of right answers. balanced: its mean over the answers that occur.
         chance: of guessing with equal odds. most: of always giving the commonest answer.
-        heads: how many were asked. missing: answers that occur on no head.
+        asked: of how many pictures. missing: answers that occur in none.
         confusions: "truth -> answer" to how often, the commonest first.
     """
 
@@ -41,7 +41,7 @@ class AttributeScore:
     balanced: float
     chance: float
     most: float
-    heads: int
+    asked: int
     missing: tuple[str, ...]
     confusions: Mapping[str, int]
 
@@ -53,6 +53,7 @@ class Scores:
     Attributes:
         top1, top5: share of captions whose own picture is the nearest of ``among``, or among the
             five nearest. picture_top1, picture_top5: the same for pictures and captions.
+        among: pictures that were chosen from, one a head. heads, pictures: that there were.
         attributes: by question.
     """
 
@@ -62,6 +63,7 @@ class Scores:
     picture_top5: float
     among: int
     heads: int
+    pictures: int
     attributes: Mapping[str, AttributeScore]
 
     @property
@@ -81,11 +83,11 @@ class Scores:
     def table(self) -> str:
         """For people."""
         rows: list[tuple[str, ...]] = [
-            ("attribute", "accuracy", "balanced", "chance", "commonest", "heads")
+            ("attribute", "accuracy", "balanced", "chance", "commonest", "pictures")
         ]
         for name, a in self.attributes.items():
             shares = (f"{100 * v:.1f} %" for v in (a.accuracy, a.balanced, a.chance, a.most))
-            rows.append((name, *shares, str(a.heads)))
+            rows.append((name, *shares, str(a.asked)))
         rows.append(("mean", f"{100 * self.mean:.1f} %", f"{100 * self.mean_balanced:.1f} %",
                      "", "", ""))  # fmt: skip
         widths = [max(len(row[i]) for row in rows) for i in range(6)]
@@ -111,14 +113,16 @@ def score(
     encoder: TextImageEncoder,
     pictures: Tensor,
     known: Sequence[Mapping[str, str]],
+    frontal: Sequence[int],
     among: int = 100,
     draws: int = 20,
     seed: int = 0,
 ) -> Scores:
-    """Scores on heads with one picture each.
+    """Scores on pictures of heads.
 
     Args:
-        pictures: ``[N, 3, H, W]`` in [0, 1]. known: of each head, by kind of fact.
+        pictures: ``[N, 3, H, W]`` in [0, 1]. known: what each shows, by kind of fact.
+        frontal: the one picture of each head that retrieval uses.
         among: pictures to choose from in a retrieval (fewer where there are fewer heads).
         draws: random choices of them, each with new words. seed: of these.
     """
@@ -128,21 +132,23 @@ def score(
         kind = KIND_OF[question.name]
         asked = [
             i for i, one in enumerate(known)
-            if kind in one and (question.only is None or one[question.only[0]] == question.only[1])
+            if kind in one
+            and (question.only is None or one.get(question.only[0]) == question.only[1])
         ]  # fmt: skip
         given = answer(encoder, images[asked], question)
         attributes[question.name] = _judged(
             [known[i][kind] for i in asked], [one.best for one in given], list(question.answers)
         )
-    among = min(among, len(known))
+    among = min(among, len(frontal))
     hits = np.zeros(4)
     random = np.random.default_rng(seed)
     for _ in range(draws):
-        heads = random.choice(len(known), among, replace=False)
-        texts = [say(sayable_facts(known[h], random), random, known[h]).text for h in heads]
-        hits += _retrieved(encoder.encode_text(texts) @ images[torch.from_numpy(heads)].T)
+        chosen = [frontal[i] for i in random.choice(len(frontal), among, replace=False)]
+        texts = [say(sayable_facts(known[n], random), random, known[n]).text for n in chosen]
+        hits += _retrieved(encoder.encode_text(texts) @ images[chosen].T)
     top1, top5, picture_top1, picture_top5 = (float(v) for v in hits / draws)
-    return Scores(top1, top5, picture_top1, picture_top5, among, len(known), attributes)
+    found = (top1, top5, picture_top1, picture_top5, among)
+    return Scores(*found, len(frontal), len(known), attributes)
 
 
 def _retrieved(similar: Tensor) -> np.ndarray:
@@ -168,7 +174,7 @@ def _judged(truth: list[str], given: list[str], answers: list[str]) -> Attribute
         balanced=float(np.mean(per)) if per else 0.0,
         chance=1.0 / len(answers),
         most=max((truth.count(a) / len(truth) for a in occurring), default=0.0),
-        heads=len(truth),
+        asked=len(truth),
         missing=tuple(a for a in answers if a not in truth),
         confusions=dict(sorted(wrong.items(), key=lambda item: -item[1])[:12]),
     )

@@ -91,8 +91,8 @@ class Training:
     def losses(self, random: np.random.Generator) -> dict[str, Tensor]:
         """The losses of a random batch."""
         batch = self.pictures.sample(self.options.batch, random)
-        known = [self.pictures.known[h] for h in batch.heads]
-        numbers = self.pictures.codes(batch.heads)
+        known = [self.pictures.known[n] for n in batch.numbers]
+        numbers = self.pictures.codes(batch.numbers)
         whole, parts = captions_for(known, random, True), captions_for(known, random, False)
         asked_texts, asked = questions(random)
         model = self.model
