@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from engine.errors import UserError
 from engine.training.heads.__main__ import main
 from engine.training.heads.accessories import GlassesStyle, glasses
 from engine.training.heads.attributes import ATTRIBUTE_NAMES
+from engine.training.heads.build import skin_labels
 from engine.training.heads.dataset import (
     RenderJob,
     read_shard,
@@ -340,3 +342,20 @@ def test_the_command_tells_a_missing_pack(
     assert code == 2
     assert "name the folder of a head pack" in capsys.readouterr().err
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_lips_are_told_from_skin(renderer: Renderer) -> None:
+    """The builder's skin names four labels; the mask says where the second one is meant."""
+    ball = sphere((0, 0, 0), 0.2)
+    mask = np.zeros((len(ball.position), 4), np.float32)
+    mask[:, 0] = ball.position[:, 1] < 0
+    skin = replace(
+        plain(ball, Label.SKIN),
+        material=Material.SKIN,
+        mask=mask,
+        uniforms={"labels": skin_labels()},
+    )
+    labels = renderer.render(head(skin), [orbit_camera(0, 0)]).labels[0]
+    column = labels[:, SIZE // 2]
+    assert column[SIZE // 2 - SIZE // 16] == Label.SKIN
+    assert column[SIZE // 2 + SIZE // 16] == Label.LIPS

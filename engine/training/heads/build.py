@@ -36,6 +36,11 @@ def cap_color(person: HeadAttributes) -> tuple[float, ...]:
     return tuple(0.3 * c for c in person.cloth_color)
 
 
+def skin_labels() -> tuple[float, ...]:
+    """What the skin is called: where it is bare, on the lips, under a beard, under hair."""
+    return tuple(float(v) for v in (Label.SKIN, Label.LIPS, Label.SKIN, Label.SKIN))
+
+
 class HeadBuilder:
     """Builds heads from a pack; keeps what all heads share.
 
@@ -138,6 +143,7 @@ class HeadBuilder:
             softness=0.05 / UNIT_DM,
             lift=0.02 / UNIT_DM,
             uniforms={
+                "labels": skin_labels(),
                 "tone": p.skin_tone,
                 "texture_mean": self._skin_means[p.skin_texture],
                 "ink": p.hair_color,
