@@ -172,7 +172,7 @@ def test_pictures_are_learnt_saved_and_gone_on_with(heads, tmp_path):
         side=32,
         adversarial=0.02,
         adversarial_from=0.5,
-        learning_rate=3e-3,
+        learning_rate=6e-4,
         field_rate=1.0,
         mapping_rate=0.1,
         warmup=5,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -88,6 +89,22 @@ def test_the_feature_network_is_named_with_its_weights(report):
     assert report["kid"]["size"] == 4 and report["kid"]["pictures"] == 9
     text = score_table(report)
     assert "mean colours (sha256 abab" in text and "not measured" not in text
+
+
+@pytest.mark.parametrize(("white_back", "backdrop"), [(True, 1.0), (True, 0.6), (False, 0.0)])
+def test_the_truth_is_laid_over_the_models_own_backdrop(
+    run, held, tmp_path, monkeypatch, white_back, backdrop
+):
+    monkeypatch.setattr(command, "bundled_features", lambda device: None)
+    facts = json.loads((run / "run.json").read_text())
+    settings = facts["stages"][-1]["network"]["rendering"]
+    settings |= {"white_back": white_back, "backdrop": backdrop}
+    (run / "run.json").write_text(json.dumps(facts))
+    words = ["report", "--held-out", held, "--model", run, "--out", tmp_path, "--count", "1"]
+    assert command.main([str(w) for w in [*words, "--device", "cpu"]]) == 0
+    assert read_report(tmp_path / "report.json")["held_out"]["backdrop"] == backdrop
+    truth = np.asarray(Image.open(tmp_path / "heads.png"))[0, 0]
+    assert truth.tolist() == [round(backdrop * 255)] * 3
 
 
 def test_no_heads_and_no_model_are_one_sentence(run, tmp_path, capsys):

@@ -21,7 +21,7 @@ from engine.hashing import file_sha256
 from engine.training.bundled.card import pack_asset
 from engine.training.bundled.field import FieldOptions, FieldRun
 from engine.training.bundled.kid import bundled_features
-from engine.training.bundled.model import HeadGenerator, bundled_config
+from engine.training.bundled.model import BACKDROP, HeadGenerator, bundled_config
 from engine.training.bundled.pairs import latent_attribute_pairs
 from engine.training.bundled.pictures import PictureOptions, PictureRun
 from engine.training.bundled.pool import HeadPool
@@ -101,7 +101,9 @@ def _prepare(options: argparse.Namespace) -> tuple[HeadPool, HeadGenerator]:
         torch.backends.cudnn.allow_tf32 = True
         torch.backends.cudnn.benchmark = True
     options.out.mkdir(parents=True, exist_ok=True)
-    pool = HeadPool(options.heads, options.capacity, device)
+    pool = HeadPool(
+        options.heads, options.capacity, device, backdrop=BACKDROP, fine_labels=FINE_LABELS
+    )
     pool.wait_for(options.wait_for)
     torch.manual_seed(0)
     model = HeadGenerator(bundled_config(), pool.attributes, options.mixed).to(device)
@@ -130,7 +132,6 @@ def _field(options: argparse.Namespace) -> int:
         learning_rate=options.rate,
         heads=options.batch_heads,
         rays=options.rays,
-        fine_labels=FINE_LABELS,
     )
     run = FieldRun(model, pool, training, options.out, pairs)
     if not _go(run, options.start) and pairs and not options.start:
@@ -152,7 +153,6 @@ def _pictures(options: argparse.Namespace) -> int:
         views=options.batch_views,
         side=options.side,
         adversarial=options.adversarial,
-        fine_labels=FINE_LABELS,
     )
     run = PictureRun(model, pool, training, options.out)
     _go(run, options.start)
@@ -166,7 +166,7 @@ def _report(options: argparse.Namespace) -> int:
         raise UserError("--count must be at least 1.")
     device = pick_device(options.device)
     subject = open_subject(options.model, device, options.state)
-    pool = HeadPool(options.held_out, options.count, device)
+    pool = HeadPool(options.held_out, options.count, device, backdrop=subject.backdrop)
     pool.wait_for(1, seconds=0.0)
     pool.refresh()
     try:

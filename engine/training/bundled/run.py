@@ -52,29 +52,25 @@ class RunOptions:
     Attributes:
         minutes: length of the schedule; the learning rate falls to 2 % by its end.
         heads: in a batch.
-        learning_rate: of Adam. Weights with runtime scaling have unit size, so this is the
-            relative change of a step.
+        learning_rate: of Adam, of the weights as they are used
+            (:meth:`~engine.training.bundled.model.HeadGenerator.groups`).
         field_rate: multiplier for the planes and their decoder; 0 keeps them as they are.
-        mapping_rate: multiplier for the mapping and the reader, whose weights are smaller; 0
-            keeps them as they are.
+        mapping_rate: multiplier for the mapping and the reader; 0 keeps them as they are.
         warmup: steps until the learning rate is reached.
         mask, depth, attributes: weights of those losses beside the colours' L1.
-        fine_labels: segmentation labels whose pixels count ``fine_gain`` times.
         save_every: seconds between saved states.
         seed: of everything random.
     """
 
     minutes: float = 60.0
     heads: int = 8
-    learning_rate: float = 4e-3
+    learning_rate: float = 2e-3
     field_rate: float = 1.0
-    mapping_rate: float = 0.1
+    mapping_rate: float = 1.0
     warmup: int = 100
     mask: float = 0.5
     depth: float = 1.0
     attributes: float = 0.1
-    fine_labels: tuple[int, ...] = ()
-    fine_gain: float = 4.0
     save_every: float = 60.0
     seed: int = 0
 
@@ -108,7 +104,7 @@ class TimedRun(ABC):
         self.before: list[dict[str, Any]] = []
         self.meter = Meter()
         groups = model.groups(options.field_rate, options.mapping_rate)
-        self.optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-10)
+        self.optimizer = torch.optim.Adam(groups, betas=(0.9, 0.98), eps=1e-9)
         self.others = {"optimizer": self.optimizer}
 
     @abstractmethod

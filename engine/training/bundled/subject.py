@@ -41,8 +41,8 @@ class Subject:
     @property
     def backdrop(self) -> float:
         """Brightness behind its heads, 0 (black) to 1 (white): the truth is laid over the same."""
-        settings = self.generator.config.rendering.to_json()
-        return float(settings.get("backdrop", 1.0)) if settings["white_back"] else 0.0
+        settings = self.generator.config.rendering
+        return settings.backdrop if settings.white_back else 0.0
 
 
 def averaged_state(folder: Path, name: str, device: torch.device) -> dict[str, Tensor]:
