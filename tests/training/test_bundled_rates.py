@@ -50,6 +50,10 @@ def test_every_parameter_is_in_one_group_and_frozen_ones_in_none(model):
     upsampler = {id(p) for p in model.network.superresolution.parameters()}
     assert set(scales(model, field=0.0, mapping=0.0)) == upsampler
     assert {id(p) for p in model.parameters() if p.requires_grad} == upsampler
+    reading = {id(p) for p in model.network.decoder.parameters()}
+    found = {id(p): g["scale"] for g in model.groups(0.0, 0.0, 0.5) for p in g["params"]}
+    assert set(found) == upsampler | reading
+    assert all(found[key] == 0.5 * plain[key] for key in reading)
     # What was frozen can be taken up again.
     assert set(scales(model)) == everything
     assert all(p.requires_grad for p in model.parameters())

@@ -131,7 +131,9 @@ class HeadGenerator(nn.Module):
         config = self.network.config
         return config.img_resolution // config.neural_rendering_resolution
 
-    def groups(self, field_rate: float, mapping_rate: float) -> list[dict[str, Any]]:
+    def groups(
+        self, field_rate: float, mapping_rate: float, decoder_rate: float | None = None
+    ) -> list[dict[str, Any]]:
         """The parameters for an optimiser; ``scale`` is the factor on the rate of each group.
 
         Weights are stored at unit size and shrunk when they are used, so that one learning rate
@@ -139,13 +141,15 @@ class HeadGenerator(nn.Module):
         the rate counts for the weight **as used**, as if it were stored so.
 
         Args:
-            field_rate: multiplier for planes and decoder; 0 freezes them.
+            field_rate: multiplier for the planes; 0 freezes them.
             mapping_rate: for what turns z into w and w into attributes; 0 freezes it.
+            decoder_rate: for what reads the planes; ``field_rate`` if absent.
         """
         network = self.network
         parts: list[tuple[float, tuple[nn.Module, ...]]] = [
             (1.0, (network.superresolution,)),
-            (field_rate, (network.backbone.synthesis, network.decoder)),
+            (field_rate, (network.backbone.synthesis,)),
+            (field_rate if decoder_rate is None else decoder_rate, (network.decoder,)),
             (mapping_rate, self._mapping_parts),
         ]
         found = []

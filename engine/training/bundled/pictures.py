@@ -1,9 +1,9 @@
 """The second stage: whole pictures, with the super-resolution, then sharpened.
 
 What the first stage taught (:mod:`.field`) knows nothing of neighbouring pixels. Here crops
-of pictures are drawn as the model will draw them, and the super-resolution is trained on top.
-The fields stay as they are unless told otherwise, so that few heads are enough: enlarging is
-much the same for all. In the last part a patch discriminator may sharpen.
+of pictures are drawn as the model will draw them, and the super-resolution is trained on top,
+with the decoder, whose further features nothing has asked for before. The planes stay as they
+are unless told otherwise, so that few heads are enough: enlarging is much the same for all. In the last part a patch discriminator may sharpen.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class PictureOptions(RunOptions):
     minutes: float = 15.0
     learning_rate: float = 3e-3
     field_rate: float = 0.0
+    decoder_rate: float = 0.3
     mapping_rate: float = 0.0
     fine_gain: float = 4.0
     views: int = 1

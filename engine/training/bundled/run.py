@@ -54,7 +54,8 @@ class RunOptions:
         heads: in a batch.
         learning_rate: of Adam, of the weights as they are used
             (:meth:`~engine.training.bundled.model.HeadGenerator.groups`).
-        field_rate: multiplier for the planes and their decoder; 0 keeps them as they are.
+        field_rate: multiplier for the planes; 0 keeps them as they are.
+        decoder_rate: multiplier for what reads the planes.
         mapping_rate: multiplier for the mapping and the reader; 0 keeps them as they are.
         warmup: steps until the learning rate is reached.
         mask, depth, attributes: weights of those losses beside the colours' L1.
@@ -66,6 +67,7 @@ class RunOptions:
     heads: int = 8
     learning_rate: float = 2e-3
     field_rate: float = 1.0
+    decoder_rate: float = 1.0
     mapping_rate: float = 1.0
     warmup: int = 100
     mask: float = 0.5
@@ -103,7 +105,7 @@ class TimedRun(ABC):
         self.step, self.elapsed = 0, 0.0
         self.before: list[dict[str, Any]] = []
         self.meter = Meter()
-        groups = model.groups(options.field_rate, options.mapping_rate)
+        groups = model.groups(options.field_rate, options.mapping_rate, options.decoder_rate)
         self.optimizer = torch.optim.Adam(groups, betas=(0.9, 0.98), eps=1e-9)
         self.others = {"optimizer": self.optimizer}
 
