@@ -21,6 +21,8 @@ from engine.text.library import open_clip
 from engine.text.weights import as_float, read_weights
 
 BUNDLED = "text_encoder"
+#: What open_clip's tokenizer can do to a text first.
+CLEANINGS = ("lower", "canonicalize", "whitespace")
 
 
 class TextImageEncoder(nn.Module):
@@ -30,13 +32,20 @@ class TextImageEncoder(nn.Module):
         network: open_clip's ``CLIP`` or ``CustomTextCLIP``.
         name: for people.
         mean, std: of the pictures' channels, as in training.
+        clean: what the tokenizer does to a text first (``"lower"``, or ``"canonicalize"``, which
+            also drops punctuation).
     """
 
     mean: Tensor
     std: Tensor
 
     def __init__(
-        self, network: Any, name: str, mean: Sequence[float], std: Sequence[float]
+        self,
+        network: Any,
+        name: str,
+        mean: Sequence[float],
+        std: Sequence[float],
+        clean: str = "lower",
     ) -> None:
         super().__init__()
         self.network: Any = network
@@ -45,7 +54,9 @@ class TextImageEncoder(nn.Module):
         self.size: tuple[int, int] = (size, size) if isinstance(size, int) else tuple(size)
         self.register_buffer("mean", torch.tensor(list(mean)).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(list(std)).view(1, 3, 1, 1), persistent=False)
-        self._tokenizer = open_clip().SimpleTokenizer(context_length=network.context_length)
+        self._tokenizer = open_clip().SimpleTokenizer(
+            context_length=network.context_length, clean=clean
+        )
         self.eval().requires_grad_(False)
 
     @property
@@ -124,7 +135,10 @@ def load(source: str | Path | None = None, device: str | torch.device = "cpu") -
     prepared.update({key: spec.preprocess[key] for key in prepared if spec.preprocess.get(key)})
     if not all(_is_colour(value) for value in prepared.values()):
         raise UserError(f"The mean or std in the configuration of {name} is not three numbers.")
-    return TextImageEncoder(network, name, prepared["mean"], prepared["std"]).to(device)
+    clean = (config["text_cfg"].get("tokenizer_kwargs") or {}).get("clean", "lower")
+    if clean not in CLEANINGS:
+        raise UserError(f"The configuration of {name} names an unknown cleaning of texts.")
+    return TextImageEncoder(network, name, prepared["mean"], prepared["std"], clean).to(device)
 
 
 def _is_colour(value: Any) -> bool:

@@ -26,6 +26,8 @@ WEIGHT_NAMES = (
     "open_clip_model.safetensors", "model.safetensors", "open_clip_pytorch_model.bin",
     "pytorch_model.bin",
 )  # fmt: skip
+#: Words of open_clip's own tokenizer.
+VOCABULARY = 49408
 #: Said where the network of a bare file is unknown.
 HOW_TO_NAME = "name its open_clip configuration before the path, as in ViT-B-32=PATH"
 _NAMED = re.compile(r"([A-Za-z][\w.-]*)=(.+)", re.DOTALL)
@@ -96,6 +98,8 @@ def check_offline(config: Mapping[str, Any], name: str) -> None:
             f"{name} has a tokenizer or a text model that open_clip would download; use a CLIP "
             "model with open_clip's own tokenizer, such as ViT-B-32."
         )
+    if text.get("vocab_size", VOCABULARY) != VOCABULARY:
+        raise UserError(f"{name} has another list of words than open_clip's own tokenizer.")
 
 
 def _of_folder(folder: Path) -> Spec:

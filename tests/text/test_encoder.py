@@ -159,6 +159,11 @@ def test_weights_of_something_else(tmp_path: Path, folder: Path) -> None:
         ({"text_cfg": {"hf_model_name": "roberta-base"}, "vision_cfg": {}}, "would download"),
         ({"text_cfg": {"hf_tokenizer_name": "x/y"}, "vision_cfg": {}}, "would download"),
         ({"embed_dim": 3}, "not described as a CLIP model"),
+        ({**TINY, "text_cfg": {**TINY["text_cfg"], "vocab_size": 100}}, "another list of words"),
+        (
+            {**TINY, "text_cfg": {**TINY["text_cfg"], "tokenizer_kwargs": {"clean": "soap"}}},
+            "unknown cleaning",
+        ),
         ({**TINY, "vision_cfg": {"layers": "many"}}, "cannot build"),
         ({**TINY, "nonsense": 1}, "cannot build"),
     ],
@@ -198,6 +203,16 @@ def test_nothing_is_ever_downloaded(folder: Path, monkeypatch: pytest.MonkeyPatc
     assert load(folder).encode_text(["a"]).shape == (1, 16)
     with pytest.raises(UserError, match="would download"):
         load(f"ViT-B-16-SigLIP={folder / 'open_clip_model.safetensors'}")
+
+
+def test_texts_are_cleaned_as_the_model_wants(folder: Path) -> None:
+    config = {
+        **TINY,
+        "text_cfg": {**TINY["text_cfg"], "tokenizer_kwargs": {"clean": "canonicalize"}},
+    }
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config}))
+    plain, marked = load(folder).tokenize(["a smile", "A smile!"])
+    assert torch.equal(plain, marked)
 
 
 def test_empty_texts_are_refused_and_long_ones_cut(folder: Path) -> None:
