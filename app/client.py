@@ -150,6 +150,7 @@ class EngineClient:
                 generation = last.generation
         self._generation = generation
         self._last = self._unsent = Draw(generation, recipe, moving, *self._beside)
+        self._receive()  # the engine may have taken the request before it since the last poll
         self._flush()
         return generation
 
@@ -184,8 +185,7 @@ class EngineClient:
         return self._exports.add(job)
 
     def cancel_job(self, job: int) -> None:
-        """Stop an export, waiting or running; ``JobCancelled`` follows. A job that is over
-        already is left alone."""
+        """Stop an export, waiting or running; ``JobCancelled`` follows, unless it is over."""
         self._exports.cancel(job)
 
     def restart(self, device: str | None = None) -> None:

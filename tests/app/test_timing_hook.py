@@ -14,16 +14,23 @@ from app import timing_hook
 from app.client import EngineClient
 from app.messages import FrameReady
 from app.timing_hook import VARIABLE, TimedClient, TimingHook, timed
-from app.wire import Draw
+from app.wire import Draw, Taken
 from engine.recipe import Recipe
 from tests.benchmarks.feel_report import read
 
 
 class Pipe:
-    """The window's end of a pipe to an engine that never answers."""
+    """The window's end of a pipe to an engine that answers only what a test puts into it."""
 
     def __init__(self) -> None:
         self.sent: list[Any] = []
+        self.answers: list[Any] = []
+
+    def poll(self) -> bool:
+        return bool(self.answers)
+
+    def recv(self) -> object:
+        return self.answers.pop(0)
 
     def send(self, message: object) -> None:
         self.sent.append(message)
@@ -44,6 +51,18 @@ def test_without_the_variable_there_is_no_hook(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv(VARIABLE, raising=False)
     client, hook = timed("cpu")
     assert hook is None and type(client) is EngineClient
+
+
+def test_a_request_leaves_at_once_where_the_engine_has_taken_the_one_before() -> None:
+    client, pipe = EngineClient("cpu"), Pipe()
+    client._connection = pipe  # type: ignore[assignment]
+    first = client.request(Recipe(seed=1), moving=True)
+    second = client.request(Recipe(seed=2), moving=True)  # not taken yet: it waits
+    assert [d.generation for d in pipe.sent] == [first]
+    pipe.answers.append(Taken(first))
+    third = client.request(Recipe(seed=3), moving=True)  # without a poll between
+    assert [d.generation for d in pipe.sent] == [first, third] and second < third
+    client._connection = None
 
 
 def test_requests_are_noted_when_made_and_when_they_leave(
