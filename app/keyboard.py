@@ -7,6 +7,11 @@ import dearpygui.dearpygui as dpg
 from app.chords import Chord
 from app.commands import COMMANDS, Command, command, find
 
+#: Dear PyGui's own constant for the key beside the minus is out of date: the code that is sent is
+#: the one after the semicolon's, which follows the slash's.
+_EQUAL = int(dpg.mvKey_Slash) + 2
+_NAMED = {int(getattr(dpg, name)) for name in dir(dpg) if name.startswith("mvKey_")} | {_EQUAL}
+
 
 class Keyboard:
     """Knows which modifiers are down and which command a key means."""
@@ -52,11 +57,15 @@ def is_down(name: str) -> bool:
     return any(dpg.is_key_down(getattr(dpg, f"mvKey_{chord.key}")) for chord in chords)
 
 
+def is_key(code: int) -> bool:
+    """Whether a code that the toolkit calls a key is one of the keyboard that it has a name for. It
+    reports a button of the mouse that is held as a key, too, again and again."""
+    return code in _NAMED
+
+
 def _key_codes() -> dict[int, str]:
     """The toolkit's code of every key in the table -> its name there."""
     names = {chord.key for command in COMMANDS for chord in command.chords}
     codes = {int(getattr(dpg, f"mvKey_{name}")): name for name in names - {"Equal"}}
-    # Dear PyGui's own constant for the key beside the minus is out of date: the code that is
-    # sent is the one after the semicolon's, which follows the slash's.
-    codes[int(dpg.mvKey_Slash) + 2] = "Equal"
+    codes[_EQUAL] = "Equal"
     return codes

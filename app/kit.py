@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import dearpygui.dearpygui as dpg
 
 from app.dialogs import Dialogs
+from app.runner import early
 from app.studio import Studio
 from app.theme import Fonts, Themes
 
@@ -178,13 +179,14 @@ class Kit:
         whole: bool = False,
         tip: str = "",
     ) -> int:
-        """A number that is dragged sideways, or typed after a double-click."""
+        """A number that is dragged sideways, or typed after a double-click. ``change`` edits the
+        document or another state behind the window, no items (:func:`app.runner.early`)."""
         kind = int if whole else float
         add = dpg.add_drag_int if whole else dpg.add_drag_float
         item = int(
             add(
                 min_value=kind(low), max_value=kind(high), speed=speed, format=form, width=width,
-                clamped=True, callback=lambda _sender, value: change(value),
+                clamped=True, callback=early(lambda _sender, value: change(value)),
             )
         )  # fmt: skip
         return self.explain(self.gesture(self.typed(self.name(name, item))), tip)
@@ -198,13 +200,14 @@ class Kit:
         whole: bool = False,
         tip: str = "",
     ) -> int:
-        """A slider that fills the line and shows no number of its own."""
+        """A slider that fills the line and shows no number of its own; ``change`` as for
+        :meth:`number`."""
         kind = int if whole else float
         add = dpg.add_slider_int if whole else dpg.add_slider_float
         item = int(
             add(
                 min_value=kind(low), max_value=kind(high), format="", width=-1, clamped=True,
-                callback=lambda _sender, value: change(value),
+                callback=early(lambda _sender, value: change(value)),
             )
         )  # fmt: skip
         return self.explain(self.gesture(self.typed(self.name(name, item))), tip)

@@ -171,6 +171,12 @@ class Parts:
         """The parts that are told about the mouse."""
         return self.dock_drag, self.viewport, self.mixing.canvas, self.timeline.canvas
 
+    @property
+    def dragged(self) -> Viewport | TimelineCanvas | GalleryWindow | None:
+        """The part by which the mouse drags the document now, if there is one."""
+        parts = self.viewport, self.timeline.canvas, self.gallery
+        return next((part for part in parts if part.dragging), None)
+
     def perform(self, command: commands.Command) -> None:
         """Do a command of the table; see :func:`app.commands.perform`.
 

@@ -10,11 +10,33 @@ import inspect
 import logging
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from engine.errors import Cancelled, UserError
 
 log = logging.getLogger(__name__)
+
+F = TypeVar("F", bound=Callable[..., Any])
+#: What a callback is marked with: it may run while its frame is painted, or others may pass it.
+_EARLY, _PASSED = "_runs_early", "_may_be_passed"
+
+
+def early(callback: F) -> F:
+    """Mark a callback that may run in the early thread (:mod:`app.early`): it edits the document
+    and neither measures text nor makes or deletes items or textures."""
+    setattr(callback, _EARLY, True)
+    return callback
+
+
+def passed(when: Callable[[Any], bool] = lambda _data: True) -> Callable[[F], F]:
+    """Mark a callback that those marked :func:`early` may overtake: it does nothing to the document
+    where ``when`` holds of its ``app_data``."""
+
+    def mark(callback: F) -> F:
+        setattr(callback, _PASSED, when)
+        return callback
+
+    return mark
 
 
 class CallbackRunner:
@@ -26,16 +48,37 @@ class CallbackRunner:
 
     def __init__(self, show: Callable[[str], None]) -> None:
         self._show = show
+        self._left: list[tuple[Any, ...]] = []
 
     def run(self, jobs: Iterable[tuple[Any, ...]] | None) -> int:
-        """Run what ``get_callback_queue()`` gave; the number of callbacks that were run."""
+        """Run what :meth:`run_early` left and what ``get_callback_queue()`` gave; the number of
+        callbacks that were run."""
+        waiting, self._left = [*self._left, *(jobs or ())], []
         count = 0
-        for job in jobs or ():
-            callback, *arguments = job
+        for callback, *arguments in waiting:
             if callback is None:
                 continue
             count += 1
             self.call(callback, *arguments)
+        return count
+
+    def run_early(self, jobs: Iterable[tuple[Any, ...]] | None) -> int:
+        """Run what is marked :func:`early` and has nothing before it that it may not overtake; keep
+        the rest, in order, for :meth:`run`. The number of callbacks that were run."""
+        waiting, self._left = [*self._left, *(jobs or ())], []
+        count = 0
+        for number, job in enumerate(waiting):
+            callback, *arguments = job
+            if callback is None:
+                continue
+            if getattr(callback, _EARLY, False):
+                count += 1
+                self.call(callback, *arguments)
+            elif (passes := getattr(callback, _PASSED, None)) is not None and passes(arguments[1]):
+                self._left.append(job)
+            else:
+                self._left += waiting[number:]
+                break
         return count
 
     def call(self, callback: Callable[..., Any], *arguments: Any) -> None:

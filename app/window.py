@@ -1,7 +1,8 @@
 """The window: puts the parts together and runs the loop.
 
-Only this loop touches Dear PyGui. It takes in what the engine sent, shows what changed, draws
-one frame, runs the callbacks, and sleeps; when nothing happens it sleeps longer.
+This loop takes in what the engine sent, shows what changed, draws one frame, runs the callbacks,
+and sleeps; when nothing happens it sleeps longer. Only it touches Dear PyGui, but for what a drag
+asks for, which is taken in while the frame is painted (:mod:`app.early`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import dearpygui.dearpygui as dpg
 from app import theme
 from app.dialogs import Dialogs
 from app.display import require_display, screen_dots, screen_size
+from app.early import EarlyThread
 from app.folder_search import FolderSearch
 from app.geometry import (
     MIN_HEIGHT,
@@ -28,7 +30,7 @@ from app.geometry import (
     fitting_scale,
 )
 from app.input_watch import InputWatch
-from app.keyboard import Keyboard
+from app.keyboard import Keyboard, is_key
 from app.kit import Kit
 from app.live_texture import LiveTexture
 from app.meter import Pace
@@ -36,7 +38,7 @@ from app.parts import Parts
 from app.playback import Playback
 from app.processor import paint_in_one_thread
 from app.recovery import Recovery
-from app.runner import CallbackRunner
+from app.runner import CallbackRunner, passed
 from app.settings import Settings, load_settings
 from app.state_hook import StateHook
 from app.studio import BUNDLED, Studio
@@ -47,6 +49,8 @@ from engine.errors import UserError
 log = logging.getLogger(__name__)
 
 TITLE = "Maquette"
+#: Of the mouse: left, right, middle.
+BUTTONS = (0, 1, 2)
 #: Frames a second while things change and while nothing does. Without a watch on the input it is
 #: noticed only by drawing; with one, it and what the engine sends are drawn when they come.
 WATCHED_RATES, BLIND_RATES = (30.0, 1.0), (60.0, 10.0)
@@ -116,6 +120,9 @@ class Window:
         self._studio, self._times = studio, times
         self._dialogs = Dialogs()
         self._runner = CallbackRunner(studio.complain)
+        self._early = EarlyThread(
+            self._runner, self._follow, dpg.get_callback_queue, dpg.get_frame_count
+        )
         self._watch = InputWatch()
         self._pace = Pace(*(WATCHED_RATES if self._watch.works else BLIND_RATES))
         self._hook = StateHook.from_environment()
@@ -138,6 +145,7 @@ class Window:
                 self._step()
             self._remember_size()
         finally:
+            self._early.close()
             self._search.cancel()
             self._dialogs.close()
             self._watch.close()
@@ -163,7 +171,7 @@ class Window:
         dpg.set_exit_callback(lambda: self._studio.desk.close())
         self._texture = LiveTexture()
         with dpg.handler_registry():
-            for button in (0, 1, 2):
+            for button in BUTTONS:
                 dpg.add_mouse_click_handler(button, callback=partial(self._mouse_down, button))
                 dpg.add_mouse_release_handler(button, callback=partial(self._mouse_up, button))
             dpg.add_mouse_double_click_handler(0, callback=self._mouse_double)
@@ -241,7 +249,8 @@ class Window:
         handed = time.monotonic()
         if self._watch.forget():
             self._pace.touch(handed)
-        dpg.render_dearpygui_frame()
+        if self._paint():
+            self._pace.touch(started)
         drawn = time.monotonic()
         self._texture.after_frame()
         self._parts.gallery.after_frame()
@@ -253,6 +262,13 @@ class Window:
             self._times.drawn(started, handed, drawn, time.monotonic(), self._studio.frame)
         self._hook.write(self._studio, self._kit, self._places(), self._parts.described())
         self._rest(started)
+
+    def _paint(self) -> int:
+        """Draw a frame; the number of callbacks that have run meanwhile, while a button is held."""
+        if any(dpg.is_mouse_button_down(button) for button in BUTTONS):
+            return self._early.paint(dpg.render_dearpygui_frame)
+        dpg.render_dearpygui_frame()
+        return 0
 
     def _rest(self, started: float) -> None:
         """Sleep until the next frame is due. Input and what the engine sends end the sleep, but
@@ -338,6 +354,14 @@ class Window:
     def _mouse_double(self) -> None:
         self._parts.viewport.double_click(*_mouse())
 
+    def _follow(self) -> None:
+        """What is dragged takes in where the mouse is; called in the early thread. A button that has
+        just gone up comes first, in the main loop."""
+        part = self._parts.dragged
+        if part is not None and any(dpg.is_mouse_button_down(button) for button in BUTTONS):
+            part.move(*_mouse())
+
+    @passed()
     def _mouse_moved(self) -> None:
         for part in self._parts.drawn:
             part.move(*_mouse())
@@ -345,6 +369,7 @@ class Window:
     def _mouse_wheel(self, _sender: int, notches: float) -> None:
         self._parts.viewport.wheel(notches)
 
+    @passed(lambda code: not is_key(code))
     def _key(self, _sender: int, code: int) -> None:
         waits, palette = self._studio.desk.talk.is_open, self._parts.palette
         if palette.is_open and not waits and palette.key(code):

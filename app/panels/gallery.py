@@ -11,6 +11,7 @@ import numpy as np
 from app import theme
 from app.commands import tip
 from app.gallery import PAGE, SORTS, TABS, Cell, Gallery, Pixels, Tab
+from app.geometry import Rect
 from app.kit import Kit
 from app.latent_pad import FASTEST, LARGEST, SLOWEST, SMALLEST
 from app.live_texture import LiveTexture
@@ -229,6 +230,23 @@ class GalleryWindow(Popup):
             self._pad.follow(self._gallery, self.window)
         else:
             self._pad.leave(self._gallery, self.window)
+
+    @property
+    def dragging(self) -> bool:
+        """Whether the mouse drags through the pad."""
+        return self._pad.dragging
+
+    @property
+    def cover(self) -> Rect | None:
+        """What it hides for certain, in pixels of the window: where it lies while the mouse drags
+        through the pad, for then it cannot be moved itself."""
+        if not (self.is_open and self.dragging):
+            return None
+        return Rect(*dpg.get_item_pos(self.window), *dpg.get_item_rect_size(self.window))
+
+    def move(self, x: float, y: float) -> None:
+        """Follow a drag through the pad, in pixels of the window."""
+        self._pad.move(self._gallery, x, y)
 
     def _reflow(self) -> None:
         """Put as many pictures side by side as the window has room for."""

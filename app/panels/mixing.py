@@ -12,6 +12,7 @@ from app.commands import tip
 from app.kit import Kit
 from app.panels.identity import read_seed
 from app.panels.mixing_canvas import MixingCanvas
+from app.runner import early
 from app.studio import Studio
 from engine.errors import UserError
 from engine.identity import StyleSource
@@ -158,7 +159,7 @@ class FaceRow:
             self._weight = int(
                 dpg.add_slider_int(
                     min_value=0, max_value=100, format="%d%%", width=kit.px(WEIGHT), clamped=True,
-                    callback=lambda _sender, value: self._weigh(value),
+                    callback=early(lambda _sender, value: self._weigh(value)),
                 )
             )  # fmt: skip
             kit.gesture(kit.typed(kit.name(f"{name}_weight", self._weight)))

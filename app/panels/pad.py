@@ -92,18 +92,26 @@ class PadCanvas:
             if not self._dragging:
                 gallery.pad.pause()
                 self._dragging = True
-            x, y = dpg.get_mouse_pos(local=False)
-            left, top = dpg.get_item_rect_min(self._canvas)
-            place = ((x - left) / self._cell - 0.5, (y - top) / self._cell - 0.5)
-            last = gallery.pad.size - 1.0
-            place = (min(max(place[0], 0.0), last), min(max(place[1], 0.0), last))
-            if place != gallery.pad.place or not gallery.pad.is_shown(gallery.first):
-                gallery.pad.go_to(gallery.first, *place)
+            self.move(gallery, *dpg.get_mouse_pos(local=False))
         self._was_down = down
         # The toolkit moves a window that is dragged where nothing takes the mouse.
         held = over or self._dragging
         if dpg.get_item_configuration(window)["no_move"] != held:
             dpg.configure_item(window, no_move=held)
+
+    @property
+    def dragging(self) -> bool:
+        """Whether the mouse drags through the pad."""
+        return self._dragging
+
+    def move(self, gallery: Gallery, x: float, y: float) -> None:
+        """Go to where the mouse is, in pixels of the window, if that is another place."""
+        left, top = dpg.get_item_rect_min(self._canvas)
+        place = ((x - left) / self._cell - 0.5, (y - top) / self._cell - 0.5)
+        last = gallery.pad.size - 1.0
+        place = (min(max(place[0], 0.0), last), min(max(place[1], 0.0), last))
+        if place != gallery.pad.place or not gallery.pad.is_shown(gallery.first):
+            gallery.pad.go_to(gallery.first, *place)
 
     def leave(self, gallery: Gallery, window: int) -> None:
         """The pad is not shown any more: a drag under way is over."""

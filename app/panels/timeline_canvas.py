@@ -139,6 +139,11 @@ class TimelineCanvas:
 
     # The mouse --------------------------------------------------------------------------
 
+    @property
+    def dragging(self) -> bool:
+        """Whether the playhead is being dragged."""
+        return self._drag == "scrub"
+
     def press(self, button: int, x: float, y: float) -> None:
         """A button went down somewhere in the window."""
         if button != LEFT_BUTTON or not self._is_mine():
