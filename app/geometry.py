@@ -33,6 +33,11 @@ class Rect:
         """Whether a point lies inside (left and upper edge included)."""
         return self.x <= x < self.right and self.y <= y < self.bottom
 
+    def holds(self, other: Rect) -> bool:
+        """Whether another rectangle lies wholly inside."""
+        across = self.x <= other.x and other.right <= self.right
+        return across and self.y <= other.y and other.bottom <= self.bottom
+
 
 def fit_picture(
     width: float, height: float, aspect: float = 1.0, margin: float = 0.0, minimum: float = 32.0

@@ -35,6 +35,7 @@ class Viewport:
         self._split = SplitView(kit)
         self._area = Rect(0, 0, 1, 1)
         self.picture = Rect(0, 0, 1, 1)
+        self._hidden = False
         self._drag: str | None = None
         self._hover: AxisEnd | None = None
         self._last = (0.0, 0.0)
@@ -74,8 +75,14 @@ class Viewport:
         self.gizmo.center = (width - reach, reach)
         self._drawn = None
 
-    def update(self, studio: Studio) -> None:
-        """Show the newest frame and the present state; call once before each frame."""
+    def update(self, studio: Studio, cover: Rect | None = None) -> None:
+        """Show the newest frame and the present state; call once before each frame.
+
+        Args:
+            studio: what is shown.
+            cover: what something else hides of the window. A picture that is all hidden is not
+                painted: without a graphics card it is the dearest thing in the window.
+        """
         if studio.compare.is_held and not is_down("compare_hold"):
             studio.compare.let_go()
         frame = studio.frame
@@ -88,10 +95,13 @@ class Viewport:
         margin = self._kit.px(MARGIN)
         self.picture = fit_picture(self._area.width, self._area.height, aspect, margin)
         message = self._message(studio)
+        box = self.picture
+        whole = Rect(self._area.x + box.x, self._area.y + box.y, box.width, box.height)
+        self._hidden = cover is not None and cover.holds(whole)
         state = (
             self._texture.item, self._texture.corners, self.picture, studio.is_stale,
             frame is None, self._covers(studio), message, studio.document.pose, self._hover, self.gizmo.hot,
-            self._timeline, self._split.update(),
+            self._timeline, self._split.update(), self._hidden,
         )  # fmt: skip
         if state != self._drawn:
             self._drawn = state
@@ -102,7 +112,7 @@ class Viewport:
         dim = studio.is_stale or (studio.model is None and studio.frame is not None)
         corners, opacity = self._texture.corners, 90 if dim else 255
         self._split.draw(self._image, self._texture.item, corners, box, opacity)
-        dpg.configure_item(self._frame, show=studio.frame is not None)
+        dpg.configure_item(self._frame, show=studio.frame is not None and not self._hidden)
         hole = box if self._covers(studio) and not dim else None
         self._backdrop.draw(int(self._area.width), int(self._area.height), hole)
         pose, scale = studio.document.pose, self._kit.scale

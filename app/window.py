@@ -245,7 +245,7 @@ class Window:
             # The text cursor blinks.
             self._pace.touch(started)
         self._place()
-        self._parts.viewport.update(self._studio)
+        self._parts.viewport.update(self._studio, self._parts.gallery.cover)
         handed = time.monotonic()
         if self._watch.forget():
             self._pace.touch(handed)

@@ -43,6 +43,18 @@ def test_the_picture_is_the_largest_centred_square() -> None:
     assert fit_picture(10, 10, margin=20).width == 32
 
 
+def test_a_rectangle_holds_what_lies_wholly_inside() -> None:
+    outer = Rect(10, 20, 100, 50)
+    assert outer.holds(outer) and outer.holds(Rect(11, 21, 98, 48))
+    for beyond in (
+        Rect(9, 21, 50, 20),
+        Rect(11, 19, 50, 20),
+        Rect(11, 21, 100, 20),
+        Rect(11, 21, 9, 50),
+    ):
+        assert not outer.holds(beyond)
+
+
 def test_the_layout_covers_the_window_without_overlap() -> None:
     layout = arrange(1280, 820)
     assert layout.left.right == layout.grip_left.x
