@@ -37,17 +37,22 @@ SWING = 2.0
 
 @dataclass(frozen=True)
 class Path2D:
-    """A swing of the mouse about a point of the window, so far to each side, in pixels."""
+    """A swing of the mouse about a point of the window, so far to each side, in pixels; with a
+    ``step`` in steps of so many pixels across, where less would change nothing."""
 
     x: float
     y: float
     across: float
     down: float = 0.0
+    step: float = 0.0
 
     def at(self, seconds: float) -> tuple[float, float]:
         """Where it is."""
         turn = 2 * math.pi * seconds / SWING
-        return self.x + self.across * math.sin(turn), self.y + self.down * math.sin(2 * turn)
+        across = self.across * math.sin(turn)
+        if self.step:
+            across = self.step * round(across / self.step)
+        return self.x + across, self.y + self.down * math.sin(2 * turn)
 
 
 def bar(app: App, widget: str, share: float = 0.35, most: float = 1e9) -> Path2D:
@@ -102,11 +107,14 @@ def two_keys(app: App) -> None:
 
 
 def scrub(app: App) -> Path2D:
-    """Along the ruler, between the keys."""
+    """Along the ruler, between the keys, from frame to frame of the video: a movement within one
+    changes nothing and asks for nothing."""
     two_keys(app)
     x, y, width, height = app.state["widgets"]["timeline_ruler"]
-    span = width * 4.0 / app.state["timeline"]["duration"]
-    return Path2D(x + span / 2, y + height / 2, 0.45 * span)
+    line = app.state["timeline"]
+    second = width / line["duration"]
+    # The middle, 2 s, is a frame at whole numbers of frames a second.
+    return Path2D(x + 2 * second, y + height / 2, 1.8 * second, step=second / line["fps"])
 
 
 #: Name -> what it is called, and how to come to it. The order matters: later ones need what earlier
