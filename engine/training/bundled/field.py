@@ -32,7 +32,7 @@ class FieldOptions(RunOptions):
     """
 
     rays: int = 768
-    samples: float = 0.7
+    samples: float = 0.8
     fine_share: float = 0.25
 
 

@@ -57,8 +57,8 @@ def bundled_config() -> EG3DConfig:
         neural_rendering_resolution=128,
         img_resolution=256,
         rendering=RenderSettings(
-            depth_resolution=18,
-            depth_resolution_importance=14,
+            depth_resolution=14,
+            depth_resolution_importance=12,
             ray_start="auto",
             ray_end="auto",
             white_back=True,
