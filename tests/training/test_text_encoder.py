@@ -26,7 +26,7 @@ from engine.training.text_encoder.losses import (
     question_loss,
     questions,
 )
-from engine.training.text_encoder.model import CaptionModel
+from engine.training.text_encoder.model import SIZE, CaptionModel
 from engine.training.text_encoder.pictures import Pictures, varied
 from engine.training.text_encoder.score import KIND_OF, score
 from engine.training.text_encoder.training import Training, TrainOptions
@@ -176,8 +176,8 @@ def test_the_shorter_way_through_the_text_tower_is_the_same() -> None:
 
 
 def small_run(tmp_path: Path, **changes: float) -> Training:
-    shard(tmp_path / "heads", 0, 12, side=128, views=1)
-    pictures = Pictures(tmp_path / "heads", 128, 12)
+    shard(tmp_path / "heads", 0, 12, side=SIZE, views=1)
+    pictures = Pictures(tmp_path / "heads", SIZE, 12)
     pictures.refresh()
     options = TrainOptions(**{"batch": 8, "warmup": 1, **changes})  # type: ignore[arg-type]
     (tmp_path / "run").mkdir(exist_ok=True)
@@ -239,7 +239,7 @@ def test_train_score_and_pack(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "{" not in card and f"{100 * scores['mean']:.1f} %" in card and "MakeHuman" in card
     assert sum(path.stat().st_size for path in to.iterdir()) < 15_000_000
     encoder = load(to)
-    assert encoder.size == (128, 128)
+    assert encoder.size == (SIZE, SIZE)
     assert encoder.encode_text(["a smiling woman"]).shape == (1, 128)
     assert main(["score", "--held-out", str(tmp_path / "held"), "--out", str(out),
                  "--encoder", str(to)]) == 0  # fmt: skip

@@ -15,7 +15,8 @@ from engine.text.spec import build
 from engine.training.heads.captions import caption
 from engine.training.heads.wording import BEFORE, HAIR, HAIR_COLOURS, KINDS, WITH, WORN
 
-SIZE = 128
+#: Pixels along a side. At 128 a step costs nearly twice as much, and the steps are what lacks.
+SIZE = 96
 #: open_clip's description: a small residual network with attention pooling sees details of a
 #: face after far fewer pictures than a transformer of patches; half of the size is the table
 #: of 49,408 words.

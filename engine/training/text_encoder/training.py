@@ -36,6 +36,7 @@ class TrainOptions:
     Attributes:
         minutes: length of the schedule; the learning rate falls to 1 % by its end.
         batch: pictures in a step, each of another head.
+        whole: how many of them get a caption with nearly all facts; long texts cost the most.
         learning_rate, decay: of AdamW. warmup: steps until the rate is reached.
         mixed: bfloat16 in the picture tower.
         save_every: seconds between saved states.
@@ -44,6 +45,7 @@ class TrainOptions:
 
     minutes: float = 60.0
     batch: int = 96
+    whole: int = 48
     learning_rate: float = 1.5e-3
     decay: float = 0.05
     warmup: int = 100
@@ -93,7 +95,8 @@ class Training:
         batch = self.pictures.sample(self.options.batch, random)
         known = [self.pictures.known[n] for n in batch.numbers]
         numbers = self.pictures.codes(batch.numbers)
-        whole, parts = captions_for(known, random, True), captions_for(known, random, False)
+        whole = captions_for(known[: self.options.whole], random, True)
+        parts = captions_for(known, random, False)
         asked_texts, asked = questions(random)
         model = self.model
         with torch.autocast("cpu", torch.bfloat16, enabled=self.options.mixed):
