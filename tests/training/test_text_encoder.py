@@ -17,6 +17,7 @@ from engine.training.heads.attributes import attributes_from_latent
 from engine.training.heads.captions import KIND_NAMES, codes
 from engine.training.heads.dataset import write_shard
 from engine.training.heads.mesh import Label
+from engine.training.heads.visible import turn, visible
 from engine.training.heads.wording import KINDS, facts
 from engine.training.heads.world import head_latent, orbit_camera
 from engine.training.text_encoder.__main__ import main
@@ -30,7 +31,6 @@ from engine.training.text_encoder.model import SIZE, CaptionModel
 from engine.training.text_encoder.pictures import Pictures, varied
 from engine.training.text_encoder.score import KIND_OF, score
 from engine.training.text_encoder.training import Training, TrainOptions
-from engine.training.text_encoder.visible import turn, visible
 
 
 def shard(folder: Path, first: int, count: int, side: int = 32, views: int = 2) -> None:

@@ -1,4 +1,4 @@
-"""``python -m engine.training.heads``: render training data, or a contact sheet."""
+"""``python -m engine.training.heads``: render training data, write it out, or a contact sheet."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from engine.errors import UserError
 from engine.training.heads.dataset import RenderJob, render_dataset
+from engine.training.heads.layout import LayoutJob, write_layout
 from engine.training.heads.sheet import contact_sheet
 
 
@@ -22,6 +23,13 @@ def _parser() -> argparse.ArgumentParser:
     show = argparse.ArgumentDefaultsHelpFormatter
     render = commands.add_parser("render", help="render shards of heads", formatter_class=show)
     sheet = commands.add_parser("sheet", help="draw a contact sheet", formatter_class=show)
+    layout = commands.add_parser(
+        "layout", help="write shards as a folder in EG3D's layout", formatter_class=show
+    )
+    layout.add_argument("--heads", type=Path, required=True, help="folder of shards")
+    layout.add_argument("--out", type=Path, required=True, help="folder to write, or to go on with")
+    layout.add_argument("--backdrop", type=float, default=0.75, help="grey behind the heads")
+    layout.add_argument("--wordings", type=int, default=3, help="captions of each view")
     for command in (render, sheet):
         command.add_argument("--pack", type=Path, required=True, help="folder of the head pack")
         command.add_argument("--out", type=Path, required=True, help="folder of shards, or a PNG")
@@ -58,6 +66,10 @@ def main(arguments: list[str] | None = None) -> int:
             )
             done = render_dataset(job, report=lambda line: print(line, flush=True))
             print(f"{done} heads rendered into {a.out}.")
+        elif a.command == "layout":
+            layout = LayoutJob(a.heads, a.out, a.backdrop, a.wordings)
+            count = write_layout(layout, report=lambda line: print(line, flush=True))
+            print(f"{a.out} holds {count} pictures with cameras and captions.")
         else:
             captions = contact_sheet(
                 a.pack,

@@ -16,8 +16,8 @@ from engine.errors import UserError
 from engine.training.heads.attributes import attributes_from_latent
 from engine.training.heads.captions import KIND_NAMES, codes
 from engine.training.heads.dataset import read_shard
+from engine.training.heads.visible import turn, visible
 from engine.training.heads.wording import facts
-from engine.training.text_encoder.visible import turn, visible
 
 
 @dataclass(frozen=True)
