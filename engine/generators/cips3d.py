@@ -103,7 +103,7 @@ class CIPS3D(Generator):
         network = self.network
         with exact(self.device):
             z = z.to(self.device, torch.float32)
-            nerf, inr = z[: self.config.z_nerf_dim], z[self.config.z_nerf_dim :]
+            nerf, inr = network.latents(z)
             w = network.rows(
                 network.mapping_network_nerf(nerf[None])[0],
                 network.mapping_network_inr(inr[None])[0],
@@ -211,11 +211,12 @@ class CIPS3D(Generator):
             features = network.siren.features(ray.features, ray.weight_sum[:, None])
             if march.white_back:
                 features = features + (1.0 - ray.weight_sum)[:, None]
-            raw = network.auxiliary(features)
+            raw = network.over_backdrop(network.auxiliary(features), ray.opacity)
             rgb = raw
             if inr:
                 cancel.check()
-                rgb = network.inr_net(styled.weights, features)
+                pixels = network.inr_net(styled.weights, features)
+                rgb = network.over_backdrop(pixels, ray.opacity)
             parts.append((rgb, raw, ray.depth, ray.expected_depth(march.far), ray.opacity))
         rgb, raw, depth, expected, opacity = (torch.cat(p) for p in zip(*parts, strict=True))
         return rgb, raw, depth, expected, opacity

@@ -15,7 +15,7 @@ def capabilities_of(config: CIPS3DConfig) -> Capabilities:
     half = config.box / 2.0
     return Capabilities(
         family="cips3d",
-        z_dim=config.z_nerf_dim + config.z_inr_dim,
+        z_dim=config.z_dim,
         num_ws=config.num_ws,
         w_dim=config.w_dim,
         resolution=config.img_resolution,

@@ -12,6 +12,7 @@ width of the INR.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple, cast
 
@@ -20,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.generators.cips3d_source import CIPS3DConfig
+from engine.generators.latent_features import LatentFeatures, LatentStep
 from engine.generators.siren import film_frequencies, film_sine
 
 SLOPE = 0.2
@@ -27,40 +29,51 @@ SLOPE = 0.2
 FIRST_COLOUR, FIRST_SKIP = 3, 4
 
 
-def _normalised(z: Tensor) -> Tensor:
-    """``[B, Z]`` to a mean square of one."""
+def _normalised(z: Tensor, spell: LatentFeatures | None) -> Tensor:
+    """``[B, Z]`` to a mean square of one, or spelt out by a fixed layer in its place."""
+    if spell is not None:
+        out: Tensor = spell(z)
+        return out
     return z * torch.rsqrt(z.square().mean(dim=1, keepdim=True) + 1e-8)
 
 
 class NerfMapping(nn.Module):
     """``[B, Z]`` -> ``[B, S]``: linear layers with leaky ReLUs in between."""
 
-    def __init__(self, z_dim: int, style: int, layers: int) -> None:
+    def __init__(
+        self, z_dim: int, style: int, layers: int, steps: Sequence[LatentStep] = ()
+    ) -> None:
         super().__init__()
-        parts: list[nn.Module] = [nn.Linear(z_dim, style)]
+        self.spell = LatentFeatures(z_dim, steps) if steps else None
+        inputs = z_dim if self.spell is None else self.spell.out_features
+        parts: list[nn.Module] = [nn.Linear(inputs, style)]
         for _ in range(layers - 1):
             parts += [nn.LeakyReLU(SLOPE), nn.Linear(style, style)]
         self.base_net = nn.Sequential(*parts)
 
     def forward(self, z: Tensor) -> Tensor:
         """Map."""
-        out: Tensor = self.base_net(_normalised(z))
+        out: Tensor = self.base_net(_normalised(z, self.spell))
         return out
 
 
 class InrMapping(nn.Module):
     """``[B, Z]`` -> ``[B, S]``: linear layers, each normalised, with leaky ReLUs in between."""
 
-    def __init__(self, z_dim: int, style: int, layers: int) -> None:
+    def __init__(
+        self, z_dim: int, style: int, layers: int, steps: Sequence[LatentStep] = ()
+    ) -> None:
         super().__init__()
-        parts: list[nn.Module] = [nn.Linear(z_dim, style), nn.LayerNorm(style)]
+        self.spell = LatentFeatures(z_dim, steps) if steps else None
+        inputs = z_dim if self.spell is None else self.spell.out_features
+        parts: list[nn.Module] = [nn.Linear(inputs, style), nn.LayerNorm(style)]
         for _ in range(layers - 1):
             parts += [nn.LeakyReLU(SLOPE), nn.Linear(style, style), nn.LayerNorm(style)]
         self.base_net = nn.Sequential(*parts)
 
     def forward(self, z: Tensor) -> Tensor:
         """Map."""
-        out: Tensor = self.base_net(_normalised(z))
+        out: Tensor = self.base_net(_normalised(z, self.spell))
         return out
 
 
@@ -77,7 +90,7 @@ class FilmLayer(nn.Module):
         nn.init.uniform_(self.linear.weight, -bound, bound)
 
     def film(self, style: Tensor) -> tuple[Tensor, Tensor]:
-        """``[S]`` -> frequencies and phases, ``[outputs]`` each."""
+        """``[..., S]`` -> frequencies and phases, ``[..., outputs]`` each."""
         return film_frequencies(self.gain_fc(style)), self.bias_fc(style)
 
     def forward(self, x: Tensor, film: tuple[Tensor, Tensor]) -> Tensor:
@@ -86,7 +99,11 @@ class FilmLayer(nn.Module):
 
 
 class Siren(nn.Module):
-    """The shallow NeRF, without positional encoding or view dependence."""
+    """The shallow NeRF, without positional encoding or view dependence.
+
+    Everything also takes several identities at once: styles ``[layers + 1, B, S]`` and points
+    ``[B, M, 3]``, or sums along rays ``[B, N, hidden]``.
+    """
 
     def __init__(self, config: CIPS3DConfig) -> None:
         super().__init__()
@@ -150,11 +167,11 @@ class ModulatedLinear(nn.Module):
         self.norm = nn.LayerNorm(inputs)
 
     def styled(self, style: Tensor) -> Tensor:
-        """``[S]`` -> ``[inputs, outputs]``: the rows scaled by the style, the columns then brought
-        to unit length (StyleGAN2's demodulation)."""
+        """``[..., S]`` -> ``[..., inputs, outputs]``: the rows scaled by the style, the columns
+        then brought to unit length (StyleGAN2's demodulation)."""
         rows: Tensor = self.modulation(style) + 1.0
-        weight = self.weight[0] * rows[:, None]
-        return weight * torch.rsqrt(weight.square().sum(dim=0) + 1e-8)
+        weight = self.weight[0] * rows[..., None]
+        return weight * torch.rsqrt(weight.square().sum(dim=-2, keepdim=True) + 1e-8)
 
 
 class InrBlock(nn.Module):
@@ -180,7 +197,11 @@ class ToRGB(nn.Module):
 
 
 class Inr(nn.Module):
-    """The implicit network: every block runs for every pixel at every resolution."""
+    """The implicit network: every block runs for every pixel at every resolution.
+
+    Everything also takes several identities at once: styles ``[2 blocks, B, S]`` and features
+    ``[B, N, F]``.
+    """
 
     def __init__(self, config: CIPS3DConfig) -> None:
         super().__init__()
@@ -236,14 +257,27 @@ class CIPS3DNetwork(nn.Module):
         self.config = config
         self.siren = Siren(config)
         self.mapping_network_nerf = NerfMapping(
-            config.z_nerf_dim, config.nerf_style_dim, config.nerf_mapping_layers
+            config.z_nerf_dim,
+            config.nerf_style_dim,
+            config.nerf_mapping_layers,
+            config.nerf_latent_steps,
         )
         self.inr_net = Inr(config)
         self.mapping_network_inr = InrMapping(
-            config.z_inr_dim, config.inr_style_dim, config.inr_mapping_layers
+            config.z_inr_dim,
+            config.inr_style_dim,
+            config.inr_mapping_layers,
+            config.inr_latent_steps,
         )
         # The authors' spelling.
         self.aux_to_rbg = nn.Sequential(nn.Linear(config.nerf_features, 3))
+
+    def latents(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """``[..., z_dim]`` -> the NeRF's latent and the INR's."""
+        config = self.config
+        if config.nerf_reads is None or config.inr_reads is None:
+            return z[..., : config.z_nerf_dim], z[..., config.z_nerf_dim :]
+        return z[..., list(config.nerf_reads)], z[..., list(config.inr_reads)]
 
     def rows(self, nerf: Tensor, inr: Tensor) -> Tensor:
         """``[S_nerf]`` and ``[S_inr]`` styles -> ``[num_ws, w_dim]``."""
@@ -262,3 +296,11 @@ class CIPS3DNetwork(nn.Module):
         """``[N, F]`` -> ``[N, 3]`` in [-1, 1]: the picture that the NeRF was trained by."""
         out: Tensor = self.aux_to_rbg(features)
         return torch.tanh(out)
+
+    def over_backdrop(self, colours: Tensor, opacity: Tensor) -> Tensor:
+        """Colours ``[..., 3]`` in [-1, 1] laid over the backdrop, if there is one, by the rays'
+        opacity ``[...]``."""
+        backdrop = self.config.backdrop
+        if backdrop is None:
+            return colours
+        return (2.0 * backdrop - 1.0) + opacity[..., None] * (colours - (2.0 * backdrop - 1.0))

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from engine.checkpoints.plain import Checkpoint, LazyTensor, ModelSource
 from engine.errors import CheckpointError, UserError
 from engine.generators.family_config import FamilyConfig, check_kinds
+from engine.generators.latent_features import LatentStep, steps_from_json
 from engine.generators.options import (
     blamed_on,
     plain_dict,
@@ -21,6 +23,8 @@ from engine.rendering.nerf_march import March
 
 #: Most layers of one kind: a guard against nonsense in files.
 _MAX_LAYERS = 64
+#: Options that authors' models do not have, stated only where they are made use of.
+_OURS = ("nerf_reads", "inr_reads", "nerf_latent_steps", "inr_latent_steps", "backdrop")
 #: Tensors that no other family has together.
 _MARKS = ("siren.color_layer_sine.gain_fc.weight", "inr_net.network.4.mod1.weight")
 
@@ -45,6 +49,17 @@ class CIPS3DConfig(FamilyConfig):
         last_back, white_back, activation: see :class:`~engine.rendering.nerf_march.March`.
         mesh_level: raw density at which a mesh is cut by default.
         yaw_range, pitch_range: degrees in which most training poses lay (two deviations).
+
+    What follows the authors' models do not have; all of it is left out by default.
+
+    Attributes:
+        nerf_reads, inr_reads: which numbers of z are the NeRF's latent and the INR's, which may
+            share some. ``None``: the NeRF's come first, then the INR's.
+        nerf_latent_steps, inr_latent_steps: of a fixed layer before each mapping, which takes
+            the place of its normalisation (:mod:`engine.generators.latent_features`). They count
+            along that network's own latent.
+        backdrop: brightness behind the head, 0 (black) to 1 (white): pictures are laid over it
+            by the opacity. ``None``: whatever the networks draw there.
 
     Raises:
         UserError: the options contradict each other.
@@ -77,9 +92,21 @@ class CIPS3DConfig(FamilyConfig):
     mesh_level: float = 25.0
     yaw_range: tuple[float, float] = (-34.0, 34.0)
     pitch_range: tuple[float, float] = (-18.0, 18.0)
+    nerf_reads: tuple[int, ...] | None = None
+    inr_reads: tuple[int, ...] | None = None
+    nerf_latent_steps: tuple[LatentStep, ...] = ()
+    inr_latent_steps: tuple[LatentStep, ...] = ()
+    backdrop: float | None = None
 
     def __post_init__(self) -> None:
         check_kinds(self)
+        for network in ("nerf", "inr"):
+            length = getattr(self, f"z_{network}_dim")
+            name = f"{network}_latent_steps"
+            object.__setattr__(self, name, steps_from_json(getattr(self, name), length))
+        self._check_reads()
+        if self.backdrop is not None and not 0.0 <= self.backdrop <= 1.0:
+            raise UserError(f"The backdrop's brightness lies in 0 to 1, not {self.backdrop:g}.")
         for name in (
             "nerf_mapping_layers", "inr_mapping_layers", "nerf_layers", "inr_blocks"
         ):  # fmt: skip
@@ -94,6 +121,28 @@ class CIPS3DConfig(FamilyConfig):
         if self.img_resolution < 2 or not (self.box > 0 and self.radius > 0):
             raise UserError("The picture's side, the box and the camera's distance must be sizes.")
         self.march()
+
+    def to_json(self) -> dict[str, Any]:
+        """See :meth:`FamilyConfig.to_json`."""
+        unused = {name for name in _OURS if getattr(self, name) in (None, ())}
+        return {k: v for k, v in super().to_json().items() if k not in unused}
+
+    def _check_reads(self) -> None:
+        if (self.nerf_reads is None) != (self.inr_reads is None):
+            raise UserError("The options nerf_reads and inr_reads must be given both or neither.")
+        if self.nerf_reads is None or self.inr_reads is None:
+            return
+        if (len(self.nerf_reads), len(self.inr_reads)) != (self.z_nerf_dim, self.z_inr_dim):
+            raise UserError("The options nerf_reads and inr_reads must be as long as the latents.")
+        if {*self.nerf_reads, *self.inr_reads} != set(range(self.z_dim)):
+            raise UserError("The options nerf_reads and inr_reads leave numbers of z unread.")
+
+    @property
+    def z_dim(self) -> int:
+        """Length of z, of which both latents are taken."""
+        if self.nerf_reads is None or self.inr_reads is None:
+            return self.z_nerf_dim + self.z_inr_dim
+        return max(*self.nerf_reads, *self.inr_reads) + 1
 
     @property
     def block_names(self) -> tuple[str, ...]:

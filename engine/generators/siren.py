@@ -28,25 +28,28 @@ def fold_film(
 
     Args:
         weight, bias: ``[O, I]``, ``[O]``.
-        frequency, phase: ``[O]``.
+        frequency, phase: ``[..., O]``.
 
     Returns:
-        ``[O, I]`` V and ``[O]`` c.
+        ``[..., O, I]`` V and ``[..., O]`` c.
     """
-    return weight * frequency[:, None], bias * frequency + phase
+    return weight * frequency[..., None], bias * frequency + phase
 
 
 def film_sine(x: Tensor, weight: Tensor, bias: Tensor, frequency: Tensor, phase: Tensor) -> Tensor:
     """``sin(frequency * (x W^T + b) + phase)``.
 
     Args:
-        x: ``[N, I]``.
+        x: ``[N, I]``, or ``[B, N, I]`` of several identities.
         weight, bias: ``[O, I]``, ``[O]``.
-        frequency, phase: ``[O]`` of one identity, or ``[N, O]``.
+        frequency, phase: ``[O]`` of one identity, or ``[N, O]``; ``[B, O]`` of several.
 
     Returns:
-        ``[N, O]``.
+        ``[N, O]`` or ``[B, N, O]``.
     """
+    if x.ndim == 3:
+        folded, shift = fold_film(weight, bias, frequency, phase)
+        return torch.baddbmm(shift[:, None], x, folded.transpose(1, 2)).sin()
     if frequency.ndim == 1 and not torch.is_grad_enabled():
         # One identity: the modulation folds into the layer, which leaves a single product.
         return F.linear(x, *fold_film(weight, bias, frequency, phase)).sin_()

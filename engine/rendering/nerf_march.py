@@ -25,7 +25,12 @@ from torch import Tensor
 from engine.errors import UserError
 from engine.rendering.compositing import alpha_weights, blend, close_last, step_alphas
 from engine.rendering.rays import framed_grid, grid_rays, inclusive_grid
-from engine.rendering.sampling import PDF_FLOOR, nerf_importance_depths
+from engine.rendering.sampling import (
+    PDF_FLOOR,
+    guided_depths,
+    nerf_importance_depths,
+    stratified_depths,
+)
 
 #: Fewest even samples that importance sampling can work from.
 MIN_SAMPLES = 4
@@ -158,40 +163,80 @@ def march_rays(field: PointField, origin: Tensor, directions: Tensor, march: Mar
         directions: ``[R, 3]`` unit.
         march: how.
     """
-    rays, start = directions.shape[0], origin.reshape(-1, 1, 3)
-
-    def look(depths: Tensor) -> tuple[Tensor, Tensor]:
-        each = directions[:, None, :]
-        points = torch.addcmul(start, depths[..., None], each).reshape(-1, 3)
-        along = each.expand(-1, depths.shape[1], -1).reshape(-1, 3)
-        densities, features = field(points, along)
-        return densities.reshape(depths.shape), features.reshape(rays, depths.shape[1], -1)
-
-    def weigh(depths: Tensor, densities: Tensor) -> tuple[Tensor, Tensor]:
-        solid = F.relu(densities) if march.activation == "relu" else F.softplus(densities)
-        return alpha_weights(step_alphas(depths, solid, march.last_step))
-
     even = torch.linspace(
         march.near, march.far, march.coarse, dtype=directions.dtype, device=directions.device
     )
-    depths = even.expand(rays, -1)
-    densities, features = look(depths)
+    depths = even.expand(directions.shape[0], -1)
     if not march.fine:
-        weights, behind = weigh(depths, densities)
-        weights = close_last(weights) if march.last_back else weights
-        return _gathered(march, depths, weights, behind, blend(weights, features))
-    found = weigh(depths, densities.detach())[0]
+        return _march_at(field, origin, directions, march, depths)
+    densities, features = _look(field, origin, directions, depths)
+    found = _weigh(march, depths, densities.detach())[0]
     more = nerf_importance_depths(depths, found, march.fine, lift=PDF_FLOOR)
-    more_densities, more_features = look(more)
+    more_densities, more_features = _look(field, origin, directions, more)
     # Stable, so that neither the device nor the chunks decide which of two equal depths is first.
     depths, order = torch.cat([more, depths], dim=-1).sort(dim=-1, stable=True)
     densities = torch.cat([more_densities, densities], dim=-1).gather(-1, order)
-    weights, behind = weigh(depths, densities)
+    weights, behind = _weigh(march, depths, densities)
     weights = close_last(weights) if march.last_back else weights
     # The weights go back to the order of the features, which are many times larger.
     each = torch.zeros_like(weights).scatter(-1, order, weights)
     total = blend(each[:, : march.fine], more_features) + blend(each[:, march.fine :], features)
     return _gathered(march, depths, weights, behind, total)
+
+
+def march_guided(
+    field: PointField,
+    origin: Tensor,
+    directions: Tensor,
+    march: March,
+    guide: Tensor,
+    width: float,
+    jitter: torch.Generator | None = None,
+) -> Marched:
+    """March rays whose surfaces are known, for supervised training: one pass, differentiable.
+
+    The even samples are moved about by ``jitter``, each within its step, and the others lie around
+    the surface (:func:`~engine.rendering.sampling.guided_depths`) instead of where a first pass
+    found something.
+
+    Args:
+        field, origin, directions, march: see :func:`march_rays`.
+        guide: ``[R]`` distance of the surface; 0 where the ray hits nothing.
+        width: standard deviation around it, as a fraction of ``far - near``.
+        jitter: random numbers; without them the samples are fixed.
+    """
+    near, far = (directions.new_full((1, len(directions)), x) for x in (march.near, march.far))
+    depths = stratified_depths(near, far, march.coarse, jitter=jitter)
+    if march.fine:
+        around = guided_depths(guide[None], near, far, march.fine, width, jitter)
+        depths = torch.cat([depths, around], dim=-1).sort(dim=-1).values
+    return _march_at(field, origin, directions, march, depths[0])
+
+
+def _march_at(
+    field: PointField, origin: Tensor, directions: Tensor, march: March, depths: Tensor
+) -> Marched:
+    """One pass with samples at ``depths`` ``[R, S]``, ascending."""
+    densities, features = _look(field, origin, directions, depths)
+    weights, behind = _weigh(march, depths, densities)
+    weights = close_last(weights) if march.last_back else weights
+    return _gathered(march, depths, weights, behind, blend(weights, features))
+
+
+def _look(
+    field: PointField, origin: Tensor, directions: Tensor, depths: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Densities ``[R, S]`` and features ``[R, S, C]`` at ``depths`` ``[R, S]``."""
+    start, each = origin.reshape(-1, 1, 3), directions[:, None, :]
+    points = torch.addcmul(start, depths[..., None], each).reshape(-1, 3)
+    along = each.expand(-1, depths.shape[1], -1).reshape(-1, 3)
+    densities, features = field(points, along)
+    return densities.reshape(depths.shape), features.reshape(*depths.shape, -1)
+
+
+def _weigh(march: March, depths: Tensor, densities: Tensor) -> tuple[Tensor, Tensor]:
+    solid = F.relu(densities) if march.activation == "relu" else F.softplus(densities)
+    return alpha_weights(step_alphas(depths, solid, march.last_step))
 
 
 def _gathered(

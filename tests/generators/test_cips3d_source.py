@@ -15,6 +15,7 @@ from engine.checkpoints import read_checkpoint
 from engine.checkpoints.plain import Checkpoint, Node
 from engine.errors import CheckpointError, UserError
 from engine.generators.cips3d import CIPS3D, FAMILY, CIPS3DConfig
+from engine.generators.latent_features import LatentStep
 from engine.generators.registry import build_generator, find_source
 from tests.generators.tiny_cips3d import CONFIG, saved, tiny_network
 from tests.generators.tiny_eg3d import lazy
@@ -51,6 +52,13 @@ def test_config_survives_json(config: CIPS3DConfig) -> None:
         ({"fov_y": "wide"}, "fov_y must be a number"),
         ({"last_back": 1}, "true or false"),
         ({"inr_width": -4}, "inr_width"),
+        ({"nerf_reads": (0, 1, 2, 3, 4)}, "both or neither"),
+        ({"nerf_reads": (0, 1, 2, 3, 4), "inr_reads": (5, 6, 7)}, "as long as the latents"),
+        ({"nerf_reads": (0, 1, 2, 3, 4), "inr_reads": (0, 1, 5, 6, 7, 9)}, "unread"),
+        ({"nerf_latent_steps": ((5, 0.0, 0, 0),)}, "coordinates below 5"),
+        ({"inr_latent_steps": ((0, 0.0, 0, 2),)}, "side of -1, 0 or 1"),
+        ({"backdrop": 1.5}, "backdrop"),
+        ({"backdrop": "grey"}, "backdrop must be a number"),
     ],
 )
 def test_contradicting_options_are_told(change: dict[str, Any], words: str) -> None:
@@ -58,6 +66,20 @@ def test_contradicting_options_are_told(change: dict[str, Any], words: str) -> N
         replace(CONFIG, **change)
     with pytest.raises(CheckpointError, match=words):
         FAMILY.build({**CONFIG.to_json(), **change}, tensors_of(), CPU)
+
+
+def test_what_authors_models_do_not_have_is_stated_only_where_it_is_used() -> None:
+    assert not {"nerf_reads", "inr_latent_steps", "backdrop"} & set(CIPS3DConfig().to_json())
+    ours = replace(
+        CONFIG,
+        nerf_reads=(0, 1, 2, 3, 7),
+        inr_reads=(7, 6, 5, 4, 0, 1),
+        inr_latent_steps=(LatentStep(1, -0.5, 0, 1),),
+        backdrop=0.0,
+    )
+    data = json.loads(json.dumps(ours.to_json()))
+    assert CIPS3DConfig.from_json(data) == ours and ours.z_dim == 8
+    assert "nerf_latent_steps" not in data and data["backdrop"] == 0.0
 
 
 def test_unknown_options_are_told() -> None:

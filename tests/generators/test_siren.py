@@ -23,3 +23,14 @@ def test_a_folded_layer_is_the_modulated_one() -> None:
         each = film_sine(x, weight, bias, frequency.expand(5, 6), phase.expand(5, 6))
     torch.testing.assert_close(once.double(), inner.sin(), rtol=0, atol=1e-4)
     torch.testing.assert_close(each.double(), inner.sin(), rtol=0, atol=1e-4)
+
+
+def test_several_identities_at_once_are_each_one_of_them() -> None:
+    draw = torch.Generator().manual_seed(4)
+    x, weight = torch.randn(3, 5, 4, generator=draw), torch.randn(6, 4, generator=draw)
+    bias = torch.randn(6, generator=draw)
+    frequency, phase = torch.randn(2, 3, 6, generator=draw).unbind()
+    together = film_sine(x, weight, bias, frequency, phase)
+    for one in range(3):
+        alone = film_sine(x[one], weight, bias, frequency[one], phase[one])
+        torch.testing.assert_close(together[one], alone, rtol=0, atol=1e-5)

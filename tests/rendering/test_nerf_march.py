@@ -12,7 +12,13 @@ from torch import Tensor
 
 from engine.errors import Cancelled, UserError
 from engine.generators.base import CancelToken
-from engine.rendering.nerf_march import March, march_in_chunks, march_rays, unit_rays
+from engine.rendering.nerf_march import (
+    March,
+    march_guided,
+    march_in_chunks,
+    march_rays,
+    unit_rays,
+)
 
 ORIGIN = torch.tensor([0.0, 0.0, 2.0])
 AHEAD = torch.tensor([[0.0, 0.0, -1.0]])
@@ -84,6 +90,42 @@ def test_softplus_and_a_short_last_step() -> None:
     result = march_rays(_uniform(0.0), ORIGIN, AHEAD, march)  # softplus(0) = ln 2
     assert result.weight_sum.item() == pytest.approx(15 / 16)
     assert result.behind.item() == pytest.approx(1 / 8)
+
+
+def test_guided_rays_look_within_their_steps_and_around_what_is_known() -> None:
+    asked: list[Tensor] = []
+
+    def field(points: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
+        asked.append(2.0 - points[:, 2].reshape(2, -1))
+        return torch.full_like(points[:, 0], -1.0), points
+
+    march, both = March(1.0, 4.0, 4, 3), AHEAD.expand(2, -1)
+    known = torch.tensor([2.2, 0.0])
+    march_guided(field, ORIGIN, both, march, known, 0.1)
+    # Even samples in the middles of their steps; the others at a normal distribution's sixths
+    # (the quantile of 5/6 is 0.9674) times 0.1 of the ray, or spread where nothing is known.
+    spread = 0.967422 * 0.3
+    first = sorted([1.5, 2.5, 3.5, 4.5, 2.2 - spread, 2.2, 2.2 + spread])
+    second = sorted([1.5, 2.5, 3.5, 4.5, 1.5, 2.5, 3.5])
+    assert asked[0][0].tolist() == pytest.approx(first, abs=1e-4)
+    assert asked[0][1].tolist() == pytest.approx(second, abs=1e-4)
+    draw = torch.Generator().manual_seed(0)
+    march_guided(field, ORIGIN, both, replace(march, fine=0), known, 0.1, draw)
+    steps = torch.arange(1.0, 5.0)
+    inside = (asked[1] >= steps) & (asked[1] < steps + 1.0)
+    assert inside.all() and not torch.allclose(asked[1][0], asked[1][1])
+
+
+def test_a_guided_ray_meets_a_shell_that_even_samples_pass_by() -> None:
+    def shell(points: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
+        depth = 2.0 - points[:, 2:]
+        return 1e5 * (0.02 - (depth[:, 0] - 2.2).abs()), depth
+
+    march = March(1.0, 4.0, 4, 5)
+    assert march_rays(shell, ORIGIN, AHEAD, march).opacity.item() == 0
+    found = march_guided(shell, ORIGIN, AHEAD, march, torch.tensor([2.2]), 0.01)
+    assert found.opacity.item() == pytest.approx(1.0)
+    assert found.depth.item() == pytest.approx(2.2, abs=0.02)
 
 
 def _literal(origin: Tensor, direction: Tensor, march: March) -> tuple[list[float], float, float]:
