@@ -16,13 +16,14 @@ from engine.generators.registry import open_model
 from engine.rendering.rays import intrinsics_from_focal, pinhole_rays
 from engine.rendering.volume import RenderSettings
 from engine.training.bundled.field import FieldOptions, FieldRun
-from engine.training.bundled.model import DENSITY_GAIN, HeadGenerator, bundled_config
+from engine.training.bundled.model import HeadGenerator, bundled_config
 from engine.training.bundled.pairs import latent_attribute_pairs
 from engine.training.bundled.pictures import BEFORE_SHARPENING, PictureOptions, PictureRun
 from engine.training.bundled.pool import HeadPool
 from engine.training.bundled.run import read_history
 from engine.training.bundled.scores import measure
-from engine.training.bundled.subject import as_generator, load_run
+from engine.training.bundled.subject import load_run
+from engine.training.bundled.trained import DENSITY_GAIN
 from engine.training.heads.attributes import LATENT_SIZE, attribute_vector, attributes_from_latent
 
 
@@ -52,7 +53,7 @@ def cameras(*yaws: float) -> torch.Tensor:
 
 def scores(model: HeadGenerator, pool: HeadPool) -> dict[str, float]:
     """Means of the first head's scores; the model goes on training."""
-    found = measure(as_generator(model), pool, 1).stats
+    found = measure(model.generator(), pool, 1).stats
     return {name: stat.mean for name, stat in found.items()}
 
 

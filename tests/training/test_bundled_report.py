@@ -20,7 +20,7 @@ from engine.training.bundled.kid import FeatureNetwork
 from engine.training.bundled.model import HeadGenerator
 from engine.training.bundled.pool import HeadPool
 from engine.training.bundled.report import make_report, read_report, score_table
-from engine.training.bundled.subject import Subject, as_generator, open_subject
+from engine.training.bundled.subject import Subject, open_subject
 from tests.training.painted import small_config, write_balls
 
 NETWORK = FeatureNetwork("mean colours", "ab" * 32, lambda pictures: pictures.mean((2, 3)))
@@ -223,7 +223,7 @@ def test_what_is_no_report_is_refused(tmp_path):
 def test_a_model_in_training_is_judged_without_being_touched():
     torch.manual_seed(0)
     model = HeadGenerator(small_config(), torch.zeros(2, 3)).train()
-    generator = as_generator(model)
+    generator = model.generator()
     subject = Subject(generator, "run", "0" * 64)
     assert model.network.training and all(p.requires_grad for p in model.network.parameters())
     assert subject.backdrop == 1.0

@@ -24,7 +24,6 @@ from engine.training.bundled.consistency import (
 from engine.training.bundled.model import HeadGenerator
 from engine.training.bundled.pool import HeadPool
 from engine.training.bundled.scores import Stat, at_side, check_fit, measure, ssim
-from engine.training.bundled.subject import as_generator
 from engine.training.heads.world import UNIT_DM
 from tests.training.painted import FOCAL, ball_view, camera, small_config, write_balls
 
@@ -39,7 +38,7 @@ def pool(tmp_path):
 @pytest.fixture
 def generator():
     torch.manual_seed(0)
-    return as_generator(HeadGenerator(small_config(), torch.randn(10, 3)))
+    return HeadGenerator(small_config(), torch.randn(10, 3)).generator()
 
 
 # ------------------------------------------------------------------ kernel distance

@@ -1,7 +1,7 @@
 """The command that trains, judges and packs the bundled generator.
 
 python -m engine.training.heads render --pack PACK --out HEADS --heads 16000 ...
-python -m engine.training.bundled field --heads HEADS --out FIELD --minutes 45
+python -m engine.training.bundled field --heads HEADS --out FIELD --minutes 45 [--family cips3d]
 python -m engine.training.bundled pictures --start FIELD --heads HEADS --out RUN
 python -m engine.training.bundled report --held-out HELD --model RUN --out REPORT --count 500
 python -m engine.training.bundled pack --out RUN --report REPORT/report.json --to assets/generator/heads
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
@@ -21,14 +22,17 @@ from engine.hashing import file_sha256
 from engine.training.bundled.card import pack_asset
 from engine.training.bundled.field import FieldOptions, FieldRun
 from engine.training.bundled.kid import bundled_features
-from engine.training.bundled.model import BACKDROP, HeadGenerator, bundled_config
+from engine.training.bundled.model import HeadGenerator
 from engine.training.bundled.pairs import latent_attribute_pairs
 from engine.training.bundled.pictures import PictureOptions, PictureRun
 from engine.training.bundled.pool import HeadPool
 from engine.training.bundled.report import make_report, read_report, score_table, write_report
 from engine.training.bundled.run import TimedRun, read_history
 from engine.training.bundled.scores import FINE_LABELS
-from engine.training.bundled.subject import averaged_state, load_run, open_subject
+from engine.training.bundled.subject import MODELS, averaged_state, load_run, open_subject
+from engine.training.bundled.trained import BACKDROP, TrainedModel
+
+M = TypeVar("M", bound=TrainedModel)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -65,6 +69,15 @@ def main(arguments: list[str] | None = None) -> int:
                 "--mapping-seconds", type=float, default=60.0, help="teach it alone at first"
             )
             command.add_argument("--rays", type=int, default=FieldOptions.rays)
+            command.add_argument(
+                "--family", choices=MODELS, default="eg3d", help="which kind of generator"
+            )
+            command.add_argument(
+                "--guided-until",
+                type=float,
+                default=FieldOptions.guided_until,
+                help="share of the time in which rays are told the depth",
+            )
         if name == "pictures":
             command.add_argument("--batch-views", type=int, default=PictureOptions.views)
             command.add_argument("--side", type=int, default=PictureOptions.side)
@@ -93,8 +106,18 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
-def _prepare(options: argparse.Namespace) -> tuple[HeadPool, HeadGenerator]:
-    """Heads and the model of a run."""
+def _prepare(options: argparse.Namespace, kind: type[M]) -> tuple[HeadPool, M]:
+    """Heads and the model of a run.
+
+    Raises:
+        UserError: the run, or the one to start from, is of another family.
+    """
+    for folder in (options.out, options.start):
+        history = read_history(folder) if folder and folder.is_dir() else []
+        if history and (family := history[-1].get("family", "eg3d")) != kind.family:
+            raise UserError(
+                f"{folder} is a run of the family {family}, not of {kind.family}; name another."
+            )
     device = pick_device(options.device)
     if device.type == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = True
@@ -106,7 +129,7 @@ def _prepare(options: argparse.Namespace) -> tuple[HeadPool, HeadGenerator]:
     )
     pool.wait_for(options.wait_for)
     torch.manual_seed(0)
-    model = HeadGenerator(bundled_config(), pool.attributes, options.mixed).to(device)
+    model = kind.of(pool.attributes, mixed=options.mixed).to(device)
     if options.start and options.start.is_dir():
         model.load_state_dict(averaged_state(options.start, "state.pt", device))
     elif options.start:
@@ -126,12 +149,13 @@ def _go(run: TimedRun, start: Path | None) -> bool:
 
 def _field(options: argparse.Namespace) -> int:
     pairs = latent_attribute_pairs(options.pairs) if options.pairs else None
-    pool, model = _prepare(options)
+    pool, model = _prepare(options, MODELS[options.family])
     training = FieldOptions(
         minutes=options.minutes,
         learning_rate=options.rate,
         heads=options.batch_heads,
         rays=options.rays,
+        guided_until=options.guided_until,
     )
     run = FieldRun(model, pool, training, options.out, pairs)
     if not _go(run, options.start) and pairs and not options.start:
@@ -143,7 +167,7 @@ def _field(options: argparse.Namespace) -> int:
 
 
 def _pictures(options: argparse.Namespace) -> int:
-    pool, model = _prepare(options)
+    pool, model = _prepare(options, HeadGenerator)
     training = PictureOptions(
         minutes=options.minutes,
         learning_rate=options.rate,

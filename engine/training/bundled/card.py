@@ -12,8 +12,8 @@ from typing import Any
 
 from engine.errors import UserError
 from engine.export.files import write_bytes
-from engine.training.bundled.model import HeadGenerator
 from engine.training.bundled.report import ROWS, read_report, score_table
+from engine.training.bundled.trained import TrainedModel
 
 #: Scores that two models are compared by, beside the KID.
 JUDGED = ("psnr_half", "psnr", "ssim", "iou", "depth", "sharpness")
@@ -23,10 +23,15 @@ NOISE = 0.01
 _TITLE = """# Bundled heads
 
 A generator of 3D-aware portraits that ships with Maquette: a latent vector of {z_dim} numbers becomes
-the radiance field of a head, which is drawn from any side. EG3D family (Chan et al. 2022), {parameters}
-parameters, volume rendering at {raw_side} pixels, pictures of {side} pixels. Our own implementation and
+the radiance field of a head, which is drawn from any side. {family} Our own implementation and
 our own training; no weights of anybody else are in it.
 """
+_FAMILIES = {
+    "eg3d": """EG3D family (Chan et al. 2022), {parameters}
+parameters, volume rendering at {raw_side} pixels, pictures of {side} pixels.""",
+    "cips3d": """CIPS-3D family (Zhou et al. 2021), {parameters}
+parameters; every one of the {side} x {side} pixels is drawn from a ray of its own, without convolutions.""",
+}
 
 _DATA = """## Data
 
@@ -66,8 +71,10 @@ def model_card(report: dict[str, Any], z_dim: int) -> str:
         "raw_side": model["raw_side"],
         "side": model["side"],
     }
+    # Reports of the first trainer name no family: it knew one.
+    family = _FAMILIES[model.get("family", "eg3d")].format(**facts)
     parts = [
-        _TITLE.format(**facts),
+        _TITLE.format(**facts, family=family),
         _DATA,
         "## Training\n\n" + _training(report["history"]),
         "## Scores\n\n" + score_table(report) + "\n",
@@ -124,7 +131,7 @@ def _worse(ours: float, theirs: float, more_is_better: bool | None) -> bool:
 
 
 def pack_asset(
-    model: HeadGenerator, report: dict[str, Any], weights: str, path: Path, replace: bool = False
+    model: TrainedModel, report: dict[str, Any], weights: str, path: Path, replace: bool = False
 ) -> Path:
     """Write the model with its report and its card; the path of its JSON.
 

@@ -16,9 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.training.bundled.model import HeadGenerator
 from engine.training.bundled.pool import HeadPool, RayBatch
 from engine.training.bundled.run import RunOptions, TimedRun
+from engine.training.bundled.trained import TrainedModel, heads_focal
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,14 @@ class FieldOptions(RunOptions):
         rays: of each head in a batch.
         samples: share of the model's samples that a ray takes, told the true depth.
         fine_share: share of the rays that fall on the pool's fine labels.
+        guided_until: share of the schedule during which the true depth tells the rays where to
+            look; afterwards they find the surface as they will have to without a teacher.
     """
 
     rays: int = 768
     samples: float = 0.8
     fine_share: float = 0.25
+    guided_until: float = 1.0
 
 
 class FieldRun(TimedRun):
@@ -47,7 +50,7 @@ class FieldRun(TimedRun):
 
     def __init__(
         self,
-        model: HeadGenerator,
+        model: TrainedModel,
         pool: HeadPool,
         options: FieldOptions,
         folder: Path,
@@ -85,23 +88,29 @@ class FieldRun(TimedRun):
         assert self.pairs is not None
         z, truth = self.pairs
         rows = torch.randint(len(z), (count,), generator=self.jitter, device=self.device)
-        w = self.model.network.mapping(z[rows])[:, 0]
-        return self.model.attribute_error(w, truth[rows])
+        return self.model.attribute_error(self.model.style(z[rows]), truth[rows])
 
-    def losses(self, batch: RayBatch) -> dict[str, Tensor]:
-        """Weighted losses of a batch, by name."""
+    def losses(self, batch: RayBatch, guided: bool = True) -> dict[str, Tensor]:
+        """Weighted losses of a batch, by name.
+
+        ``guided``: rays are told the true depth, see :attr:`FieldOptions.guided_until`.
+        """
         options = self.options
-        found, w = self.model.rays(
-            batch.z, batch.rays_o, batch.rays_d, self.jitter, batch.depth, options.samples
+        found, style = self.model.rays(
+            batch.z,
+            batch.rays_o,
+            batch.rays_d,
+            self.jitter,
+            batch.depth if guided else None,
+            options.samples if guided else 1.0,
         )
-        error = (found.features[..., :3] - (2.0 * batch.rgb - 1.0)).abs()
         solid = batch.depth > 0
         apart = torch.where(solid, found.depth - batch.depth, torch.zeros_like(batch.depth))
         parts = {
-            "colour": error.mean(),
+            "colour": self.model.colour_error(found, batch.rgb),
             "mask": options.mask * F.l1_loss(found.weight_sum, batch.alpha),
             "depth": options.depth * apart.abs().mean(),
-            "attributes": options.attributes * self.model.attribute_error(w, batch.attributes),
+            "attributes": options.attributes * self.model.attribute_error(style, batch.attributes),
         }
         if self.pairs is not None:
             parts["pairs"] = options.attributes * self._pairs_error(256)
@@ -110,8 +119,9 @@ class FieldRun(TimedRun):
     def train_step(self, progress: float) -> None:
         """See :meth:`TimedRun.train_step`."""
         options = self.options
-        focal = self.model.network.config.focal
-        batch = self.pool.rays(options.heads, options.rays, focal, self.random, options.fine_share)
-        parts = self.losses(batch)
+        batch = self.pool.rays(
+            options.heads, options.rays, heads_focal(), self.random, options.fine_share
+        )
+        parts = self.losses(batch, guided=progress < options.guided_until)
         self.descend(parts, progress)
         self.count(parts)

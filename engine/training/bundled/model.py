@@ -8,33 +8,25 @@ mapping stands a fixed layer that spells out what z says.
 
 from __future__ import annotations
 
-import json
+import copy
 import math
-from functools import partial
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Self
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.camera import Camera, OrbitPose
-from engine.checkpoints import read_checkpoint, write_model
-from engine.checkpoints.plain import LazyTensor
-from engine.errors import CheckpointError
+from engine.generators.eg3d import EG3D
 from engine.generators.eg3d_network import EG3DConfig, EG3DNetwork, Volume
-from engine.generators.registry import ModelSource, find_source
 from engine.generators.stylegan2 import FullyConnected, SynthesisLayer, ToRGB
 from engine.generators.triplane import CORRECTED_AXES
 from engine.rendering.rays import intrinsics_from_focal
 from engine.rendering.volume import RayResult, RenderSettings, render_rays
+from engine.training.bundled.trained import BACKDROP, DENSITY_GAIN, TrainedModel
 from engine.training.heads.attributes import LATENT_SIZE
 from engine.training.heads.steps import latent_steps
 from engine.training.heads.world import FOV_Y, RADIUS
-
-#: The light grey behind the heads, sRGB in 0 to 1. Before pure white every strand of dark hair
-#: is an error of the largest size, and a portrait looks cut out.
-BACKDROP = 0.75
 
 
 def bundled_config() -> EG3DConfig:
@@ -73,12 +65,6 @@ def bundled_config() -> EG3DConfig:
     )
 
 
-#: The decoder's density is multiplied by this while training, and the factor is folded into
-#: its last layer when packed. A head's skin must turn opaque within a fiftieth of the box, so
-#: raw densities in the hundreds are wanted, which weights of unit size are slow to reach.
-DENSITY_GAIN = 30.0
-
-
 class Drawn(NamedTuple):
     """What one pass draws.
 
@@ -97,22 +83,20 @@ class Drawn(NamedTuple):
     w: Tensor
 
 
-class HeadGenerator(nn.Module):
-    """The network with what training adds to it.
+class HeadGenerator(TrainedModel):
+    """The EG3D network with what training adds to it.
 
     Args:
         config: options of the network.
-        attributes: ``[N, A]`` attributes of many heads, whose mean and spread scale the
-            attribute loss.
+        attributes: see :class:`~engine.training.bundled.trained.TrainedModel`.
         mixed: convolutions compute in bfloat16, while training and when judged here.
     """
 
-    attribute_mean: Tensor
-    attribute_spread: Tensor
+    family, title = "eg3d", "Bundled heads"
+    network: EG3DNetwork
 
     def __init__(self, config: EG3DConfig, attributes: Tensor, mixed: bool = False) -> None:
-        super().__init__()
-        self.network = EG3DNetwork(config)
+        super().__init__(EG3DNetwork(config), config.w_dim, attributes)
         self.network.decoder.register_forward_hook(_raise_density)
         with torch.no_grad():
             # At first the super-resolution hardly adds to the plainly enlarged picture.
@@ -121,9 +105,14 @@ class HeadGenerator(nn.Module):
         self.mixed = mixed
         if mixed:
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.reader = nn.Linear(config.w_dim, attributes.shape[1])
-        self.register_buffer("attribute_mean", attributes.float().mean(0))
-        self.register_buffer("attribute_spread", attributes.float().std(0) + 0.05)
+
+    @classmethod
+    def of(
+        cls, attributes: Tensor, options: Mapping[str, Any] | None = None, mixed: bool = False
+    ) -> Self:
+        """See :meth:`TrainedModel.of`."""
+        config = bundled_config() if options is None else EG3DConfig.from_json(options)
+        return cls(config, attributes, mixed)
 
     @property
     def enlargement(self) -> int:
@@ -168,11 +157,13 @@ class HeadGenerator(nn.Module):
         """The groups of :meth:`groups` that turn z into w and w into attributes."""
         return _scaled(self._mapping_parts)
 
-    def attribute_error(self, w: Tensor, attributes: Tensor) -> Tensor:
-        """Mean Huber error of the attributes ``[N, A]`` read off ``w`` ``[N, w_dim]``, in
-        units of each attribute's spread."""
-        truth = (attributes - self.attribute_mean) / self.attribute_spread
-        return F.smooth_l1_loss(self.reader(w), truth)
+    def style(self, z: Tensor) -> Tensor:
+        """``[N, z_dim]`` -> w ``[N, w_dim]``."""
+        return self.network.mapping(z)[:, 0]
+
+    def generator(self) -> EG3D:
+        """See :meth:`TrainedModel.generator`."""
+        return EG3D(copy.deepcopy(self.network).float(), next(self.parameters()).device)
 
     def rays(
         self,
@@ -183,14 +174,8 @@ class HeadGenerator(nn.Module):
         depth_guide: Tensor | None = None,
         samples: float = 1.0,
     ) -> tuple[RayResult, Tensor]:
-        """March single rays, a head a row; what they bring back, and w ``[heads, w_dim]``.
-
-        Args:
-            z: ``[heads, z_dim]``.
-            rays_o, rays_d: ``[heads, R, 3]``.
-            jitter, depth_guide: see :func:`~engine.rendering.volume.render_rays`.
-            samples: multiplier on the samples along rays.
-        """
+        """See :meth:`TrainedModel.rays` and :func:`~engine.rendering.volume.render_rays`; the
+        styles are w ``[heads, w_dim]``."""
         network = self.network
         ws = network.mapping(z)
         with torch.autocast(z.device.type, torch.bfloat16, enabled=self.mixed):
@@ -266,20 +251,6 @@ class HeadGenerator(nn.Module):
         corner = torch.zeros(len(cam2world), 2, device=z.device)
         return self.crop(z, cam2world, corner, resolution, resolution, None)
 
-    def start_from(self, path: Path) -> None:
-        """Take over the weights of a packed model, to go on from it.
-
-        Raises:
-            CheckpointError: it is not a model of exactly this network's options and sizes.
-        """
-        source = find_source(read_checkpoint(path))
-        if source.config != json.loads(json.dumps(self.network.config.to_json())):
-            raise CheckpointError(f"{path} has other options than the network to be trained.")
-        state = {name: lazy.load() for name, lazy in source.tensors.items()}
-        for name in ("decoder.net.2.weight", "decoder.net.2.bias"):
-            state[name] = _scaled_density(state[name], 1.0 / DENSITY_GAIN)
-        self.network.load_state_dict(state)
-
     @torch.no_grad()
     def set_average(self, count: int = 10_000) -> None:
         """Store the mean w of ``count`` fixed random latents, for truncation."""
@@ -288,18 +259,15 @@ class HeadGenerator(nn.Module):
         mapping = self.network.backbone.mapping
         mapping.w_avg.copy_(self.network.mapping(z.to(mapping.w_avg.device))[:, 0].mean(0))
 
-    def pack(self, path: Path) -> Path:
-        """Write the network alone as a Maquette model in half precision; its JSON's path."""
+    def before_packing(self) -> None:
+        """The packed model holds the mean w."""
         self.set_average()
-        state = {k: v.detach().cpu().contiguous() for k, v in self.network.state_dict().items()}
+
+    def _rescaled(self, state: dict[str, Tensor], factor: float) -> dict[str, Tensor]:
+        changed = dict(state)
         for name in ("decoder.net.2.weight", "decoder.net.2.bias"):
-            state[name] = _scaled_density(state[name], DENSITY_GAIN)
-        lazy = {
-            name: LazyTensor(tuple(value.shape), value.dtype, partial(torch.clone, value))
-            for name, value in state.items()
-        }
-        config = self.network.config.to_json()
-        return write_model(ModelSource("eg3d", "Bundled heads", config, lazy), path, half=True)
+            changed[name] = _scaled_density(state[name], factor)
+        return changed
 
 
 def _scaled(modules: tuple[nn.Module, ...]) -> list[dict[str, Any]]:

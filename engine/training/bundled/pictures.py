@@ -50,7 +50,7 @@ class PictureOptions(RunOptions):
     """
 
     minutes: float = 15.0
-    learning_rate: float = 3e-3
+    learning_rate: float = 1.5e-3
     field_rate: float = 0.0
     decoder_rate: float = 0.3
     mapping_rate: float = 0.0
@@ -74,6 +74,8 @@ class PictureRun(TimedRun):
         options: see :class:`PictureOptions`.
         folder: where the state and the log are written.
     """
+
+    model: HeadGenerator
 
     def __init__(
         self,

@@ -78,6 +78,7 @@ def make_report(
         "format": FORMAT,
         "model": {
             "name": subject.name,
+            "family": known.family,
             "sha256": subject.sha256,
             "side": known.resolution,
             "raw_side": known.neural_resolution,

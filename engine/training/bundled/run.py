@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from engine.errors import UserError
 from engine.export.files import atomic_path, write_bytes
 from engine.training.bundled.meter import Meter
-from engine.training.bundled.model import HeadGenerator
 from engine.training.bundled.pool import HeadPool
+from engine.training.bundled.trained import TrainedModel
 
 #: File beside a run's states that tells how they came about.
 FACTS = "run.json"
@@ -29,8 +29,8 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
     """The facts of every stage that led to a run's state, the run itself last.
 
     Each is a dictionary with ``stage``, ``steps``, ``minutes``, ``heads`` (how many the pool held),
-    ``device``, ``options`` (:class:`RunOptions`) and ``network`` (its configuration). Empty where
-    the run is of a time that left none.
+    ``device``, ``options`` (:class:`RunOptions`), ``family`` of the network (EG3D where it is not
+    told) and ``network`` (its configuration). Empty where the run is of a time that left none.
 
     Raises:
         UserError: the file cannot be read.
@@ -53,9 +53,9 @@ class RunOptions:
         minutes: length of the schedule; the learning rate falls to 2 % by its end.
         heads: in a batch.
         learning_rate: of Adam, of the weights as they are used
-            (:meth:`~engine.training.bundled.model.HeadGenerator.groups`).
-        field_rate: multiplier for the planes; 0 keeps them as they are.
-        decoder_rate: multiplier for what reads the planes.
+            (:meth:`~engine.training.bundled.trained.TrainedModel.groups`).
+        field_rate: multiplier for the radiance field; 0 keeps it as it is.
+        decoder_rate: multiplier for what turns the field into colours.
         mapping_rate: multiplier for the mapping and the reader; 0 keeps them as they are.
         warmup: steps until the learning rate is reached.
         mask, depth, attributes: weights of those losses beside the colours' L1.
@@ -94,7 +94,7 @@ class TimedRun(ABC):
     others: dict[str, nn.Module | torch.optim.Optimizer]
 
     def __init__(
-        self, model: HeadGenerator, pool: HeadPool, options: RunOptions, folder: Path
+        self, model: TrainedModel, pool: HeadPool, options: RunOptions, folder: Path
     ) -> None:
         self.model, self.pool, self.folder = model, pool, folder
         self._options = options
@@ -195,6 +195,7 @@ class TimedRun(ABC):
             "heads": self.pool.count,
             "device": self.device.type,
             "options": asdict(self._options),
+            "family": self.model.family,
             "network": self.model.network.config.to_json(),
         }
 

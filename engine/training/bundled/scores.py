@@ -31,7 +31,7 @@ from engine.training.bundled.losses import (
 )
 from engine.training.bundled.pool import HeadPool, Patch
 from engine.training.heads.mesh import Label
-from engine.training.heads.world import FOV_Y, UNIT_DM
+from engine.training.heads.world import UNIT_DM
 
 #: Height of an average head in world units (2.15 decimetres).
 HEAD_HEIGHT = 2.15 / UNIT_DM
@@ -148,10 +148,11 @@ def draw(generator: Generator, z: Tensor, cam2world: Tensor) -> tuple[Frame, flo
     """One picture as the window would draw it, and the seconds it took.
 
     Args:
-        z: ``[z_dim]``. cam2world: ``[4, 4]``, looked through with the heads' own lens.
+        z: ``[z_dim]``. cam2world: ``[4, 4]``, looked through with the model's own lens, which must
+            show what the heads' does.
     """
     started = time.perf_counter()
-    camera = Camera(cam2world.double().cpu().numpy(), FOV_Y)
+    camera = Camera(cam2world.double().cpu().numpy(), generator.capabilities.default_pose.fov_y)
     frame = generator.render(generator.map(z), camera)
     if frame.rgb.is_cuda:
         torch.cuda.synchronize(frame.rgb.device)

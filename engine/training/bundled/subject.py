@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,18 @@ from torch import Tensor
 
 from engine.checkpoints import read_checkpoint
 from engine.errors import UserError
+from engine.generators.base import Generator
+from engine.generators.cips3d import CIPS3D
 from engine.generators.eg3d import EG3D
-from engine.generators.eg3d_config import EG3DConfig
 from engine.generators.registry import build_generator, find_source
 from engine.hashing import file_sha256
-from engine.training.bundled.model import HeadGenerator, bundled_config
+from engine.training.bundled.cips3d import HeadCIPS3D
+from engine.training.bundled.model import HeadGenerator
 from engine.training.bundled.run import FACTS, read_history
+from engine.training.bundled.trained import TrainedModel
+
+#: What can be trained on heads, by its family; the first one is the bundled generator.
+MODELS: dict[str, type[TrainedModel]] = {"eg3d": HeadGenerator, "cips3d": HeadCIPS3D}
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class Subject:
             (:func:`~engine.training.bundled.run.read_history`); empty where none is known.
     """
 
-    generator: EG3D
+    generator: EG3D | CIPS3D
     name: str
     sha256: str
     history: tuple[dict[str, Any], ...] = ()
@@ -41,6 +46,8 @@ class Subject:
     @property
     def backdrop(self) -> float:
         """Brightness behind its heads, 0 (black) to 1 (white): the truth is laid over the same."""
+        if isinstance(self.generator, CIPS3D):
+            return self.generator.config.backdrop or 0.0
         settings = self.generator.config.rendering
         return settings.backdrop if settings.white_back else 0.0
 
@@ -59,7 +66,7 @@ def averaged_state(folder: Path, name: str, device: torch.device) -> dict[str, T
     return state
 
 
-def load_run(folder: Path, name: str, device: torch.device) -> HeadGenerator:
+def load_run(folder: Path, name: str, device: torch.device) -> TrainedModel:
     """The averaged model of a run.
 
     Raises:
@@ -67,8 +74,11 @@ def load_run(folder: Path, name: str, device: torch.device) -> HeadGenerator:
     """
     state = averaged_state(folder, name, device)
     history = read_history(folder)
-    config = EG3DConfig.from_json(history[-1]["network"]) if history else bundled_config()
-    model = HeadGenerator(config, torch.zeros(2, len(state["attribute_mean"])))
+    family = history[-1].get("family", "eg3d") if history else "eg3d"
+    if family not in MODELS:
+        raise UserError(f"{folder} is a run of the family {family!r}, which is not trained here.")
+    options = history[-1]["network"] if history else None
+    model = MODELS[family].of(torch.zeros(2, len(state["attribute_mean"])), options)
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
@@ -79,13 +89,6 @@ def load_run(folder: Path, name: str, device: torch.device) -> HeadGenerator:
     return model.to(device).eval().requires_grad_(False)
 
 
-def as_generator(model: HeadGenerator) -> EG3D:
-    """A copy of a model in training, which draws as the packed one will."""
-    device = next(model.parameters()).device
-    network = copy.deepcopy(model.network).float()
-    return EG3D(network, device)
-
-
 def open_subject(path: Path, device: torch.device, state: str = "state.pt") -> Subject:
     """Open what is to be judged.
 
@@ -94,22 +97,28 @@ def open_subject(path: Path, device: torch.device, state: str = "state.pt") -> S
         device: where it draws. state: which saved state of a run.
 
     Raises:
-        UserError: there is neither, or the model is not of the EG3D family.
+        UserError: there is neither, or the model is of a family that is not trained here.
     """
     if path.is_dir():
         model = load_run(path, state, device)
         history = tuple(read_history(path))
-        return Subject(as_generator(model), path.name, file_sha256(path / state), history)
+        return Subject(
+            _known(model.generator(), path), path.name, file_sha256(path / state), history
+        )
     facts = (
         path if path.suffix in (".json", ".safetensors") else path.with_name(f"{path.name}.json")
     )
-    generator = build_generator(find_source(read_checkpoint(facts)), device)
-    if not isinstance(generator, EG3D):
-        raise UserError(f"{path} is not of the EG3D family, of which the bundled generator is.")
+    generator = _known(build_generator(find_source(read_checkpoint(facts)), device), path)
     recorded = facts.with_name("report.json")
     sha256 = file_sha256(facts.with_suffix(".safetensors"))
     history = tuple(_history_of(recorded))
     return Subject(generator, facts.with_suffix("").name, sha256, history)
+
+
+def _known(generator: Generator, path: Path) -> EG3D | CIPS3D:
+    if not isinstance(generator, (EG3D, CIPS3D)):
+        raise UserError(f"{path} is of a family that is not trained on heads.")
+    return generator
 
 
 def _history_of(report: Path) -> list[dict[str, Any]]:
