@@ -236,6 +236,18 @@ def test_a_run_of_one_family_is_not_gone_on_with_as_another(model, pool, tmp_pat
     assert command.main(told) == 2
 
 
+def test_the_command_trains_with_what_suits_the_family(pool, tmp_path, monkeypatch):
+    toy = {"of": classmethod(lambda cls, attributes, **_: cls(toy_config(), attributes))}
+    monkeypatch.setitem(command.MODELS, "cips3d", type("Toy", (HeadCIPS3D,), toy))
+    words = ["field", "--family", "cips3d", "--heads", pool.folder, "--device", "cpu"]
+    words += ["--pairs", 0, "--minutes", 0.001, "--out"]
+    assert command.main([str(word) for word in (*words, tmp_path / "plain")]) == 0
+    assert command.main([str(word) for word in (*words, tmp_path / "told", "--rays", 9)]) == 0
+    plain, told = (read_history(tmp_path / name)[-1]["options"] for name in ("plain", "told"))
+    assert (plain["rays"], plain["samples"], told["rays"]) == (256, 0.5, 9)
+    assert plain["learning_rate"] == told["learning_rate"] == 5e-3
+
+
 def test_reduced_precision_is_refused_where_there_are_no_convolutions():
     with pytest.raises(UserError, match="--mixed"):
         HeadCIPS3D.of(torch.zeros(2, 3), mixed=True)

@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
         if name in ("field", "pictures"):
             defaults = FieldOptions if name == "field" else PictureOptions
             command.add_argument("--start", type=Path, help="model or run to go on from")
-            command.add_argument("--rate", type=float, default=defaults.learning_rate)
+            command.add_argument("--rate", type=float, help="learning rate (default: the family's)")
             command.add_argument("--minutes", type=float, default=defaults.minutes)
             command.add_argument("--capacity", type=int, default=16000, help="most heads to hold")
             command.add_argument("--mixed", action="store_true", help="bfloat16 convolutions")
@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
             command.add_argument(
                 "--mapping-seconds", type=float, default=60.0, help="teach it alone at first"
             )
-            command.add_argument("--rays", type=int, default=FieldOptions.rays)
+            command.add_argument("--rays", type=int, help="of a head (default: the family's)")
             command.add_argument(
                 "--family", choices=MODELS, default="eg3d", help="which kind of generator"
             )
@@ -149,13 +149,14 @@ def _go(run: TimedRun, start: Path | None) -> bool:
 
 def _field(options: argparse.Namespace) -> int:
     pairs = latent_attribute_pairs(options.pairs) if options.pairs else None
-    pool, model = _prepare(options, MODELS[options.family])
+    kind = MODELS[options.family]
+    pool, model = _prepare(options, kind)
+    told = {"learning_rate": options.rate, "rays": options.rays}
     training = FieldOptions(
         minutes=options.minutes,
-        learning_rate=options.rate,
         heads=options.batch_heads,
-        rays=options.rays,
         guided_until=options.guided_until,
+        **{**kind.advised, **{name: value for name, value in told.items() if value is not None}},
     )
     run = FieldRun(model, pool, training, options.out, pairs)
     if not _go(run, options.start) and pairs and not options.start:
@@ -170,7 +171,7 @@ def _pictures(options: argparse.Namespace) -> int:
     pool, model = _prepare(options, HeadGenerator)
     training = PictureOptions(
         minutes=options.minutes,
-        learning_rate=options.rate,
+        learning_rate=PictureOptions.learning_rate if options.rate is None else options.rate,
         field_rate=options.field_rate,
         mapping_rate=options.mapping_rate,
         heads=options.batch_heads,

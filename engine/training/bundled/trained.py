@@ -55,6 +55,9 @@ class TrainedModel(nn.Module, ABC):
     #: Name of the family that the packed model belongs to, and of the packed model.
     family: ClassVar[str]
     title: ClassVar[str]
+    #: Options of :class:`~engine.training.bundled.field.FieldOptions` that suit it, where they are
+    #: others than the defaults.
+    advised: ClassVar[Mapping[str, Any]] = {}
     network: Any
     attribute_mean: Tensor
     attribute_spread: Tensor
