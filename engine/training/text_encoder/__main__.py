@@ -78,7 +78,7 @@ def _train(options: argparse.Namespace) -> int:
     how = "Going on" if run.resume() else "Starting"
     print(f"{how} with {pictures.heads} heads.", flush=True)
     run.run()
-    data = {"heads": pictures.heads, "pictures": pictures.count}
+    data = {"heads": pictures.heads, "pictures": pictures.count, "batch": training.batch}
     write_bytes(options.out / "data.json", json.dumps(data).encode())
     return 0
 
@@ -93,6 +93,7 @@ def _score(options: argparse.Namespace) -> int:
     if data.exists():
         told = json.loads(data.read_text())
         facts |= {"trained_heads": told["heads"], "trained_pictures": told["pictures"]}
+        facts["batch"] = told["batch"]
     write_bytes(options.out / "scores.json", (json.dumps(facts, indent=2) + "\n").encode())
     print(scores.table())
     return 0

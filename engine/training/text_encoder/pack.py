@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from engine.errors import UserError
@@ -50,7 +50,7 @@ def pack(folder: Path, to: Path) -> Path:
         for name, v in state.items()
     }
     with atomic_path(to / "model.safetensors") as temporary:
-        save_file(half, temporary)
+        temporary.write_bytes(save(half))
     scores = folder / "scores.json"
     if scores.exists():
         text = card(json.loads(scores.read_text()), read_state(folder))
@@ -78,6 +78,7 @@ def card(scores: Mapping[str, Any], state: Mapping[str, Any]) -> str:
         "trained_heads": scores.get("trained_heads", "?"),
         "trained_pictures": scores.get("trained_pictures", "?"),
         "minutes": round(float(state["elapsed"]) / 60),
+        "batch": scores.get("batch", "?"),
         "steps": f"{int(state['step']):,}",
         "attributes": "\n".join(lines),
     }

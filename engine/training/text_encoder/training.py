@@ -36,7 +36,7 @@ class TrainOptions:
     Attributes:
         minutes: length of the schedule; the learning rate falls to 1 % by its end.
         batch: pictures in a step, each of another head.
-        whole: how many of them get a caption with nearly all facts; long texts cost the most.
+        whole: share of them with a caption of nearly all facts; long texts cost the most.
         learning_rate, decay: of AdamW. warmup: steps until the rate is reached.
         mixed: bfloat16 in the picture tower.
         save_every: seconds between saved states.
@@ -44,8 +44,8 @@ class TrainOptions:
     """
 
     minutes: float = 60.0
-    batch: int = 96
-    whole: int = 48
+    batch: int = 64
+    whole: float = 0.5
     learning_rate: float = 1.5e-3
     decay: float = 0.05
     warmup: int = 100
@@ -95,7 +95,7 @@ class Training:
         batch = self.pictures.sample(self.options.batch, random)
         known = [self.pictures.known[n] for n in batch.numbers]
         numbers = self.pictures.codes(batch.numbers)
-        whole = captions_for(known[: self.options.whole], random, True)
+        whole = captions_for(known[: math.ceil(self.options.whole * len(known))], random, True)
         parts = captions_for(known, random, False)
         asked_texts, asked = questions(random)
         model = self.model
@@ -114,7 +114,7 @@ class Training:
             "find": agreement(logits, true, false),
             "name": agreement(logits.T, true.T, false.T),
             "part": agreement(scale * short @ images.T, part_true, part_false),
-            "ask": 3.0 * question_loss(scale * images @ answers.T, asked, numbers),
+            "ask": 8.0 * question_loss(scale * images @ answers.T, asked, numbers),
         }
 
     def train_step(self, progress: float) -> None:
