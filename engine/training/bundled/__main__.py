@@ -75,8 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
             command.add_argument(
                 "--guided-until",
                 type=float,
-                default=FieldOptions.guided_until,
-                help="share of the time in which rays are told the depth",
+                help="share of the time in which rays are told the depth (default: the family's)",
             )
         if name == "pictures":
             command.add_argument("--batch-views", type=int, default=PictureOptions.views)
@@ -151,11 +150,14 @@ def _field(options: argparse.Namespace) -> int:
     pairs = latent_attribute_pairs(options.pairs) if options.pairs else None
     kind = MODELS[options.family]
     pool, model = _prepare(options, kind)
-    told = {"learning_rate": options.rate, "rays": options.rays}
+    told = {
+        "learning_rate": options.rate,
+        "rays": options.rays,
+        "guided_until": options.guided_until,
+    }
     training = FieldOptions(
         minutes=options.minutes,
         heads=options.batch_heads,
-        guided_until=options.guided_until,
         **{**kind.advised, **{name: value for name, value in told.items() if value is not None}},
     )
     run = FieldRun(model, pool, training, options.out, pairs)

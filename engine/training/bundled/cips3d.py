@@ -114,8 +114,16 @@ class HeadCIPS3D(TrainedModel):
     """
 
     family, title = "cips3d", "Bundled heads (CIPS-3D)"
-    # Each ray costs several times what one through planes does: fewer of them, more steps.
-    advised: ClassVar[Mapping[str, Any]] = {"learning_rate": 5e-3, "rays": 256, "samples": 0.5}
+    # Each ray costs several times what one through planes does: fewer of them, more steps. At the
+    # others' rate the mapping forgets the attributes that it was taught at first. Rays that are
+    # always told the depth leave skins so thin that a drawn ray passes through: holes.
+    advised: ClassVar[Mapping[str, Any]] = {
+        "learning_rate": 5e-3,
+        "mapping_rate": 0.2,
+        "rays": 256,
+        "samples": 0.5,
+        "guided_until": 0.75,
+    }
     network: CIPS3DNetwork
 
     def __init__(self, config: CIPS3DConfig, attributes: Tensor) -> None:
