@@ -273,7 +273,7 @@ PICTURES: tuple[Picture, ...] = (
     panel("identity", "identity"),
     panel("camera", "camera"),
     panel("compare", "compare"),
-    Picture("split", everything, (seed(OTHERS[0]), keys("c"), seed(SEED), typed("picture_path", "anna.png")), (clicks("compare_unpin"),)),
+    Picture("split", everything, (all_unfolded, seed(OTHERS[0]), keys("c"), seed(SEED), typed("picture_path", "anna.png")), (clicks("compare_unpin"),)),
     *(export(kind) for kind in ENDINGS),
     panel("faces", "faces", keys("f"), seed(OTHERS[0]), keys("f"), seed(SEED), beside=("identity",)),
     panel("blend", "blend", blended, after=(clicks("blend_clear"),)),
