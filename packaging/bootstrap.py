@@ -222,6 +222,8 @@ def make_environment(testing: bool) -> None:
     # Without isolation: the build backend is the pinned one, and nothing is fetched twice.
     run([*pip, "--no-build-isolation", "-e", str(ROOT) + extras])
     run([str(PYTHON), "-m", "compileall", "-q", "app", "engine"])
+    # Kept on disk, so that the first picture does not wait for it.
+    run([str(PYTHON), "-m", "engine.kernels.cpu"])
 
 
 def install_node_packages() -> None:

@@ -197,10 +197,11 @@ class EG3DNetwork(nn.Module):
     def _evaluated(
         self, planes: Tensor, points: Tensor, features: bool
     ) -> tuple[Tensor, Tensor | None] | None:
-        """Density and features by the GPU's kernel, or ``None`` where it cannot run."""
-        if not planes.is_cuda:
-            return None
-        from engine.kernels.triplane import try_evaluate
+        """Density and features by a kernel, or ``None`` where none can run."""
+        if planes.is_cuda:
+            from engine.kernels.triplane import try_evaluate
+        else:
+            from engine.kernels.cpu import try_evaluate
 
         settings = self.config.rendering
         return try_evaluate(

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.generators.fir import blur4, double4, separable_taps
+from engine.generators.fir import blur4, double_tent, is_tent, separable_taps
 
 Activation = Literal["linear", "lrelu"]
 
@@ -107,12 +107,12 @@ def upsample2d(x: Tensor, kernel: Tensor) -> Tensor:
     """Twice the size of ``x`` ``[N, C, H, W]`` with a 4 x 4 FIR kernel, brightness kept.
 
     Equal to ``upfirdn2d(x, kernel, up=2, padding=(2, 1, 2, 1), gain=4)`` without multiplying
-    the inserted zeros: each of the four output phases is a 2 x 2 convolution.
+    the inserted zeros: each of the four output phases is a 2 x 2 convolution, or, with
+    StyleGAN2's own kernel, an interpolation.
     """
+    if is_tent(kernel):
+        return double_tent(x)
     n, c, h, w = x.shape
-    separable = separable_taps(x, kernel, 4.0)
-    if separable is not None:
-        return double4(x, separable)
     flat = F.pad(x.reshape(n * c, 1, h, w), (1, 1, 1, 1))
     # Output row 2i + p reads input rows i - 1 + p and i + p through taps 3 - p, 1 - p (p = 0:
     # 3, 1) or 2, 0 (p = 1); as a correlation over a 3-window starting at row i - 1.

@@ -9,7 +9,9 @@ of float planes, mostly from cache), 12 bytes of point and writes 4 + 4 K bytes.
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
@@ -92,6 +94,8 @@ def decoder_problem(decoder: object) -> str | None:
     """Why a decoder cannot run in the kernels, in one sentence, or ``None`` if it can."""
     if type(decoder) is not TriplaneDecoder:
         return f"The kernels have no decoder of the kind {type(decoder).__name__}."
+    if decoder._forward_hooks:
+        return "The kernels do not call what was hooked to a decoder."
     first, last = decoder.net[0], decoder.net[2]
     assert isinstance(first, FullyConnected) and isinstance(last, FullyConnected)
     if first.bias is None or last.bias is None:
@@ -146,36 +150,51 @@ def pack_planes(planes: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     return planes.detach().permute(0, 2, 3, 1).to(dtype).contiguous()
 
 
-class PackCache:
+P = TypeVar("P")
+D = TypeVar("D")
+
+
+class PackCache(Generic[P, D]):
     """Packed decoders and the last few packed planes, kept as long as their originals live.
 
     An original that was changed in place since (torch counts that) is packed again.
+
+    Args:
+        pack_planes: ``[3, C, H, W]`` and the type of its numbers -> what is kept of them.
+        pack_decoder: a decoder -> what is kept of it.
+        planes_kept: how many identities' planes.
     """
 
-    def __init__(self, planes_kept: int = 4) -> None:
+    def __init__(
+        self,
+        pack_planes: Callable[[Tensor, torch.dtype], P],
+        pack_decoder: Callable[[TriplaneDecoder], D],
+        planes_kept: int = 4,
+    ) -> None:
+        self._pack_planes, self._pack_decoder = pack_planes, pack_decoder
         self._planes_kept = planes_kept
-        self._planes: list[tuple[weakref.ref[Tensor], tuple[object, ...], Tensor]] = []
-        self._decoders: weakref.WeakKeyDictionary[
-            TriplaneDecoder, tuple[tuple[object, ...], PackedDecoder]
-        ] = weakref.WeakKeyDictionary()
+        self._planes: list[tuple[weakref.ref[Tensor], tuple[object, ...], P]] = []
+        self._decoders: weakref.WeakKeyDictionary[TriplaneDecoder, tuple[tuple[object, ...], D]] = (
+            weakref.WeakKeyDictionary()
+        )
 
-    def planes(self, planes: Tensor, index: int, dtype: torch.dtype) -> Tensor:
+    def planes(self, planes: Tensor, index: int, dtype: torch.dtype) -> P:
         """``planes[index]`` of ``[N, 3, C, H, W]``, packed."""
         stamp = (_stamp(planes), index, dtype)
         self._planes = [entry for entry in self._planes if entry[0]() is not None]
         for reference, known, packed in self._planes:
             if reference() is planes and known == stamp:
                 return packed
-        packed = pack_planes(planes[index], dtype)
+        packed = self._pack_planes(planes[index], dtype)
         self._planes = [(weakref.ref(planes), stamp, packed), *self._planes][: self._planes_kept]
         return packed
 
-    def decoder(self, decoder: TriplaneDecoder) -> PackedDecoder:
+    def decoder(self, decoder: TriplaneDecoder) -> D:
         """``decoder``, packed."""
         stamp = tuple(_stamp(parameter) for parameter in decoder.parameters())
         known = self._decoders.get(decoder)
         if known is None or known[0] != stamp:
-            known = (stamp, pack_decoder(decoder))
+            known = (stamp, self._pack_decoder(decoder))
             self._decoders[decoder] = known
         return known[1]
 
@@ -187,7 +206,7 @@ def _stamp(tensor: Tensor) -> tuple[object, ...]:
 
 
 #: What the launchers have packed.
-packs = PackCache()
+packs: PackCache[Tensor, PackedDecoder] = PackCache(pack_planes, pack_decoder)
 
 
 def projection_rows(plane_axes: Axes) -> np.ndarray:

@@ -261,21 +261,28 @@ def render_rays_in_chunks(
 
     What depends on the whole picture (automatic limits, the clamp of the depth) is computed
     for the whole picture, so that the size of the chunks does not change it. On a GPU the
-    whole picture is one kernel where :mod:`engine.kernels.march` can take it.
+    whole picture is one kernel where :mod:`engine.kernels.march` can take it, on a CPU
+    compiled code where :mod:`engine.kernels.cpu` can.
 
     Args:
         check: called before every chunk; raises to stop (``CancelToken.check``).
         chunk_samples: field evaluations per chunk, about; by default what suits the device.
+            Where it is named, a CPU's picture is drawn by torch.
     """
+    # Imported here: the kernels' launchers speak of this module's types.
+    marched: RayResult | None = None
     if planes.is_cuda:
-        # Imported here: the kernels' launcher speaks of this module's types.
         from engine.kernels.march import try_march
 
         if check is not None:
             check()
         marched = try_march(planes, decoder, rays_o, rays_d, settings)
-        if marched is not None:
-            return marched
+    elif chunk_samples is None:
+        from engine.kernels import cpu
+
+        marched = cpu.try_march(planes, decoder, rays_o, rays_d, settings, check)
+    if marched is not None:
+        return marched
     start, end = ray_limits(rays_o, rays_d, settings)
     per_ray = settings.depth_resolution + settings.depth_resolution_importance
     wanted = chunk_samples or CHUNK_SAMPLES.get(planes.device.type, 1 << 18)

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.generators.fir import blur4, double4, separable_taps
+from engine.generators.fir import blur4, is_tent, separable_taps
 from engine.generators.stylegan2_ops import fir_filter, upfirdn2d, upsample2d
 
 #: Not symmetric, so that a flipped or transposed kernel shows.
@@ -29,17 +29,25 @@ def test_blur_is_a_convolution_with_the_flipped_kernel(kernel: Tensor) -> None:
     assert torch.equal(upfirdn2d(x, kernel, padding=(1, 1, 1, 1), gain=4.0), blur4(x, taps))
 
 
-@pytest.mark.parametrize("kernel", [fir_filter(), UNEVEN])
+@pytest.mark.parametrize("kernel", [fir_filter(), 3.0 * fir_filter(), UNEVEN])
 def test_doubling_is_zero_insertion_and_convolution(kernel: Tensor) -> None:
     x = picture(64, 67)
-    taps = separable_taps(x, kernel, 4.0)
-    assert taps is not None
     spread = torch.zeros(2, 3, 128, 134)
     spread[:, :, ::2, ::2] = x
     weight = (4.0 * kernel).flip([0, 1])[None, None].expand(3, 1, -1, -1)
     expected = F.conv2d(F.pad(spread, (2, 1, 2, 1)).double(), weight.double(), groups=3)
-    torch.testing.assert_close(double4(x, taps).double(), expected, rtol=0, atol=3e-6)
-    assert torch.equal(upsample2d(x, kernel), double4(x, taps))
+    torch.testing.assert_close(upsample2d(x, kernel).double(), expected, rtol=0, atol=6e-6)
+    for layout in (torch.contiguous_format, torch.channels_last):
+        found = upsample2d(x.contiguous(memory_format=layout), kernel)
+        torch.testing.assert_close(found.double(), expected, rtol=0, atol=6e-6)
+
+
+def test_gradients_pass_through_doubling() -> None:
+    x = picture(4, 5).double().requires_grad_()
+    kernel = fir_filter().double()
+    assert is_tent(kernel) and not is_tent(UNEVEN) and not is_tent(fir_filter((1, 2, 1)))
+    assert not is_tent(torch.zeros(4, 4)) and not is_tent(-fir_filter())
+    assert torch.autograd.gradcheck(lambda y: upsample2d(y, kernel), (x,))
 
 
 def test_it_is_left_alone_where_it_cannot_serve() -> None:

@@ -135,7 +135,7 @@ def test_planes_are_packed_channels_last() -> None:
 
 
 def test_packed_copies_live_with_their_originals_and_follow_changes() -> None:
-    cache = PackCache(planes_kept=2)
+    cache = PackCache(pack_planes, pack_decoder, planes_kept=2)
     case = Case(8, 4, 4)
     decoder = make_decoder(case, 0)
     first = make_planes(case, 0)[None]
@@ -155,7 +155,7 @@ def test_packed_copies_live_with_their_originals_and_follow_changes() -> None:
 
 
 def test_inference_tensors_are_packed_too() -> None:
-    cache = PackCache()
+    cache = PackCache(pack_planes, pack_decoder)
     with torch.inference_mode():
         planes = make_planes(Case(), 0)[None].clone()
         assert cache.planes(planes, 0, torch.float32).shape == (3, 24, 24, 32)

@@ -67,7 +67,7 @@ def test_the_wheel_holds_everything(archives: tuple[Path, Path]) -> None:
         str(path.relative_to(ROOT))
         for room in ("app", "engine")
         for path in (ROOT / room).rglob("*")
-        if path.is_file() and path.suffix != ".pyc" and not path.name.endswith(".tmp")
+        if path.is_file() and "__pycache__" not in path.parts and not path.name.endswith(".tmp")
     }
     wanted |= {
         f"engine/{path.relative_to(ROOT)}"
