@@ -103,7 +103,10 @@ def test_the_packed_model_opens_and_draws_the_same(model, tmp_path):
     z = torch.randn(4)
     frame = generator.render(generator.map(z), OrbitPose(fov_y=18.92464).camera())
     drawn = model.whole(z[None], cameras(0), 32).picture[0].permute(1, 2, 0)
-    # Half precision of the weights is all that differs.
+    # Half precision of the weights is all that differs, and nothing from the model unpacked.
+    ours = model.generator()
+    drawn_by_copy = ours.render(ours.map(z), OrbitPose(fov_y=18.92464).camera()).rgb
+    torch.testing.assert_close(drawn_by_copy, ((drawn + 1) / 2).clamp(0, 1), atol=1e-4, rtol=0)
     torch.testing.assert_close(frame.rgb, ((drawn + 1) / 2).clamp(0, 1), atol=2e-3, rtol=0)
     average = model.network.mapping(torch.randn(4000, 4))[:, 0].mean(0)
     assert (generator.mean_w()[0] - average).abs().max() < 0.1
@@ -133,9 +136,33 @@ def test_training_can_start_from_a_packed_model(model, tmp_path):
         wider.start_from(path)
 
 
+def test_training_can_go_on_with_finer_planes(model, tmp_path):
+    """What a model of coarser planes drew is drawn at once, and the new block learns."""
+    coarse = replace(toy_config(), block_channels=(16, 16, 8))
+    small = HeadGenerator(coarse, torch.zeros(2, 3))
+    path = small.pack(tmp_path / "toy")
+    fine = replace(coarse, block_channels=(16, 16, 8, 8), plane_resolution=32)
+    large = HeadGenerator(fine, torch.zeros(2, 3))
+    large.start_from(path)
+    z = torch.randn(2, 4)
+    with torch.no_grad():
+        before, after = (m.network.planes(m.network.mapping(z)) for m in (small, large))
+    doubled = torch.nn.functional.interpolate(before.flatten(1, 2), scale_factor=2, mode="bilinear")
+    # At the rim the planes' own doubling takes what lies outside for zero.
+    inner = (..., slice(2, -2), slice(2, -2))
+    torch.testing.assert_close(after.flatten(1, 2)[inner], doubled[inner], atol=5e-3, rtol=5e-3)
+    large.network.planes(large.network.mapping(z)).square().sum().backward()
+    assert large.network.backbone.synthesis.b32.torgb.weight.grad.abs().max() > 0
+    with pytest.raises(CheckpointError, match=r"a part too many|other options"):
+        small.start_from(large.pack(tmp_path / "large"))
+    other = HeadGenerator(replace(fine, block_channels=(16, 8, 8, 8)), torch.zeros(2, 3))
+    with pytest.raises(CheckpointError, match="other options"):
+        other.start_from(path)
+
+
 def test_the_bundled_configuration_is_what_the_tour_says():
     config = bundled_config()
-    assert (config.z_dim, config.img_resolution, config.num_ws) == (LATENT_SIZE, 256, 10)
+    assert (config.z_dim, config.img_resolution, config.num_ws) == (LATENT_SIZE, 256, 12)
     assert EG3DConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
 
 

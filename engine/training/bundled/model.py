@@ -1,14 +1,13 @@
 """The bundled generator as it is trained: an EG3D network, a reader of attributes, crops.
 
 It is an ordinary member of the EG3D family (no conditioning, corrected plane axes, light
-grey backdrop), made so lean that two CPU cores can train it in an hour: planes of 3 x 16
-channels and 64 pixels, rays at 128 pixels, and a thin super-resolution to 256. Before its
+grey backdrop), made so lean that two CPU cores can train it in some hours: planes of 3 x 16
+channels and 128 pixels, rays at 128 pixels, and a thin super-resolution to 256. Before its
 mapping stands a fixed layer that spells out what z says.
 """
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.camera import Camera, OrbitPose
+from engine.errors import CheckpointError
 from engine.generators.eg3d import EG3D
 from engine.generators.eg3d_network import EG3DConfig, EG3DNetwork, Volume
 from engine.generators.stylegan2 import FullyConnected, SynthesisLayer, ToRGB
@@ -39,9 +39,9 @@ def bundled_config() -> EG3DConfig:
         mapping_layers=3,
         mapping_lr_multiplier=1.0,
         latent_steps=latent_steps(),
-        plane_resolution=64,
+        plane_resolution=128,
         plane_channels=48,
-        block_channels=(256, 256, 160, 96, 64),
+        block_channels=(256, 256, 160, 96, 64, 32),
         decoder_hidden=32,
         decoder_features=16,
         sr_module="SuperresolutionHybrid2X",
@@ -163,7 +163,10 @@ class HeadGenerator(TrainedModel):
 
     def generator(self) -> EG3D:
         """See :meth:`TrainedModel.generator`."""
-        return EG3D(copy.deepcopy(self.network).float(), next(self.parameters()).device)
+        state = {name: value.float() for name, value in self.network.state_dict().items()}
+        network = EG3DNetwork(self.network.config).to(next(self.parameters()).device)
+        network.load_state_dict(self._rescaled(state, DENSITY_GAIN))
+        return EG3D(network, next(self.parameters()).device)
 
     def rays(
         self,
@@ -258,6 +261,28 @@ class HeadGenerator(TrainedModel):
         z = torch.randn(count, self.network.config.z_dim, generator=random)
         mapping = self.network.backbone.mapping
         mapping.w_avg.copy_(self.network.mapping(z.to(mapping.w_avg.device))[:, 0].mean(0))
+
+    def _comparable(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """A model of coarser planes will do, if its blocks are the first ones of this one's."""
+        rest = {k: v for k, v in config.items() if k not in ("plane_resolution", "block_channels")}
+        ours = list(self.network.config.block_channels or ())
+        theirs = list(config.get("block_channels") or ())
+        return rest | {"blocks": theirs == ours[: len(theirs)] and len(theirs) > 0}
+
+    @torch.no_grad()
+    def _take_over(self, state: dict[str, Tensor]) -> None:
+        """Blocks that the other model does not have add nothing to its planes at first: what it
+        drew is drawn at once, by planes twice as fine (Karras et al. 2018 grow so)."""
+        own = self.network.state_dict()
+        missing = own.keys() - state.keys()
+        if foreign := state.keys() - own.keys():
+            raise CheckpointError(f"The model to go on from has a part too many: {min(foreign)}.")
+        silent = {
+            name: torch.zeros_like(own[name])
+            for name in missing
+            if name.endswith((".torgb.weight", ".torgb.bias"))
+        }
+        self.network.load_state_dict(own | state | silent)
 
     def before_packing(self) -> None:
         """The packed model holds the mean w."""

@@ -173,7 +173,17 @@ class TrainedModel(nn.Module, ABC):
         """
         source = find_source(read_checkpoint(path))
         ours = json.loads(json.dumps(self.network.config.to_json()))
-        if source.family != self.family or source.config != ours:
+        if source.family != self.family or self._comparable(source.config) != self._comparable(
+            ours
+        ):
             raise CheckpointError(f"{path} has other options than the network to be trained.")
         state = {name: lazy.load() for name, lazy in source.tensors.items()}
-        self.network.load_state_dict(self._rescaled(state, 1.0 / DENSITY_GAIN))
+        self._take_over(self._rescaled(state, 1.0 / DENSITY_GAIN))
+
+    def _comparable(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The options in which a model to go on from must be the same."""
+        return dict(config)
+
+    def _take_over(self, state: dict[str, Tensor]) -> None:
+        """Load the tensors of a model to go on from."""
+        self.network.load_state_dict(state)
