@@ -15,14 +15,14 @@ from engine.text.spec import build
 from engine.training.heads.captions import caption
 from engine.training.heads.wording import BEFORE, HAIR, HAIR_COLOURS, KINDS, WITH, WORN
 
-#: Pixels along a side. At 128 a step costs nearly twice as much, and the steps are what lacks.
-SIZE = 96
+#: Pixels along a side: of eyes and lips there are few even so.
+SIZE = 128
 #: open_clip's description: a small residual network with attention pooling sees details of a
 #: face after far fewer pictures than a transformer of patches; half of the size is the table
 #: of 49,408 words.
 MODEL: dict[str, Any] = {
     "embed_dim": 128,
-    "vision_cfg": {"image_size": SIZE, "layers": [1, 1, 1, 1], "width": 24, "patch_size": None},
+    "vision_cfg": {"image_size": SIZE, "layers": [2, 2, 2, 1], "width": 24, "patch_size": None},
     "text_cfg": {
         "context_length": 77,
         "vocab_size": 49408,
@@ -31,6 +31,8 @@ MODEL: dict[str, Any] = {
         "layers": 3,
     },
 }
+#: Channels of :meth:`CaptionModel.features`.
+HALF_WAY, AT_THE_END = (times * int(MODEL["vision_cfg"]["width"]) for times in (8, 32))
 PREPROCESS: dict[str, Any] = {"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25], "size": SIZE}
 
 
@@ -89,11 +91,26 @@ class CaptionModel(nn.Module):
 
     def encode_image(self, pictures: Tensor) -> Tensor:
         """``[N, D]`` unit vectors of ``[N, 3, S, S]`` in [0, 1]."""
+        return self.pooled(self.features(pictures)[1])
+
+    def features(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """What the picture tower sees before it is gathered in one vector.
+
+        Returns:
+            ``[N, HALF_WAY, S / 8, S / 8]`` and ``[N, AT_THE_END, S / 32, S / 32]``. The pictures
+            may be of any size here.
+        """
         mean, std = (
             torch.tensor(PREPROCESS[k], device=pictures.device).view(1, 3, 1, 1)
             for k in ("mean", "std")
         )
-        vectors: Tensor = self.network.encode_image((pictures - mean) / std)
+        visual = self.network.visual
+        half_way: Tensor = visual.layer2(visual.layer1(visual.stem((pictures - mean) / std)))
+        return half_way, visual.layer4(visual.layer3(half_way))
+
+    def pooled(self, features: Tensor) -> Tensor:
+        """``[N, D]`` unit vectors of the features at the end."""
+        vectors: Tensor = self.network.visual.attnpool(features)
         return F.normalize(vectors.float(), dim=-1)
 
     @property

@@ -16,7 +16,7 @@ from engine.export.files import atomic_path, write_bytes
 from engine.text.encoder import TextImageEncoder
 from engine.text.spec import build
 from engine.training.text_encoder.model import MODEL, PREPROCESS
-from engine.training.text_encoder.training import read_state
+from engine.training.text_encoder.training import FACES, read_state
 
 CARD = Path(__file__).with_name("card.md")
 
@@ -79,6 +79,7 @@ def card(scores: Mapping[str, Any], state: Mapping[str, Any]) -> str:
         "trained_pictures": scores.get("trained_pictures", "?"),
         "minutes": round(float(state["elapsed"]) / 60),
         "batch": scores.get("batch", "?"),
+        "faces": FACES * scores["batch"] if "batch" in scores else "?",
         "steps": f"{int(state['step']):,}",
         "attributes": "\n".join(lines),
     }

@@ -16,8 +16,15 @@ from engine.errors import UserError
 from engine.training.heads.attributes import attributes_from_latent
 from engine.training.heads.captions import KIND_NAMES, codes
 from engine.training.heads.dataset import read_shard
+from engine.training.heads.mesh import Label
 from engine.training.heads.visible import turn, visible
 from engine.training.heads.wording import facts
+
+#: Parts of a face that tell most in fewest pixels, by their labels.
+REGIONS: tuple[tuple[Label, ...], ...] = ((Label.EYE,), (Label.LIPS, Label.MOUTH))
+#: Kinds whose rare values are drawn more often, and how much: the power of their rarity.
+_RARE = ("expression", "hair", "style", "eye", "eyewear", "beard", "hat")
+_RARITY = 0.35
 
 
 @dataclass(frozen=True)
@@ -26,10 +33,12 @@ class Batch:
 
     Attributes:
         pictures: ``[N, 3, S, S]`` in [0, 1].
+        regions: ``[N, len(REGIONS), S, S]`` in [0, 1], where the parts of the faces are.
         numbers: ``[N]`` which pictures they are, in :attr:`Pictures.known`.
     """
 
     pictures: Tensor
+    regions: Tensor
     numbers: NDArray[np.int64]
 
 
@@ -48,10 +57,14 @@ class Pictures:
         #: What each picture shows, by kind of fact.
         self.known: list[dict[str, str]] = []
         self._codes: list[NDArray[np.int16]] = []
+        #: Row and column of the middle of each face, or (-1, -1).
+        self._faces = np.full((capacity, 2), -1)
         self._seen: set[str] = set()
-        self._rgba = torch.empty(capacity, 4, size, size, dtype=torch.uint8)
+        #: Red, green, blue, coverage and the regions.
+        self._layers = torch.empty(capacity, 4 + len(REGIONS), size, size, dtype=torch.uint8)
         #: Pictures of each head, the one most from the front first.
         self._views: list[NDArray[np.int64]] = []
+        self._chances = np.zeros(0)
 
     @property
     def heads(self) -> int:
@@ -98,11 +111,14 @@ class Pictures:
                 known = facts(attributes_from_latent(z))
             except ValueError as error:
                 raise UserError(f"{path} was rendered by another version ({error}).") from error
-            drawn = pictures.permute(0, 3, 1, 2)
+            where = np.stack([np.isin(labels, region) for region in REGIONS], 1)
+            masks = torch.from_numpy(where).to(torch.uint8) * 255
+            drawn = torch.cat([pictures.permute(0, 3, 1, 2), masks], 1)
             if drawn.shape[-1] != self.size:
                 small = F.interpolate(drawn.float(), (self.size, self.size), mode="area")
                 drawn = small.round().to(torch.uint8)
-            self._rgba[self.count : self.count + views] = drawn
+            self._layers[self.count : self.count + views] = drawn
+            self._faces[self.count : self.count + views] = [middle(one[4:]) for one in drawn]
             angles = [turn(camera) for camera in cameras]
             self._views.append(self.count + np.argsort(angles))
             for segmentation, angle in zip(labels, angles, strict=True):
@@ -117,15 +133,58 @@ class Pictures:
             return np.zeros((0, len(KIND_NAMES)), np.int16)
         return np.stack([self._codes[n] for n in numbers])
 
-    def sample(self, number: int, random: np.random.Generator) -> Batch:
-        """One random view of each of ``number`` different heads, varied (see :func:`varied`)."""
-        heads = random.choice(self.heads, min(number, self.heads), replace=False)
-        views = np.array([random.choice(self._views[h]) for h in heads])
-        return Batch(varied(self._rgba[torch.from_numpy(views)], random), views)
+    def chances(self) -> NDArray[np.float64]:
+        """``[heads]`` how likely each head is drawn: those with a rare trait several times as
+        likely as others (a green-haired one four times)."""
+        if len(self._chances) != self.heads:
+            known = self.codes(np.array(self.frontal))
+            odds = np.ones(len(known))
+            for kind in _RARE:
+                column = known[:, KIND_NAMES.index(kind)]
+                told = column >= 0
+                counts = np.bincount(column[told])
+                odds[told] = np.maximum(odds[told], (told.sum() / counts[column[told]]) ** _RARITY)
+            self._chances = odds / odds.sum()
+        return self._chances
+
+    def sample(self, number: int, random: np.random.Generator, near: bool = False) -> Batch:
+        """A view of each of ``number`` different heads, varied (see :func:`varied`).
+
+        Rare traits are drawn more often (:meth:`chances`), and of a head's views those that show
+        more of what can be told.
+
+        Args:
+            near: only squares of ``S / 2`` around the faces; heads that show none are left out.
+        """
+        number = min(number, self.heads)
+        heads = random.choice(self.heads, number, replace=False, p=self.chances())
+        views = np.empty(number, np.int64)
+        for place, head in enumerate(heads):
+            shown = np.array([len(self.known[n]) for n in self._views[head]], np.float64) ** 2
+            views[place] = random.choice(self._views[head], p=shown / shown.sum())
+        if near:
+            views = views[self._faces[views, 0] >= 0]
+            layers = self._squares(views, random)
+        else:
+            layers = self._layers[torch.from_numpy(views)]
+        made = varied(layers, random)
+        return Batch(made[:, :3], made[:, 3:], views)
+
+    def _squares(self, views: NDArray[np.int64], random: np.random.Generator) -> Tensor:
+        """``[N, ., S / 2, S / 2]`` of the pictures, the faces about in the middle."""
+        side, room = self.size // 2, self.size // 16
+        corners = self._faces[views] - side // 2
+        corners = corners + random.integers(-room, room + 1, corners.shape)
+        corners = np.clip(corners, 0, self.size - side)
+        cut = [
+            self._layers[n, :, y : y + side, x : x + side]
+            for n, (y, x) in zip(views, corners, strict=True)
+        ]
+        return torch.stack(cut)
 
     def plain(self, backdrop: float = 0.9) -> Tensor:
         """``[count, 3, S, S]`` all pictures, on a light grey."""
-        rgba = self._rgba[: self.count].float() / 255.0
+        rgba = self._layers[: self.count, :4].float() / 255.0
         return rgba[:, :3] + (1.0 - rgba[:, 3:]) * backdrop
 
     @property
@@ -134,30 +193,41 @@ class Pictures:
         return [int(views[0]) for views in self._views]
 
 
-def varied(rgba: Tensor, random: np.random.Generator) -> Tensor:
-    """Pictures ``[N, 3, S, S]`` in [0, 1] of premultiplied ones ``[N, 4, S, S]`` (uint8): on
-    backdrops of all colours, half of them mirrored, shifted, a little larger or smaller, lighter
-    or darker. Nothing that captions speak of changes."""
-    number, side = len(rgba), rgba.shape[-1]
-    drawn = rgba.float() / 255.0
+def middle(regions: Tensor) -> tuple[int, int]:
+    """Row and column of the middle of regions ``[R, S, S]``, or (-1, -1) where there is none."""
+    places = torch.nonzero(regions.amax(0) > 0)
+    if not len(places):
+        return -1, -1
+    row, column = (int(v) for v in (places.amin(0) + places.amax(0)) // 2)
+    return row, column
+
+
+def varied(layers: Tensor, random: np.random.Generator) -> Tensor:
+    """Pictures ``[N, 3 + R, S, S]`` in [0, 1] of premultiplied ones ``[N, 4 + R, S, S]`` (uint8):
+    on backdrops of all colours, half of them mirrored, shifted, a little larger or smaller,
+    lighter or darker. The R regions go where the pictures go. Nothing that captions speak of
+    changes."""
+    number, side = len(layers), layers.shape[-1]
+    drawn = layers.float() / 255.0
     grey = random.uniform(0.6, 1.0, (number, 1)) * np.ones((1, 3))
     colour = np.where(random.random((number, 1)) < 0.5, grey, random.random((number, 3)))
     backdrop = torch.from_numpy(colour.astype(np.float32))[:, :, None, None]
-    pictures = drawn[:, :3] + (1.0 - drawn[:, 3:]) * backdrop
+    pictures = drawn[:, :3] + (1.0 - drawn[:, 3:4]) * backdrop
+    pictures = torch.cat([pictures, drawn[:, 4:]], 1)
     mirrored = torch.from_numpy(random.random(number) < 0.5)
     pictures = torch.where(mirrored[:, None, None, None], pictures.flip(-1), pictures)
     # One zoom a batch and shifts by whole pixels: much cheaper than a warp of each picture.
     zoom = round(side * random.uniform(0.94, 1.12))
     room = max(2, side // 20)
     pictures = F.interpolate(pictures, (zoom, zoom), mode="bilinear", antialias=zoom < side)
-    border = room + max(0, side - zoom + 1) // 2
-    pictures = F.pad(pictures, (border,) * 4, mode="replicate")
-    middle = (pictures.shape[-1] - side) // 2
-    corners = middle + random.integers(-room, room + 1, (number, 2))
-    corners = np.clip(corners, 0, pictures.shape[-1] - side)
+    # Where a picture ends, its outermost pixels go on.
+    corners = (zoom - side) // 2 + random.integers(-room, room + 1, (number, 2))
+    places = torch.from_numpy(corners)[:, :, None] + torch.arange(side)
+    rows, columns = places.clamp(0, zoom - 1).unbind(1)
     pictures = torch.stack(
-        [p[:, y : y + side, x : x + side] for p, (y, x) in zip(pictures, corners, strict=True)]
+        [p[:, y][:, :, x] for p, y, x in zip(pictures, rows, columns, strict=True)]
     )
     gain = torch.from_numpy(random.uniform(0.85, 1.15, (number, 1, 1, 1)).astype(np.float32))
     power = torch.from_numpy(random.uniform(0.85, 1.18, (number, 1, 1, 1)).astype(np.float32))
-    return (pictures.clamp(1e-4, 1.0) ** power * gain).clamp(0.0, 1.0)
+    colours = (pictures[:, :3].clamp(1e-4, 1.0) ** power * gain).clamp(0.0, 1.0)
+    return torch.cat([colours, pictures[:, 3:].clamp(0.0, 1.0)], 1)

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 from engine.errors import UserError
 from engine.export.files import atomic_path
+from engine.training.heads.captions import codes
+from engine.training.text_encoder.lessons import Lessons
 from engine.training.text_encoder.losses import (
     agreement,
     captions_for,
@@ -23,10 +25,12 @@ from engine.training.text_encoder.losses import (
     question_loss,
     questions,
 )
-from engine.training.text_encoder.model import CaptionModel
+from engine.training.text_encoder.model import AT_THE_END, HALF_WAY, MODEL, CaptionModel
 from engine.training.text_encoder.pictures import Pictures
 
 STATE = "state.pt"
+#: Faces from near in the place of one picture; each costs a quarter of it.
+FACES = 3
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,9 @@ class TrainOptions:
         minutes: length of the schedule; the learning rate falls to 1 % by its end.
         batch: pictures in a step, each of another head.
         whole: share of them with a caption of nearly all facts; long texts cost the most.
+        near: share of the schedule in which faces are seen from near, and no texts.
+        alone: share by whose end pictures learn from :class:`.lessons.Lessons` only, and texts
+            from pictures at every ``seldom``-th step. Then each learns from the other.
         learning_rate, decay: of AdamW. warmup: steps until the rate is reached.
         mixed: bfloat16 in the picture tower.
         save_every: seconds between saved states.
@@ -46,6 +53,9 @@ class TrainOptions:
     minutes: float = 60.0
     batch: int = 64
     whole: float = 0.5
+    near: float = 0.28
+    alone: float = 0.6
+    seldom: int = 3
     learning_rate: float = 1.5e-3
     decay: float = 0.05
     warmup: int = 100
@@ -67,9 +77,10 @@ class Training:
         self.pictures, self.options, self.folder = pictures, options, folder
         self.model = CaptionModel().train()
         self.average = copy.deepcopy(self.model).requires_grad_(False)
+        self.lessons = Lessons(int(MODEL["embed_dim"]), HALF_WAY, AT_THE_END)
         self.model.network.visual.to(memory_format=torch.channels_last)
         grouped: dict[bool, list[nn.Parameter]] = {True: [], False: []}
-        for value in self.model.parameters():
+        for value in (*self.model.parameters(), *self.lessons.parameters()):
             grouped[value.ndim > 1].append(value)
         self.optimizer = torch.optim.AdamW(
             [
@@ -78,10 +89,14 @@ class Training:
             ],
             lr=options.learning_rate,
             betas=(0.9, 0.98),
+            fused=True,
         )
+        pictures_tower = list(self.model.network.visual.parameters())
+        seeing = {id(value) for value in pictures_tower}
+        texts_tower = [v for v in self.model.parameters() if id(v) not in seeing]
+        self._parts = (pictures_tower, texts_tower, list(self.lessons.parameters()))
         self.step, self.elapsed = 0, 0.0
-        self._sums: dict[str, float] = {}
-        self._counted = 0
+        self._sums: dict[str, tuple[float, int]] = {}
 
     def rate(self, progress: float) -> float:
         """Learning rate: a linear start, then a cosine to 1 %."""
@@ -90,21 +105,41 @@ class Training:
             self.options.learning_rate * falling * min(1.0, (self.step + 1) / self.options.warmup)
         )
 
-    def losses(self, random: np.random.Generator) -> dict[str, Tensor]:
+    def losses(self, random: np.random.Generator, progress: float) -> dict[str, Tensor]:
         """The losses of a random batch."""
-        batch = self.pictures.sample(self.options.batch, random)
-        known = [self.pictures.known[n] for n in batch.numbers]
+        near = progress < self.options.near
+        number = self.options.batch * (FACES if near else 1)
+        batch = self.pictures.sample(number, random, near)
         numbers = self.pictures.codes(batch.numbers)
-        whole = captions_for(known[: math.ceil(self.options.whole * len(known))], random, True)
-        parts = captions_for(known, random, False)
-        asked_texts, asked = questions(random)
-        model = self.model
         with torch.autocast("cpu", torch.bfloat16, enabled=self.options.mixed):
             drawn = batch.pictures.contiguous(memory_format=torch.channels_last)
-            images = model.encode_image(drawn)
+            half_way, at_the_end = self.model.features(drawn)
+            images = None if near else self.model.pooled(at_the_end)
+        found = {
+            "regions": self.lessons.regions(half_way, batch.regions, numbers),
+            "everywhere": self.lessons.everywhere(at_the_end, numbers, near),
+        }
+        if images is None:
+            return found
+        found["answers"] = 8.0 * self.lessons.answers(images, self.model.scale, numbers)
+        together = progress >= self.options.alone
+        if together or self.step % self.options.seldom == 0:
+            known = [self.pictures.known[n] for n in batch.numbers]
+            found |= self._of_texts(images if together else images.detach(), known, random)
+        return found
+
+    def _of_texts(
+        self, images: Tensor, known: list[dict[str, str]], random: np.random.Generator
+    ) -> dict[str, Tensor]:
+        """Whole captions and parts of them with pictures ``[N, D]``, and questions."""
+        model = self.model
+        numbers = np.stack([codes(one) for one in known])
+        whole = captions_for(known[: math.ceil(self.options.whole * len(known))], random, True)
+        parts = captions_for(known, random, False)
+        texts, asked = questions(random)
+        said = [(kind, int(code)) for kind, answers in asked for code in answers]
         long = model.encode_text(model.tokens([one.text for one in whole]))
-        brief = model.tokens([one.text for one in parts] + asked_texts)
-        vectors = model.encode_text(brief)
+        vectors = model.encode_text(model.tokens([one.text for one in parts] + texts))
         short, answers = vectors[: len(parts)], vectors[len(parts) :]
         scale = model.scale
         true, false = pair_truth(whole, numbers)
@@ -115,24 +150,26 @@ class Training:
             "name": agreement(logits.T, true.T, false.T),
             "part": agreement(scale * short @ images.T, part_true, part_false),
             "ask": 8.0 * question_loss(scale * images @ answers.T, asked, numbers),
+            "words": self.lessons.words(answers, said),
         }
 
     def train_step(self, progress: float) -> None:
         """One update; one that is not finite is left out."""
         random = np.random.default_rng([self.options.seed, self.step])
-        losses = self.losses(random)
+        losses = self.losses(random, progress)
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate(progress)
         self.optimizer.zero_grad(set_to_none=True)
         torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        if bool(torch.isfinite(norm)):
+        # Each tower by itself: the young text tower's gradients are large.
+        norms = [nn.utils.clip_grad_norm_(part, 1.0) for part in self._parts]
+        if all(bool(torch.isfinite(norm)) for norm in norms):
             self.optimizer.step()
         self.step += 1
         self._follow()
         for name, value in losses.items():
-            self._sums[name] = self._sums.get(name, 0.0) + float(value.detach())
-        self._counted += 1
+            total, count = self._sums.get(name, (0.0, 0))
+            self._sums[name] = (total + float(value.detach()), count + 1)
 
     @torch.no_grad()
     def _follow(self) -> None:
@@ -167,7 +204,7 @@ class Training:
 
     def log(self) -> None:
         """Print and keep one line of means."""
-        means = {name: round(value / self._counted, 4) for name, value in self._sums.items()}
+        means = {name: round(total / n, 4) for name, (total, n) in self._sums.items()}
         line = {
             "seconds": round(self.elapsed),
             "step": self.step,
@@ -175,7 +212,7 @@ class Training:
             "scale": round(float(self.model.scale.detach()), 2),
             **means,
         }
-        self._sums, self._counted = {}, 0
+        self._sums = {}
         print(json.dumps(line), flush=True)
         with (self.folder / "log.jsonl").open("a") as log:
             log.write(json.dumps(line) + "\n")
@@ -185,6 +222,7 @@ class Training:
         state = {
             "model": self.model.network.state_dict(),
             "average": self.average.network.state_dict(),
+            "lessons": self.lessons.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "elapsed": self.elapsed,
@@ -199,6 +237,7 @@ class Training:
         state = read_state(self.folder)
         self.model.network.load_state_dict(state["model"])
         self.average.network.load_state_dict(state["average"])
+        self.lessons.load_state_dict(state["lessons"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.elapsed = int(state["step"]), float(state["elapsed"])
         return True
