@@ -19,6 +19,9 @@ Why this is safe:
 - It runs only what is marked (:func:`app.runner.early`): edits of the document. Everything that
   measures text, makes or deletes items or textures, or asks for more than the newest value stays
   in the main loop, and so does all that was queued behind it.
+
+What is dragged by hand (the head, the pad, the playhead) need not wait for the toolkit's next look
+at the mouse either: until the frame is painted the thread looks by itself (:mod:`app.pointer`).
 """
 
 from __future__ import annotations
@@ -33,6 +36,8 @@ from app.runner import CallbackRunner
 #: Seconds between two looks at whether a frame has been evaluated; the look itself waits for the
 #: toolkit's mutex, so there are few of them.
 _PERIOD = 0.0003
+#: Seconds between two looks at the mouse while a frame is painted.
+_AGAIN = 0.004
 #: Seconds that the thread may take to end.
 _END_SECONDS = 5.0
 
@@ -46,6 +51,8 @@ class EarlyThread:
         queue: takes the queued callbacks out of the toolkit.
         frames: how many frames the toolkit has begun to evaluate; waits until it is done with the
             one it is at.
+        again: called every few milliseconds after that, until the frame is painted: what is
+            dragged by hand takes in where the mouse has gone since.
     """
 
     def __init__(
@@ -54,8 +61,10 @@ class EarlyThread:
         follow: Callable[[], None],
         queue: Callable[[], Iterable[tuple[Any, ...]] | None],
         frames: Callable[[], int],
+        again: Callable[[], None] = lambda: None,
     ) -> None:
         self._runner, self._follow, self._queue, self._frames = runner, follow, queue, frames
+        self._again = again
         self._lock = threading.Lock()
         self._lock.acquire()
         self._begun = threading.Event()
@@ -100,15 +109,28 @@ class EarlyThread:
                 return
             while self._painting and not self._evaluated():
                 time.sleep(_PERIOD)
-            if not self._lock.acquire(blocking=False):
-                continue
-            try:
-                # The next frame may have begun since.
-                if self._painting and self._evaluated():
-                    self._runner.call(self._follow)
-                    self._ran += self._runner.run_early(self._queue())
-            finally:
-                self._lock.release()
+            frame, again = self._before, self._beside(self._take_in)
+            # The main loop may be painting the next frame already when this thread wakes.
+            while again and self._painting and self._before == frame:
+                time.sleep(_AGAIN)
+                again = self._beside(lambda: self._runner.call(self._again))
+
+    def _take_in(self) -> None:
+        self._runner.call(self._follow)
+        self._ran += self._runner.run_early(self._queue())
+
+    def _beside(self, act: Callable[[], None]) -> bool:
+        """Do something if a frame is being painted, and the main loop is not back."""
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            # The next frame may have begun since.
+            if not (self._painting and self._evaluated()):
+                return False
+            act()
+            return True
+        finally:
+            self._lock.release()
 
     def _evaluated(self) -> bool:
         return self._frames() != self._before

@@ -134,11 +134,11 @@ class Gizmo:
     def _end(self, rotation: Matrix, end: AxisEnd, hovered: bool) -> None:
         away = project(rotation, end.axis)[2]
         tip, size = self._at(rotation, end.axis, REACH), KNOB * self._scale
-        # Ends that point away sink into the backdrop.
-        color = theme.mixed(end.color, theme.BACKDROP_TOP, 0.5 * max(away, 0.0) + 0.05)
+        # Ends that point away sink into what lies behind.
+        color = theme.mixed(end.color, theme.PANEL, 0.5 * max(away, 0.0) + 0.05)
         if not end.label:
-            ring = theme.mixed(color, theme.BACKDROP_TOP, 0.35)
-            fill = color if hovered else theme.mixed(color, theme.BACKDROP_TOP, 0.75)
+            ring = theme.mixed(color, theme.PANEL, 0.35)
+            fill = color if hovered else theme.mixed(color, theme.PANEL, 0.75)
             dpg.draw_circle(
                 tip, size * 0.78, parent=self._layer, color=ring, fill=fill,
                 thickness=1.3 * self._scale,

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 _ALL_MASTER_DEVICES = 1
 #: XI_RawKeyPress .. XI_RawMotion (XI2.h); a wheel is a button.
 _RAW_EVENTS = range(13, 18)
+#: Button1Mask to Button3Mask (X.h).
+_BUTTONS = 0x700
 
 
 class _EventMask(ctypes.Structure):
@@ -74,6 +76,18 @@ class InputWatch:
         """What has been reported so far is about to be seen by the toolkit; whether there was
         something (which may reach the toolkit a moment later than this connection)."""
         return self._display is not None and self._drain()
+
+    @property
+    def last(self) -> tuple[float, float] | None:
+        """Where the pointer was on the screen at the last look, if one can look."""
+        return (float(self._last[0]), float(self._last[1])) if self._last else None
+
+    def pointer(self) -> tuple[tuple[float, float], bool] | None:
+        """Where the pointer is on the screen now, and whether a button is down."""
+        if self._display is None:
+            return None
+        x, y, state = self._pointer()
+        return (float(x), float(y)), bool(state & _BUTTONS)
 
     def close(self) -> None:
         """Close the connection."""

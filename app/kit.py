@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import dearpygui.dearpygui as dpg
 
 from app.dialogs import Dialogs
+from app.pointer import Pointer
 from app.runner import early
 from app.studio import Studio
 from app.theme import Fonts, Themes
@@ -44,6 +45,7 @@ class Kit:
     fonts: Fonts
     themes: Themes
     scale: float
+    pointer: Pointer
     named: dict[str, int] = field(default_factory=dict)
     _typed: list[int] = field(default_factory=list)
     _handlers: dict[int, int] = field(default_factory=dict)

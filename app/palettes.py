@@ -45,8 +45,6 @@ class Palette:
     axis_x: int
     axis_y: int
     axis_z: int
-    backdrop_top: int
-    backdrop_bottom: int
     faces: tuple[int, ...]
 
 
@@ -58,7 +56,6 @@ DARK = Palette(
     accent=0xD9925F, accent_hover=0xE6A474, accent_active=0xC47F4E, on_accent=0x1B130D,
     good=0x7FB58A, warning=0xE0B45C, error=0xE0736A,
     axis_x=0xE2635C, axis_y=0x7DBB63, axis_z=0x5B93E6,
-    backdrop_top=0x23272D, backdrop_bottom=0x101214,
     faces=(
         0xA7ADB6, 0xD9925F, 0x6FA3DB, 0x86B96B, 0xC987C4, 0xD9BC5A, 0x5FBFB4, 0xDE7D7D, 0x9A8FE0,
     ),
@@ -72,7 +69,6 @@ LIGHT = Palette(
     accent=0x9C4B1B, accent_hover=0x833D14, accent_active=0x8F4418, on_accent=0xFFFFFF,
     good=0x2A7040, warning=0x805700, error=0xAE3128,
     axis_x=0xCF4A43, axis_y=0x5A9A40, axis_z=0x3F79D0,
-    backdrop_top=0xE6E9ED, backdrop_bottom=0xC6CCD4,
     faces=(
         0x626A75, 0xA85523, 0x2C69AB, 0x467C2A, 0x92478C, 0x846700, 0x1B776E, 0xB04040, 0x5E52B8,
     ),

@@ -15,7 +15,7 @@ BACKGROUND = PANEL = BAR = POPUP = rgb(0)
 FIELD = FIELD_HOVER = FIELD_ACTIVE = BUTTON = BUTTON_HOVER = BUTTON_ACTIVE = rgb(0)
 LINE = TEXT = MUTED = FAINT = rgb(0)
 ACCENT = ACCENT_HOVER = ACCENT_ACTIVE = ON_ACCENT = GOOD = WARNING = ERROR = rgb(0)
-AXIS_X = AXIS_Y = AXIS_Z = BACKDROP_TOP = BACKDROP_BOTTOM = rgb(0)
+AXIS_X = AXIS_Y = AXIS_Z = rgb(0)
 #: The faces of a mix: A, the document's own, then B to I.
 FACES: tuple[Color, ...] = ()
 
@@ -185,8 +185,8 @@ _BASE_STYLES: dict[str, tuple[float, float]] = {
     # Columns without sections and grips are thinner than the toolkit's own least size.
     "WindowMinSize": (1, 1),
     "WindowRounding": (0, -1), "ChildRounding": (6, -1), "PopupRounding": (6, -1),
-    "FrameRounding": (5, -1), "GrabRounding": (4, -1), "ScrollbarRounding": (6, -1),
-    "TabRounding": (5, -1), "WindowBorderSize": (0, -1), "ChildBorderSize": (0, -1),
+    "FrameRounding": (0, -1), "GrabRounding": (0, -1), "ScrollbarRounding": (0, -1),
+    "TabRounding": (0, -1), "WindowBorderSize": (0, -1), "ChildBorderSize": (0, -1),
     "PopupBorderSize": (1, -1), "FrameBorderSize": (0, -1), "TabBarBorderSize": (0, -1),
     "DisabledAlpha": (0.45, -1),
 }  # fmt: skip
@@ -272,7 +272,7 @@ def _grip() -> int:
     # What is dragged to make a column wider: a line that lights up below the mouse.
     theme, part = _theme()
     _color(part, dpg.mvThemeCol_WindowBg, BACKGROUND)
-    _color(part, dpg.mvThemeCol_Button, PANEL)
+    _color(part, dpg.mvThemeCol_Button, BACKGROUND)
     _color(part, dpg.mvThemeCol_ButtonHovered, ACCENT)
     _color(part, dpg.mvThemeCol_ButtonActive, ACCENT_HOVER)
     _style(part, dpg.mvStyleVar_WindowPadding, 0, 0)

@@ -21,10 +21,9 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
-
-import dearpygui.dearpygui as dpg
 
 from app.client import EngineClient
 from app.messages import FrameReady
@@ -44,6 +43,8 @@ class TimingHook:
         self._notes: list[tuple[Any, ...]] = []
         self._seen: FrameReady | None = None
         self._quiet_since = 0.0
+        #: Where the window takes the mouse to be, in its pixels.
+        self.mouse: Callable[[], tuple[float, float]] = lambda: (0.0, 0.0)
 
     @classmethod
     def from_environment(cls) -> TimingHook | None:
@@ -95,8 +96,7 @@ class TimedClient(EngineClient):
         before, now = self._generation, time.monotonic()
         generation = super().request(recipe, moving=moving)
         if generation != before:
-            x, y = dpg.get_mouse_pos(local=False)
-            self._hook.note("asked", now, generation, x, y, moving)
+            self._hook.note("asked", now, generation, *self._hook.mouse(), moving)
         return generation
 
     def _send(self, message: object) -> None:

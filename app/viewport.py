@@ -6,7 +6,6 @@ import dearpygui.dearpygui as dpg
 
 from app import document as edits
 from app import interaction, path_preview, theme
-from app.backdrop import Backdrop
 from app.commands import command
 from app.geometry import Rect, fit_picture
 from app.gizmo import AxisEnd, Gizmo, end_at
@@ -46,8 +45,6 @@ class Viewport:
         """Create the items inside the window that is open."""
         kit = self._kit
         with dpg.drawlist(10, 10) as canvas:
-            with dpg.draw_layer() as backdrop:
-                pass
             with dpg.draw_layer() as frame:
                 self._image = int(dpg.draw_image(self._texture.item, (0, 0), (1, 1)))
                 self._split.build_picture()
@@ -58,7 +55,7 @@ class Viewport:
                 pass
             with dpg.draw_layer() as corner:
                 pass
-        self._canvas, self._backdrop = int(canvas), Backdrop(int(backdrop))
+        self._canvas = int(canvas)
         self._frame, self._path, self._words = int(frame), int(path), int(words)
         self.gizmo = Gizmo(int(corner), kit.fonts.numerals, kit.scale)
 
@@ -100,7 +97,7 @@ class Viewport:
         self._hidden = cover is not None and cover.holds(whole)
         state = (
             self._texture.item, self._texture.corners, self.picture, studio.is_stale,
-            frame is None, self._covers(studio), message, studio.document.pose, self._hover, self.gizmo.hot,
+            frame is None, message, studio.document.pose, self._hover, self.gizmo.hot,
             self._timeline, self._split.update(), self._hidden,
         )  # fmt: skip
         if state != self._drawn:
@@ -113,8 +110,6 @@ class Viewport:
         corners, opacity = self._texture.corners, 90 if dim else 255
         self._split.draw(self._image, self._texture.item, corners, box, opacity)
         dpg.configure_item(self._frame, show=studio.frame is not None and not self._hidden)
-        hole = box if self._covers(studio) and not dim else None
-        self._backdrop.draw(int(self._area.width), int(self._area.height), hole)
         pose, scale = studio.document.pose, self._kit.scale
         path_preview.draw(self._path, self._timeline, pose, box, scale)
         dpg.delete_item(self._words, children_only=True)
@@ -126,12 +121,6 @@ class Viewport:
         if message:
             self._write(message, box)
         self.gizmo.draw(studio.document.pose, self._hover)
-
-    def _covers(self, studio: Studio) -> bool:
-        """Whether the picture hides all that is behind it."""
-        frame = studio.frame
-        opaque = frame is not None and not frame.recipe.transparent
-        return opaque and studio.compare.mode == "present"
 
     @property
     def _timeline(self) -> Timeline:

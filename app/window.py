@@ -36,6 +36,7 @@ from app.live_texture import LiveTexture
 from app.meter import Pace
 from app.parts import Parts
 from app.playback import Playback
+from app.pointer import Pointer
 from app.processor import paint_in_one_thread
 from app.recovery import Recovery
 from app.runner import CallbackRunner, passed
@@ -120,10 +121,13 @@ class Window:
         self._studio, self._times = studio, times
         self._dialogs = Dialogs()
         self._runner = CallbackRunner(studio.complain)
-        self._early = EarlyThread(
-            self._runner, self._follow, dpg.get_callback_queue, dpg.get_frame_count
-        )
         self._watch = InputWatch()
+        self._pointer = Pointer(self._watch.pointer, _mouse, dpg.get_viewport_pos)
+        if times is not None:
+            times.mouse = self._pointer.newest
+        self._early = EarlyThread(
+            self._runner, self._follow, dpg.get_callback_queue, dpg.get_frame_count, self._chase
+        )
         self._pace = Pace(*(WATCHED_RATES if self._watch.works else BLIND_RATES))
         self._hook = StateHook.from_environment()
         self._keyboard = Keyboard()
@@ -191,7 +195,7 @@ class Window:
         themes = theme.make_themes(scale)
         dpg.bind_font(fonts.body)
         dpg.bind_theme(themes.base)
-        self._kit = Kit(self._studio, self._dialogs, fonts, themes, scale)
+        self._kit = Kit(self._studio, self._dialogs, fonts, themes, scale, self._pointer)
         self._parts = Parts(
             self._kit, self._texture, self._search, self._playback, self._ask_rescale
         )
@@ -252,6 +256,7 @@ class Window:
         if self._paint():
             self._pace.touch(started)
         drawn = time.monotonic()
+        self._pointer.compare(self._watch.last)
         self._texture.after_frame()
         self._parts.gallery.after_frame()
         self._parts.mixing.canvas.fit()
@@ -359,12 +364,19 @@ class Window:
         just gone up comes first, in the main loop."""
         part = self._parts.dragged
         if part is not None and any(dpg.is_mouse_button_down(button) for button in BUTTONS):
-            part.move(*_mouse())
+            part.move(*self._pointer.newest())
+
+    def _chase(self) -> None:
+        """What is dragged takes in where the mouse has gone since; called in the early thread."""
+        part, place = self._parts.dragged, self._pointer.held()
+        if part is not None and place is not None:
+            part.move(*place)
 
     @passed()
     def _mouse_moved(self) -> None:
+        place = self._pointer.newest()
         for part in self._parts.drawn:
-            part.move(*_mouse())
+            part.move(*place)
 
     def _mouse_wheel(self, _sender: int, notches: float) -> None:
         self._parts.viewport.wheel(notches)

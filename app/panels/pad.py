@@ -30,6 +30,9 @@ class PadCanvas:
         self._kit, self._live = kit, live
         self._live_drawn: object = None
         self._drawn: object = None
+        #: The circles of the mark, and where it stands.
+        self._mark: tuple[int, ...] = ()
+        self._marked: object = None
         self._dragging = self._was_down = False
         self._cell = 1.0
 
@@ -50,25 +53,36 @@ class PadCanvas:
             return
         pad, side = gallery.pad, self._kit.px(SIDE)
         here = pad.is_shown(gallery.first)
-        state = (pad.size, pad.place, here, [(cell.title, texture) for cell, texture in cells])
-        if state == self._drawn:
-            return
-        self._drawn, self._cell = state, side / pad.size
+        self._cell = side / pad.size
+        state = (pad.size, theme.ACCENT, [(cell.title, texture) for cell, texture in cells])
+        if state != self._drawn:
+            self._drawn = state
+            self._draw(pad.size, cells)
+        # The mark moves with the mouse: two circles are told, not a hundred items made.
+        at = ((pad.place[0] + 0.5) * self._cell, (pad.place[1] + 0.5) * self._cell)
+        if (at, here) != self._marked:
+            self._marked = (at, here)
+            for circle, color in zip(self._mark, (theme.ON_ACCENT, theme.ACCENT), strict=True):
+                fill = color if here else theme.faded(color, 0.25)
+                dpg.configure_item(circle, center=at, fill=fill)
+
+    def _draw(self, side: int, cells: list[tuple[Cell, int]]) -> None:
         size, gap, letters = self._cell, self._kit.px(1), self._kit.px(13)
         dpg.delete_item(self._canvas, children_only=True)
         dpg.push_container_stack(self._canvas)
         for index, (cell, texture) in enumerate(cells):
-            left, top = index % pad.size * size, index // pad.size * size
+            left, top = index % side * size, index // side * size
             dpg.draw_image(texture, (left, top), (left + size - gap, top + size - gap))
             at = (left + self._kit.px(5), top + self._kit.px(3))
             # The picture behind the number may be white.
             plate = (left + letters * (0.56 * len(cell.title) + 0.8), top + letters * 1.5)
             dpg.draw_rectangle((left, top), plate, color=BARELY, fill=BARELY)
             dpg.draw_text(at, cell.title, size=letters, color=LETTERS)
-        at = ((pad.place[0] + 0.5) * size, (pad.place[1] + 0.5) * size)
-        for radius, color in ((9, theme.ON_ACCENT), (7, theme.ACCENT)):
-            fill = color if here else theme.faded(color, 0.25)
-            dpg.draw_circle(at, self._kit.px(radius), color=color, fill=fill)
+        self._marked = None
+        self._mark = tuple(
+            int(dpg.draw_circle((0, 0), self._kit.px(radius), color=color, fill=color))
+            for radius, color in ((9, theme.ON_ACCENT), (7, theme.ACCENT))
+        )
         dpg.pop_container_stack()
 
     def follow(self, gallery: Gallery, window: int) -> None:
@@ -92,7 +106,7 @@ class PadCanvas:
             if not self._dragging:
                 gallery.pad.pause()
                 self._dragging = True
-            self.move(gallery, *dpg.get_mouse_pos(local=False))
+            self.move(gallery, *self._kit.pointer.newest())
         self._was_down = down
         # The toolkit moves a window that is dragged where nothing takes the mouse.
         held = over or self._dragging

@@ -51,9 +51,12 @@ class Toolkit:
 
 @contextmanager
 def thread(
-    toolkit: Toolkit, runner: CallbackRunner, follow: Callable[[], None] = lambda: None
+    toolkit: Toolkit,
+    runner: CallbackRunner,
+    follow: Callable[[], None] = lambda: None,
+    again: Callable[[], None] = lambda: None,
 ) -> Iterator[EarlyThread]:
-    beside = EarlyThread(runner, follow, toolkit.queue, toolkit.frames)
+    beside = EarlyThread(runner, follow, toolkit.queue, toolkit.frames, again)
     try:
         yield beside
     finally:
@@ -93,6 +96,35 @@ def test_what_is_dragged_by_hand_follows_first() -> None:
     with thread(toolkit, CallbackRunner(seen.append), lambda: seen.append("follow")) as beside:
         beside.paint(lambda: toolkit.draw([(slider, 1, None, None)], lambda: done.wait(LONG)))
     assert seen == ["follow", "slider"]
+
+
+def test_the_mouse_is_followed_until_the_frame_is_painted() -> None:
+    """Several times, after what was queued, never beside the main loop, whatever goes wrong."""
+    toolkit, thrice, seen = Toolkit(), threading.Event(), []
+    complaints: list[str] = []
+    painting = True
+
+    def again() -> None:
+        assert painting
+        seen.append("again")
+        if seen.count("again") == 2:
+            raise ValueError("once")
+        if seen.count("again") == 3:
+            thrice.set()
+
+    with thread(
+        toolkit, CallbackRunner(complaints.append), lambda: seen.append("follow"), again
+    ) as beside:
+        beside.paint(lambda: toolkit.draw([], lambda: thrice.wait(LONG)))
+        painting = False
+        count = len(seen)
+        assert seen[:4] == ["follow", "again", "again", "again"]
+        assert not threading.Event().wait(0.05) and len(seen) == count
+        painting = True
+        thrice.clear()
+        beside.paint(lambda: toolkit.draw([], lambda: toolkit.taken.wait(LONG)))
+    assert seen[count] == "follow"
+    assert len(complaints) == 1
 
 
 def test_nothing_is_run_before_the_frame_is_evaluated() -> None:
