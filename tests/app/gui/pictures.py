@@ -52,6 +52,19 @@ def around(widget: str) -> Callable[[App], Box]:
     return box
 
 
+def around_newest(prefix: str) -> Callable[[App], Box]:
+    """The window that holds the last of some numbered widgets: a long list has scrolled to it."""
+
+    def box(app: App) -> Box:
+        state = app.wait(prefix, lambda s: f"{prefix}0" in s["widgets"])
+        numbers = [
+            name.removeprefix(prefix) for name in state["widgets"] if name.startswith(prefix)
+        ]
+        return around(prefix + max(filter(str.isdigit, numbers), key=int))(app)
+
+    return box
+
+
 def topmost(state: State, x: float, y: float) -> Box:
     """The window at a point that was made last, as left, top, right, bottom: popups are made
     after the parts that never move."""
@@ -281,7 +294,7 @@ PICTURES: tuple[Picture, ...] = (
     Picture("mixing", everything, (only("identity", "style_mixing", "camera", "export"),)),
     Picture("gallery", around("gallery_0"), (clicks("mix_clear"), keys("g"), drawn)),
     Picture("pad", around("pad"), (keys("g"), clicks("gallery_pad"), drawn), (clicks("gallery_seeds"), closed)),
-    Picture("history", around("history_0"), (keys("ctrl+h"),)),
+    Picture("history", around_newest("history_"), (keys("ctrl+h"),)),
     Picture("palette", around("palette_query"), (keys("ctrl+p"), lambda app: app.type("blend"))),
     Picture("help", in_the_middle, (keys("F1"),)),
     Picture("settings-window", around("settings_close"), (clicks("settings"),)),
