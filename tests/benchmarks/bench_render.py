@@ -2,7 +2,8 @@
 
     python -m tests.benchmarks.bench_render [--device cpu|cuda] [--quick] [--json FILE]
 
-On a CPU: the volume rendering at several chunk sizes, and whole pictures of a small EG3D.
+On a CPU: the volume rendering and a mesh's densities by torch and by the compiled functions, and whole
+pictures of a small EG3D.
 On a GPU: the volume rendering of EG3D's released size by torch and by the kernel with its
 options, points for meshes, and whole 512-pixel pictures with the identity cached. Fields are
 random but have surfaces; "floor" is the time that the counted operations would take at the
@@ -30,7 +31,7 @@ from engine.generators.base import Quality
 from engine.generators.eg3d import EG3D, camera_label
 from engine.generators.eg3d_network import EG3DConfig, EG3DNetwork
 from engine.generators.triplane import TriplaneDecoder, sample_planes
-from engine.kernels import launch, march
+from engine.kernels import cpu, launch, march
 from engine.kernels.triplane import evaluate, evaluate_reference, pack_decoder, pack_planes
 from engine.rendering.rays import pinhole_rays
 from engine.rendering.volume import RenderSettings, ray_limits, render_rays_in_chunks
@@ -172,9 +173,32 @@ def bench_volume_cpu(table: Table, side: int, planes_side: int) -> None:
         result = render_rays_in_chunks(planes, decoder, *rays, settings, chunk_samples=chunk)
         return result.features
 
-    table.add(stage, "torch, default chunks", lambda: run(None))
-    for power in range(13, 20):
+    for power in (15, 13, 17, 19):
         table.add(stage, f"torch, chunks of 2^{power}", lambda p=power: run(1 << p))
+    table.add(stage, "compiled", lambda: run(None))
+
+
+def bench_points_cpu(table: Table, count: int, planes_side: int) -> None:
+    settings = RenderSettings()
+    planes, decoder = make_field(planes_side, torch.device("cpu"), settings)
+    points = torch.rand(1, count, 3) - 0.5
+    axes = torch.tensor(settings.plane_axes)
+    stage = f"{count:,} densities"
+
+    def by_torch() -> Tensor:
+        parts = points.split(1 << 15, dim=1)
+        read = (sample_planes(planes, part, settings.box_warp, axes) for part in parts)
+        return torch.cat([decoder.density(features) for features in read], dim=1)
+
+    def compiled() -> Tensor:
+        found = cpu.try_evaluate(
+            planes, decoder, points, settings.box_warp, settings.plane_axes, features=False
+        )
+        assert found is not None, cpu.problem(planes, decoder, points)
+        return found[0]
+
+    table.add(stage, "torch", by_torch)
+    table.add(stage, "compiled", compiled)
 
 
 def bench_volume_cuda(table: Table, side: int, planes_side: int, tflops: float) -> None:
@@ -264,10 +288,11 @@ def bench_pictures(table: Table, device: torch.device, config: EG3DConfig, name:
         return f"{1e3 / milliseconds:.1f} pictures a second"
 
     raw = Quality(upsample=False)
-    table.add(f"picture {name}", "torch", picture(Quality(), False), rate)
+    path = "compiled" if device.type == "cpu" else "torch"
+    table.add(f"picture {name}", path, picture(Quality(), False), rate)
     if launch.available()[0]:
         table.add(f"picture {name}", "kernel", picture(Quality(), True), rate)
-    table.add(f"raw {name}", "torch", picture(raw, False), rate)
+    table.add(f"raw {name}", path, picture(raw, False), rate)
     if launch.available()[0]:
         table.add(f"raw {name}", "kernel", picture(raw, True), rate)
 
@@ -318,7 +343,10 @@ def main() -> None:
             bench_points_cuda(table, 10_000 if options.quick else 2_000_000, planes_side)
             bench_pictures(table, device, SMALL if options.quick else RELEASED, "eg3d")
         else:
-            bench_volume_cpu(table, 16 if options.quick else 64, 32 if options.quick else 256)
+            bench_volume_cpu(table, 16 if options.quick else 128, 32 if options.quick else 256)
+            bench_points_cpu(
+                table, 2000 if options.quick else 200_000, 32 if options.quick else 256
+            )
             bench_pictures(table, device, SMALL, "small eg3d")
     if options.json is not None:
         rows = [asdict(row) for row in table.rows]
