@@ -170,8 +170,10 @@ class EG3DNetwork(nn.Module):
         def picture(x: Tensor) -> Tensor:
             return x.reshape(x.shape[0], side, side, -1).movedim(-1, 1)
 
+        features = picture(result.features)
         return Volume(
-            picture(result.features).contiguous(),
+            # A CPU's convolutions take channels innermost, as the rays bring them.
+            features if features.device.type == "cpu" else features.contiguous(),
             picture(result.depth[..., None]),
             picture(result.weight_sum[..., None]),
         )
