@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from engine.errors import UserError
 from engine.training.heads.__main__ import main
 from engine.training.heads.accessories import GlassesStyle, glasses
-from engine.training.heads.attributes import ATTRIBUTE_NAMES
+from engine.training.heads.attributes import ATTRIBUTE_NAMES, attributes_from_latent
 from engine.training.heads.build import skin_labels
 from engine.training.heads.dataset import (
     RenderJob,
+    data_latent,
     read_shard,
     render_dataset,
     render_shard,
@@ -276,6 +277,22 @@ def test_shards_hold_what_was_rendered(renderer: Renderer, tmp_path: Path) -> No
     assert shard["captions"][0].startswith(("a ", "an "))
     distance = np.linalg.norm(shard["cam2world"][:, :, :3, 3], axis=-1)
     assert distance == pytest.approx(RADIUS, abs=1e-5)
+
+
+def test_more_of_what_few_have_can_be_asked_for() -> None:
+    """The same head always, the usual one where nothing is asked, and no other kind of it."""
+    def shown(rare: float) -> float:
+        people = [attributes_from_latent(data_latent(3, i, rare)) for i in range(150)]
+        return float(np.mean([p.hat != "none" or p.glasses == "sunglasses" for p in people]))
+
+    assert np.array_equal(data_latent(3, 6), head_latent(3, 6))
+    assert np.array_equal(data_latent(3, 6, 1.0), data_latent(3, 6, 1.0))
+    assert shown(0.0) < 0.25 < 0.7 < shown(1.0)
+    assert 0.3 < shown(0.5) < 0.7
+    spread = np.std([data_latent(3, i, 1.0) for i in range(150)])
+    assert 0.9 < spread < 1.1
+    with pytest.raises(UserError, match="--rare is a share"):
+        RenderJob(Path("pack"), Path("out"), 4, rare=1.5).check()
 
 
 def test_a_failing_head_is_left_out_and_told(

@@ -40,6 +40,12 @@ def _parser() -> argparse.ArgumentParser:
     render.add_argument("--size", type=int, default=128, help="pixels along a side")
     render.add_argument("--views", type=int, default=8, help="views of a head")
     render.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    render.add_argument(
+        "--rare",
+        type=float,
+        default=0.0,
+        help="share of heads with a hat, dark glasses or dyed hair",
+    )
     render.add_argument("--shard-heads", type=int, default=32, help="heads in one file")
     sheet.add_argument("--size", type=int, default=256, help="pixels along a side")
     sheet.add_argument("--columns", type=int, default=6)
@@ -63,6 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
                 seed=a.seed,
                 shard_heads=a.shard_heads,
                 processes=a.processes,
+                rare=a.rare,
             )
             done = render_dataset(job, report=lambda line: print(line, flush=True))
             print(f"{done} heads rendered into {a.out}.")
