@@ -281,6 +281,7 @@ def test_shards_hold_what_was_rendered(renderer: Renderer, tmp_path: Path) -> No
 
 def test_more_of_what_few_have_can_be_asked_for() -> None:
     """The same head always, the usual one where nothing is asked, and no other kind of it."""
+
     def shown(rare: float) -> float:
         people = [attributes_from_latent(data_latent(3, i, rare)) for i in range(150)]
         return float(np.mean([p.hat != "none" or p.glasses == "sunglasses" for p in people]))
