@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -132,6 +133,12 @@ def test_a_packed_asset_carries_its_report_and_card_and_opens(run, report, tmp_p
     # What was packed can be judged in its turn, and remembers how it was trained.
     packed = open_subject(target, torch.device("cpu"))
     assert packed.history == tuple(report["history"]) and packed.name == "heads"
+    # A run that goes on from it tells of both.
+    later = SimpleNamespace(
+        resume=lambda: False, pool=SimpleNamespace(count=1), device="cpu", before=[]
+    )
+    command._go(later, target.with_suffix(".json"))
+    assert later.before == report["history"]
     assert command.main([str(w) for w in [*words, "--device", "cpu"]]) == 0
 
 

@@ -29,7 +29,13 @@ from engine.training.bundled.pool import HeadPool
 from engine.training.bundled.report import make_report, read_report, score_table, write_report
 from engine.training.bundled.run import TimedRun, read_history
 from engine.training.bundled.scores import FINE_LABELS
-from engine.training.bundled.subject import MODELS, averaged_state, load_run, open_subject
+from engine.training.bundled.subject import (
+    MODELS,
+    averaged_state,
+    known_history,
+    load_run,
+    open_subject,
+)
 from engine.training.bundled.trained import BACKDROP, TrainedModel
 
 M = TypeVar("M", bound=TrainedModel)
@@ -138,8 +144,8 @@ def _prepare(options: argparse.Namespace, kind: type[M]) -> tuple[HeadPool, M]:
 
 def _go(run: TimedRun, start: Path | None) -> bool:
     """Take up a saved state, if there is one, and say so."""
-    if start and start.is_dir():
-        run.before = read_history(start)
+    if start:
+        run.before = known_history(start)
     resumed = run.resume()
     how = "Going on" if resumed else "Starting"
     print(f"{how} with {run.pool.count} heads on {run.device}.", flush=True)

@@ -101,7 +101,7 @@ def open_subject(path: Path, device: torch.device, state: str = "state.pt") -> S
     """
     if path.is_dir():
         model = load_run(path, state, device)
-        history = tuple(read_history(path))
+        history = tuple(known_history(path))
         return Subject(
             _known(model.generator(), path), path.name, file_sha256(path / state), history
         )
@@ -109,10 +109,8 @@ def open_subject(path: Path, device: torch.device, state: str = "state.pt") -> S
         path if path.suffix in (".json", ".safetensors") else path.with_name(f"{path.name}.json")
     )
     generator = _known(build_generator(find_source(read_checkpoint(facts)), device), path)
-    recorded = facts.with_name("report.json")
     sha256 = file_sha256(facts.with_suffix(".safetensors"))
-    history = tuple(_history_of(recorded))
-    return Subject(generator, facts.with_suffix("").name, sha256, history)
+    return Subject(generator, facts.with_suffix("").name, sha256, tuple(known_history(facts)))
 
 
 def _known(generator: Generator, path: Path) -> EG3D | CIPS3D:
@@ -121,8 +119,16 @@ def _known(generator: Generator, path: Path) -> EG3D | CIPS3D:
     return generator
 
 
-def _history_of(report: Path) -> list[dict[str, Any]]:
-    """What the report that was packed with a model says of its training."""
+def known_history(path: Path) -> list[dict[str, Any]]:
+    """What is known of a training: from a run's folder, or from the report that was packed with
+    a model, which lies beside it. See :func:`~engine.training.bundled.run.read_history`.
+
+    Raises:
+        UserError: what is there cannot be read.
+    """
+    if path.is_dir():
+        return read_history(path)
+    report = path.with_name("report.json")
     if not report.exists():
         return []
     try:
