@@ -75,9 +75,6 @@ class EG3D(Generator):
 
     def __init__(self, network: EG3DNetwork, device: torch.device) -> None:
         self.network = network.eval().requires_grad_(False)
-        if device.type == "cpu":
-            # Small networks draw a fifth faster so, and planes come out as they are read.
-            self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.config = config = network.config
         self.device = device
         if config.superresolution_noise_mode == "random":

@@ -170,10 +170,8 @@ class EG3DNetwork(nn.Module):
         def picture(x: Tensor) -> Tensor:
             return x.reshape(x.shape[0], side, side, -1).movedim(-1, 1)
 
-        features = picture(result.features)
         return Volume(
-            # A CPU's convolutions take channels innermost, as the rays bring them.
-            features if features.device.type == "cpu" else features.contiguous(),
+            picture(result.features).contiguous(),
             picture(result.depth[..., None]),
             picture(result.weight_sum[..., None]),
         )

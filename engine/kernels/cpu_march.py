@@ -9,12 +9,12 @@ their points to their colours.
 **Layout.** The samples of a few rays are the innermost axis (``[channels, samples]``), so that
 every loop over them is one vector instruction for 8 or 16 samples. Loops are therefore
 written out where a vector library would have been shorter, and nothing in them calls
-anything that is not inlined. Numbers are float32 throughout; no operations are reordered.
+anything that is not inlined. Numbers are float32 but for one sum; no operations are reordered.
 
 **One file**, since Numba keeps compiled functions on disk by the file they are in, and does not
 see that a function of another file has changed.
 
-The launcher, and the reference by torch, stand in :mod:`engine.kernels.cpu`.
+The launcher stands in :mod:`engine.kernels.cpu`.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from numpy.typing import NDArray
 F = TypeVar("F", bound=Callable[..., object])
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
+Doubles = NDArray[np.float64]
 
 f32, i32, u64 = np.float32, np.int32, np.uint64
 
 #: Samples that are worked on at once, about: their features fit into the first cache.
 BATCH = 128
 
-ZERO, HALF, ONE, TWO = f32(0.0), f32(0.5), f32(1.0), f32(2.0)
-THIRD, TINY = f32(1.0 / 3.0), f32(1e-10)
-#: As in :mod:`engine.rendering.sampling`.
-WEIGHT_FLOOR, PDF_FLOOR = f32(0.01), f32(1e-5)
+ZERO, HALF, ONE, TWO, THIRD = f32(0.0), f32(0.5), f32(1.0), f32(2.0), f32(1.0 / 3.0)
+#: As in :mod:`engine.rendering.sampling` and :mod:`engine.rendering.compositing`.
+WEIGHT_FLOOR, PDF_FLOOR, TINY = f32(0.01), f32(1e-5), f32(1e-10)
 #: The range of a feature: a sigmoid widened by a thousandth on both sides.
 STRETCH, SHIFT = f32(1.002), f32(0.001)
 
@@ -49,7 +49,6 @@ LOG2_E, ROUNDER, BIAS = f32(1.4426950408889634), f32(12582912.0), i32(0x4B400000
 LN2_HIGH, LN2_LOW = f32(0.693359375), f32(-2.12194440e-4)
 E6, E5, E4 = f32(1.9875691500e-4), f32(1.3981999507e-3), f32(8.3334519073e-3)
 E3, E2, E1 = f32(4.1665795894e-2), f32(1.6666665459e-1), f32(5.0000001201e-1)
-MANTISSA = i32(23)
 # log(1 + e) = 2 artanh(e / (e + 2)); the series at e <= 1 has an error below 2e-9.
 A7, A6, A5, A4 = f32(1.0 / 15.0), f32(1.0 / 13.0), f32(1.0 / 11.0), f32(1.0 / 9.0)
 A3, A2, A1 = f32(1.0 / 7.0), f32(1.0 / 5.0), f32(1.0 / 3.0)
@@ -77,7 +76,7 @@ def exp(x: np.float32) -> np.float32:
     p = p * r + E3
     p = p * r + E2
     p = p * r + E1
-    power = i32(i32(f32(shifted).view(np.int32) - BIAS) << MANTISSA).view(np.float32)
+    power = i32(i32(f32(shifted).view(np.int32) - BIAS) << i32(23)).view(np.float32)
     return (p * r * r + r + ONE) * power
 
 
@@ -104,22 +103,10 @@ def dense(x: Floats, weight: Floats, bias: Floats, out: Floats, n: int) -> None:
     four values."""
     rows, columns = weight.shape
     j = 0
-    while j < rows:
-        last = j + 4 > rows
-        # The rows that are left of a step of four are computed with the last row repeated.
-        j1, j2, j3 = min(j + 1, rows - 1), min(j + 2, rows - 1), min(j + 3, rows - 1)
+    while j + 4 <= rows:
+        j1, j2, j3 = j + 1, j + 2, j + 3
         o0, o1, o2, o3 = out[j], out[j1], out[j2], out[j3]
         b0, b1, b2, b3 = bias[j], bias[j1], bias[j2], bias[j3]
-        if last:
-            for row in range(j, rows):
-                o0, b0 = out[row], bias[row]
-                for s in range(n):
-                    o0[s] = b0
-                for i in range(columns):
-                    w, x0 = weight[row, i], x[i]
-                    for s in range(n):
-                        o0[s] += w * x0[s]
-            return
         for s in range(n):
             o0[s] = b0
             o1[s] = b1
@@ -150,6 +137,14 @@ def dense(x: Floats, weight: Floats, bias: Floats, out: Floats, n: int) -> None:
                 o3[s] += e0 * p
             i += 1
         j += 4
+    for row in range(j, rows):
+        o0, b0 = out[row], bias[row]
+        for s in range(n):
+            o0[s] = b0
+        for i in range(columns):
+            w, x0 = weight[row, i], x[i]
+            for s in range(n):
+                o0[s] += w * x0[s]
 
 
 @_compiled()
@@ -179,16 +174,17 @@ def read_planes(
         for s in range(n):
             u = u0 * x[s] + u1 * y[s] + u2 * z[s]
             v = v0 * x[s] + v1 * y[s] + v2 * z[s]
-            # One more than the texel's number, from which on it is never negative; a point
+            # Rounded as torch's grid_sample does it: half a texel's last bit counts. A point
             # that is not a number stands outside.
-            column = ((u + ONE) * width + ONE) * HALF
-            row = ((v + ONE) * height + ONE) * HALF
-            column = column if column > ZERO else ZERO
-            column = column if column < width + ONE else width + ONE
-            row = row if row > ZERO else ZERO
-            row = row if row < height + ONE else height + ONE
-            left, top = i32(column), i32(row)
-            right, lower = column - f32(left), row - f32(top)
+            column = (u + ONE) * (width * HALF) - HALF
+            row = (v + ONE) * (height * HALF) - HALF
+            column = column if column > -ONE else -ONE
+            column = column if column < width else width
+            row = row if row > -ONE else -ONE
+            row = row if row < height else height
+            # Texels are counted from the zeros before the first one.
+            left, top = i32(column + ONE), i32(row + ONE)
+            right, lower = column - (f32(left) - ONE), row - (f32(top) - ONE)
             where[s] = top * stride + left
             s0[s] = (ONE - right) * (ONE - lower) * THIRD
             s1[s] = right * (ONE - lower) * THIRD
@@ -224,6 +220,27 @@ def activate(hidden: Floats, n: int) -> None:
         line = hidden[unit]
         for s in range(n):
             line[s] = softplus(line[s])
+
+
+@_compiled()
+def densities(
+    hidden: Floats, weight: Floats, bias: Floats, sums: Doubles, out: Floats, n: int
+) -> None:
+    """``out[:n] = bias + weight @ hidden``, summed in float64: terms that are twenty times the
+    sum are usual here, and surfaces are where they cancel. ``sums`` is scratch, ``[>= n]``."""
+    for s in range(n):
+        sums[s] = bias[0]
+    for unit in range(0, len(hidden) - 1, 2):
+        a, b = np.float64(weight[0, unit]), np.float64(weight[0, unit + 1])
+        x, y = hidden[unit], hidden[unit + 1]
+        for s in range(n):
+            sums[s] += a * x[s] + b * y[s]
+    if len(hidden) % 2:
+        a, x = np.float64(weight[0, len(hidden) - 1]), hidden[len(hidden) - 1]
+        for s in range(n):
+            sums[s] += a * x[s]
+    for s in range(n):
+        out[s] = sums[s]
 
 
 @_compiled()
@@ -296,10 +313,10 @@ def evaluate_points(
         density: ``[M]``, written. features: ``[M, K]``, written, or of no rows: left out.
     """
     count, channels, units, kinds = len(points), planes.shape[3], w1.shape[0], w2.shape[0]
-    batch = np.empty((3, BATCH), f32)
-    place, share = np.empty((3, BATCH), i32), np.empty((3, 4, BATCH), f32)
-    texels, read = np.empty((BATCH, channels), f32), np.empty((channels, BATCH), f32)
-    hidden, sigma = np.empty((units, BATCH), f32), np.empty((1, BATCH), f32)
+    batch, place = np.empty((3, BATCH), f32), np.empty((3, BATCH), i32)
+    share, texels = np.empty((3, 4, BATCH), f32), np.empty((BATCH, channels), f32)
+    read = np.empty((channels, BATCH), f32)
+    hidden, sums = np.empty((units, BATCH), f32), np.empty(BATCH, np.float64)
     colours = np.empty((kinds, BATCH), f32)
     for first in range(0, count, BATCH):
         n = min(BATCH, count - first)
@@ -309,9 +326,7 @@ def evaluate_points(
         read_planes(planes, rows, batch, n, place, share, texels, read)
         dense(read, w1, b1, hidden, n)
         activate(hidden, n)
-        dense(hidden, wd, bd, sigma, n)
-        for s in range(n):
-            density[first + s] = sigma[0, s]
+        densities(hidden, wd, bd, sums, density[first:], n)
         if len(features) > 0:
             dense(hidden, w2, b2, colours, n)
             squash(colours, n)
@@ -347,7 +362,7 @@ def march_rays(
     texels, read = np.empty((size, channels), f32), np.empty((channels, size), f32)
     # What was computed of the even samples and of the importance samples.
     hidden_a, hidden_b = np.empty((units, size), f32), np.empty((units, size), f32)
-    sigma_a, sigma_b = np.empty((1, size), f32), np.empty((1, size), f32)
+    sigma_a, sigma_b, sums = np.empty(size, f32), np.empty(size, f32), np.empty(size, np.float64)
     even, more = np.empty((group, coarse), f32), np.empty((group, max(1, fine)), f32)
     # One ray, merged: depths, densities, which sample it was, interval weights.
     depths, sigmas, weights = np.empty(total, f32), np.empty(total, f32), np.empty(total, f32)
@@ -374,12 +389,12 @@ def march_rays(
         read_planes(planes, rows, points, n, place, share, texels, read)
         dense(read, w1, b1, hidden_a, n)
         activate(hidden_a, n)
-        dense(hidden_a, wd, bd, sigma_a, n)
+        densities(hidden_a, wd, bd, sums, sigma_a, n)
         if fine > 0:
             n = 0
             for r in range(held):
                 g = first + r
-                interval_weights(even[r], sigma_a[0, r * coarse :], coarse, weights)
+                interval_weights(even[r], sigma_a[r * coarse :], coarse, weights)
                 importance_depths(even[r], weights, coarse, fine, cdf, more[r])
                 for i in range(fine):
                     for axis in range(3):
@@ -388,7 +403,7 @@ def march_rays(
             read_planes(planes, rows, points, n, place, share, texels, read)
             dense(read, w1, b1, hidden_b, n)
             activate(hidden_b, n)
-            dense(hidden_b, wd, bd, sigma_b, n)
+            densities(hidden_b, wd, bd, sums, sigma_b, n)
 
         n = 0
         for r in range(held):
@@ -396,11 +411,11 @@ def march_rays(
             i = j = 0
             for k in range(total):
                 if j == fine or (i < coarse and even[r, i] <= more[r, j]):
-                    depths[k], sigmas[k] = even[r, i], sigma_a[0, r * coarse + i]
+                    depths[k], sigmas[k] = even[r, i], sigma_a[r * coarse + i]
                     source[k] = r * coarse + i
                     i += 1
                 else:
-                    depths[k], sigmas[k] = more[r, j], sigma_b[0, r * fine + j]
+                    depths[k], sigmas[k] = more[r, j], sigma_b[r * fine + j]
                     source[k] = -1 - (r * fine + j)
                     j += 1
             interval_weights(depths, sigmas, total, weights)

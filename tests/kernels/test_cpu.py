@@ -68,6 +68,8 @@ def drawn(
 @pytest.mark.parametrize("case", [*CASES, *SIZES, *MORE], ids=lambda case: case.name)
 def test_rays(case: Case) -> None:
     result, planes, decoder, rays = drawn(case, SEED)
+    if case.rays > 100:  # among many rays float32 itself does not keep the bound
+        return assert_as_exact_as_float32(result, planes, decoder, rays, case.settings)
     expected = march_in_double(planes, decoder, rays, case.settings)
     assert_same_pictures(result, expected, BOUND)
     assert middle(result.features, expected.features) < (5e-6 if case.rays < 5 else 2e-6), SEED
