@@ -56,10 +56,9 @@ def around_newest(prefix: str) -> Callable[[App], Box]:
     """The window that holds the last of some numbered widgets: a long list has scrolled to it."""
 
     def box(app: App) -> Box:
-        state = app.wait(prefix, lambda s: f"{prefix}0" in s["widgets"])
-        numbers = [
-            name.removeprefix(prefix) for name in state["widgets"] if name.startswith(prefix)
-        ]
+        state = app.wait(prefix, lambda s: s["widgets"].get(f"{prefix}0", [0, 0, 0])[2] > 1)
+        shown = [name for name, place in state["widgets"].items() if place[2] > 1]
+        numbers = [name.removeprefix(prefix) for name in shown if name.startswith(prefix)]
         return around(prefix + max(filter(str.isdigit, numbers), key=int))(app)
 
     return box
