@@ -186,7 +186,7 @@ _BASE_STYLES: dict[str, tuple[float, float]] = {
     "WindowMinSize": (1, 1),
     "WindowRounding": (0, -1), "ChildRounding": (6, -1), "PopupRounding": (6, -1),
     "FrameRounding": (0, -1), "GrabRounding": (0, -1), "ScrollbarRounding": (0, -1),
-    "TabRounding": (0, -1), "WindowBorderSize": (0, -1), "ChildBorderSize": (0, -1),
+    "TabRounding": (0, -1), "WindowBorderSize": (1, -1), "ChildBorderSize": (0, -1),
     "PopupBorderSize": (1, -1), "FrameBorderSize": (0, -1), "TabBarBorderSize": (0, -1),
     "DisabledAlpha": (0.45, -1),
 }  # fmt: skip
@@ -217,6 +217,7 @@ def _base(scale: float) -> int:
 def _window(background: Color, padding: tuple[float, float]) -> int:
     theme, part = _theme()
     _color(part, dpg.mvThemeCol_WindowBg, background)
+    _style(part, dpg.mvStyleVar_WindowBorderSize, 0)
     _style(part, dpg.mvStyleVar_WindowPadding, *padding)
     return theme
 
@@ -276,7 +277,7 @@ def _grip() -> int:
     _color(part, dpg.mvThemeCol_ButtonHovered, ACCENT)
     _color(part, dpg.mvThemeCol_ButtonActive, ACCENT_HOVER)
     _style(part, dpg.mvStyleVar_WindowPadding, 0, 0)
-    _style(part, dpg.mvStyleVar_FrameRounding, 0)
+    _style(part, dpg.mvStyleVar_WindowBorderSize, 0)
     return theme
 
 
