@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app import timing_hook
 from app.client import EngineClient
 from app.messages import FrameReady
 from app.timing_hook import VARIABLE, TimedClient, TimingHook, timed
@@ -69,9 +68,9 @@ def test_requests_are_noted_when_made_and_when_they_leave(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(VARIABLE, str(tmp_path / "times.jsonl"))
-    monkeypatch.setattr(timing_hook.dpg, "get_mouse_pos", lambda local: (12.0, 34.0))
     client, hook = timed("cpu")
     assert isinstance(client, TimedClient) and hook is not None
+    hook.mouse = lambda: (12.0, 34.0)
     pipe = Pipe()
     client._connection = pipe  # type: ignore[assignment]
     first = client.request(Recipe(seed=1), moving=True)
