@@ -1,0 +1,1 @@
+"""Adversarial training of every family, as published, on a person's own images."""
