@@ -140,7 +140,8 @@ def set_model(document: Document, ref: ModelRef, capabilities: Capabilities) -> 
     """The document on a model that has just been opened.
 
     The camera goes to the model's own framing unless it is the same kind of framing already
-    (equal ``default_pose``); values that this model lacks are brought into its range.
+    (equal ``default_pose``); values that this model lacks are brought into its range. Layers of a
+    second model were lent to the model before, and do not stay.
     """
     recipe = document.recipe
     cutoff = recipe.cutoff
@@ -153,7 +154,7 @@ def set_model(document: Document, ref: ModelRef, capabilities: Capabilities) -> 
     recipe = replace(
         recipe, latent=latent, model=ref, cutoff=cutoff, pose=pose, view=view, neural_resolution=None,
         mixes=within_rows(recipe.mixes, capabilities.num_ws),
-        fades=fades_for(recipe.fades, capabilities),
+        fades=fades_for(recipe.fades, capabilities), swap=None,
     ).with_settings(capabilities.fitting_settings(dict(recipe.settings)))  # fmt: skip
     timeline = document.timeline.reframed(document.home, home).for_model(capabilities)
     return replace(document, recipe=recipe, home=home, timeline=timeline)

@@ -17,27 +17,13 @@ from engine.capabilities import VIEW_MODES, Capabilities, SettingValue, ViewMode
 from engine.errors import UserError
 from engine.faces import Face, Fade, Identity, check_fades
 from engine.identity import MAX_PARTS, Blend, Latent, StyleSource
+from engine.layer_swap import LayerSwap
+from engine.model_ref import ModelRef as ModelRef
 
 RECIPE_FORMAT = "maquette-recipe/1"
 MIN_SIZE, MAX_SIZE = 16, 8192
 #: Entries that came after the format's first version and are left out where they say nothing.
-_LATER = ("settings", "blend", "mixes", "latent", "fades")
-
-
-@dataclass(frozen=True)
-class ModelRef:
-    """Which model: found again by hash, wherever the file has moved.
-
-    Attributes:
-        path: ``"bundled"`` or where the file was.
-        sha256: hex digest that stands for the model's files
-            (:func:`~engine.hashing.model_sha256`), empty if not known yet.
-        name: title for people.
-    """
-
-    path: str = "bundled"
-    sha256: str = ""
-    name: str = ""
+_LATER = ("settings", "blend", "mixes", "latent", "fades", "swap")
 
 
 @dataclass(frozen=True)
@@ -63,6 +49,7 @@ class Recipe:
             :class:`~engine.faces.Identity`.
         settings: the model's own settings (:class:`~engine.capabilities.ModelSetting`) that
             differ from their defaults, by name and sorted; see :meth:`with_settings`.
+        swap: layers that a second model lends to ``model``, or ``None``.
     """
 
     model: ModelRef = field(default_factory=ModelRef)
@@ -80,6 +67,7 @@ class Recipe:
     latent: Latent | None = None
     fades: tuple[Fade, ...] = ()
     settings: tuple[tuple[str, SettingValue], ...] = ()
+    swap: LayerSwap | None = None
 
     def of_seed(self, seed: int) -> Self:
         """This recipe with the face of a seed alone."""
@@ -151,6 +139,7 @@ class Recipe:
         plain["latent"] = None if self.latent is None else self.latent.to_json()
         plain["fades"] = [fade.to_json() for fade in self.fades]
         plain["mixes"] = [source.to_json() for source in self.mixes]
+        plain["swap"] = None if self.swap is None else self.swap.to_json()
         for name in _LATER:
             # Earlier versions know recipes without these, and read those.
             if not plain[name]:
@@ -196,6 +185,7 @@ class Recipe:
                 latent=None if data.get("latent") is None else Latent.from_json(data["latent"]),
                 fades=tuple(Fade.from_json(item) for item in data.get("fades", ())),
                 settings=_settings(data.get("settings", {})),
+                swap=None if data.get("swap") is None else LayerSwap.from_json(data["swap"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(f"This recipe is damaged ({type(error).__name__}: {error}).") from error

@@ -13,6 +13,7 @@ import pytest
 from engine.camera import OrbitPose
 from engine.capabilities import Capabilities, ModelSetting
 from engine.errors import UserError
+from engine.layer_swap import LayerSwap
 from engine.recipe import ModelRef, Recipe
 
 FULL = Recipe(
@@ -133,3 +134,33 @@ def test_settings_understand_what_is_typed(
 def test_settings_refuse_what_they_cannot_be(setting: ModelSetting, given: object) -> None:
     with pytest.raises(UserError, match=setting.name):
         setting.checked(given)
+
+
+SWAP = LayerSwap(ModelRef("c/d.pth", "cd" * 32, "cartoons"), ("512", "1024"), 0.25)
+
+
+def test_layers_of_a_second_model_come_back_and_are_left_out_where_there_are_none():
+    recipe = replace(FULL, swap=SWAP)
+    assert Recipe.from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
+    assert "swap" not in FULL.to_json()
+    assert SWAP.changes
+    assert not replace(SWAP, gamma=0.0).changes and not replace(SWAP, layers=()).changes
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        3,
+        {},
+        {**SWAP.to_json(), "gamma": 1.5},
+        {**SWAP.to_json(), "gamma": math.nan},
+        {**SWAP.to_json(), "gamma": "half"},
+        {**SWAP.to_json(), "layers": "512"},
+        {**SWAP.to_json(), "layers": ["x"] * 300},
+        {**SWAP.to_json(), "layers": ["x" * 100]},
+        {**SWAP.to_json(), "model": {"path": "a", "owner": "b"}},
+    ],
+)
+def test_damaged_layer_swaps_are_refused(damage):
+    with pytest.raises(UserError):
+        Recipe.from_json({**FULL.to_json(), "swap": damage})
