@@ -366,6 +366,12 @@ def _silence(config: EpiGRAFConfig) -> dict[str, Tensor]:
     return quiet
 
 
+def swappable(config: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    """The backbone's blocks by resolution; mapping, decoder and background stay."""
+    sides = block_resolutions(EpiGRAFConfig.from_json(config).plane_resolution)
+    return {str(side): (f"synthesis.tri_plane_decoder.b{side}.",) for side in sides}
+
+
 FAMILY = Family(
     name="epigraf",
     title="EpiGRAF (Skorokhodov et al. 2022)",
@@ -374,4 +380,5 @@ FAMILY = Family(
     build=build,
     network=lambda config: EpiGRAFNetwork(EpiGRAFConfig.from_json(config)),
     released={name: config.to_json() for name, config in RELEASED.items()},
+    swappable=swappable,
 )

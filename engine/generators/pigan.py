@@ -354,6 +354,16 @@ def build(config: dict[str, Any], tensors: Mapping[str, Tensor], device: torch.d
     return PiGAN(load_strictly("pi-GAN", lambda: PiGANNetwork(options), tensors, device), device)
 
 
+def swappable(config: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    """The sine layers from the first, the density they end in, and the colour; the mapping stays."""
+    count = PiGANConfig.from_json(config).layers
+    return {
+        **{str(index + 1): (f"siren.network.{index}.",) for index in range(count)},
+        "density": ("siren.final_layer.",),
+        "colour": ("siren.color_layer_sine.", "siren.color_layer_linear."),
+    }
+
+
 FAMILY = Family(
     name="pigan",
     title="pi-GAN (Chan, Monteiro et al. 2021)",
@@ -362,4 +372,5 @@ FAMILY = Family(
     build=build,
     network=lambda config: PiGANNetwork(PiGANConfig.from_json(config)),
     released={name: config.to_json() for name, config in RELEASED.items()},
+    swappable=swappable,
 )

@@ -359,6 +359,12 @@ def build(config: dict[str, Any], tensors: Mapping[str, Tensor], device: torch.d
     return StyleNeRF(network, device)
 
 
+def swappable(config: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    """The upsampler's blocks by resolution; the fields and the mapping stay."""
+    sides = StyleNeRFConfig.from_json(config).block_resolutions
+    return {str(side): (f"synthesis.b{side}.",) for side in sides}
+
+
 FAMILY = Family(
     name="stylenerf",
     title="StyleNeRF (Gu et al. 2022)",
@@ -367,4 +373,5 @@ FAMILY = Family(
     build=build,
     network=lambda config: StyleNeRFNetwork(StyleNeRFConfig.from_json(config)),
     released={name: config.to_json() for name, config in RELEASED.items()},
+    swappable=swappable,
 )

@@ -42,6 +42,32 @@ def test_layers_of_each_family() -> None:
         assert sum(name.startswith(starts) for name in names) == 12
 
 
+@pytest.mark.parametrize(
+    ("folder", "layers"),
+    [
+        ("epigraf/checkpoint.pkl", ["4", "8", "16", "32", "64"]),
+        ("pigan/CelebA/generator.pth", [*"12345678", "density", "colour"]),
+        ("stylenerf_default/checkpoint.pkl", ["32", "64"]),
+        ("stylesdf/checkpoint.pt", None),
+    ],
+)
+def test_every_layer_of_every_family_stands_in_the_file_and_is_drawn(
+    folder: str, layers: list[str] | None
+) -> None:
+    one = opened(GOLDENS / folder)
+    known = swappable_layers(one)
+    assert known and (layers is None or list(known) == layers)
+    for starts in known.values():
+        assert all(any(name.startswith(start) for name in one.tensors) for start in starts)
+    other = replace(
+        one,
+        tensors={n: replace(t, load=lambda t=t: t.load() * 1.3) for n, t in one.tensors.items()},
+    )
+    plain = picture(build_generator(one, "cpu"), 16)
+    last = blend_sources(one, other, [list(known)[-1]], 1.0)
+    assert not torch.equal(picture(build_generator(last, "cpu"), 16), plain)
+
+
 def test_the_formula_on_the_named_layers_and_nothing_else() -> None:
     """Against the tensors themselves: p = (1 - gamma) a + gamma b in blocks 512 and 1024."""
     one, other = opened(), opened(SECOND)
