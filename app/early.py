@@ -20,8 +20,9 @@ Why this is safe:
   measures text, makes or deletes items or textures, or asks for more than the newest value stays
   in the main loop, and so does all that was queued behind it.
 
-What is dragged by hand (the head, the pad, the playhead) need not wait for the toolkit's next look
-at the mouse either: until the frame is painted the thread looks by itself (:mod:`app.pointer`).
+What is dragged (the head, the pad, the playhead, a slider or a number) need not wait for the toolkit's
+next look at the mouse either: until the frame is painted the thread looks by itself (:mod:`app.pointer`,
+:mod:`app.held`).
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class EarlyThread:
         frames: how many frames the toolkit has begun to evaluate; waits until it is done with the
             one it is at.
         again: called every few milliseconds after that, until the frame is painted: what is
-            dragged by hand takes in where the mouse has gone since.
+            dragged takes in where the mouse has gone since.
     """
 
     def __init__(

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import dearpygui.dearpygui as dpg
 
 from app.dialogs import Dialogs
+from app.held import Held
 from app.pointer import Pointer
 from app.runner import early
 from app.studio import Studio
@@ -46,6 +47,7 @@ class Kit:
     themes: Themes
     scale: float
     pointer: Pointer
+    held: Held
     named: dict[str, int] = field(default_factory=dict)
     _typed: list[int] = field(default_factory=list)
     _handlers: dict[int, int] = field(default_factory=dict)
@@ -188,7 +190,7 @@ class Kit:
         item = int(
             add(
                 min_value=kind(low), max_value=kind(high), speed=speed, format=form, width=width,
-                clamped=True, callback=early(lambda _sender, value: change(value)),
+                clamped=True, callback=self._moved(change),
             )
         )  # fmt: skip
         return self.explain(self.gesture(self.typed(self.name(name, item))), tip)
@@ -209,7 +211,7 @@ class Kit:
         item = int(
             add(
                 min_value=kind(low), max_value=kind(high), format="", width=-1, clamped=True,
-                callback=early(lambda _sender, value: change(value)),
+                callback=self._moved(change),
             )
         )  # fmt: skip
         return self.explain(self.gesture(self.typed(self.name(name, item))), tip)
@@ -232,9 +234,24 @@ class Kit:
         )
         return self.explain(self.typed(self.name(name, item)), tip)
 
+    def _moved(self, change: Callable[[float], None]) -> Callable[[int, float], None]:
+        """What the toolkit calls when it has moved a slider or a number."""
+
+        @early
+        def moved(item: int, value: float) -> None:
+            self.held.take(item, change)
+            change(value)
+
+        return moved
+
     def gesture(self, item: int) -> int:
         """All that one drag of this widget changes becomes one step of the history."""
-        self.on_release(item, self.studio.end_gesture)
+
+        def released() -> None:
+            self.held.let_go()
+            self.studio.end_gesture()
+
+        self.on_release(item, released)
         return item
 
     def on_release(self, item: int, action: Callable[[], None]) -> None:

@@ -178,10 +178,12 @@ def _base_colors() -> dict[str, Color]:
     }  # fmt: skip
 
 
+#: Least length of what one grabs a slider by, at a scale of 1, pixels.
+GRAB = 11
 _BASE_STYLES: dict[str, tuple[float, float]] = {
     "WindowPadding": (16, 14), "FramePadding": (9, 6), "ItemSpacing": (8, 8),
     "ItemInnerSpacing": (6, 6), "CellPadding": (6, 4), "ScrollbarSize": (11, -1),
-    "GrabMinSize": (11, -1),
+    "GrabMinSize": (GRAB, -1),
     # Columns without sections and grips are thinner than the toolkit's own least size.
     "WindowMinSize": (1, 1),
     "WindowRounding": (0, -1), "ChildRounding": (6, -1), "PopupRounding": (6, -1),

@@ -29,6 +29,7 @@ from app.geometry import (
     first_size,
     fitting_scale,
 )
+from app.held import Held
 from app.input_watch import InputWatch
 from app.keyboard import Keyboard, is_key
 from app.kit import Kit
@@ -195,7 +196,8 @@ class Window:
         themes = theme.make_themes(scale)
         dpg.bind_font(fonts.body)
         dpg.bind_theme(themes.base)
-        self._kit = Kit(self._studio, self._dialogs, fonts, themes, scale, self._pointer)
+        held = Held(theme.GRAB * scale, _mouse)
+        self._kit = Kit(self._studio, self._dialogs, fonts, themes, scale, self._pointer, held)
         self._parts = Parts(
             self._kit, self._texture, self._search, self._playback, self._ask_rescale
         )
@@ -368,9 +370,9 @@ class Window:
 
     def _chase(self) -> None:
         """What is dragged takes in where the mouse has gone since; called in the early thread."""
-        part, place = self._parts.dragged, self._pointer.held()
-        if part is not None and place is not None:
-            part.move(*place)
+        place = self._pointer.held()
+        if place is not None:
+            (self._parts.dragged or self._kit.held).move(*place)
 
     @passed()
     def _mouse_moved(self) -> None:
