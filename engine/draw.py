@@ -16,6 +16,7 @@ from engine.faces import Fade
 from engine.frame import Frame
 from engine.generators.base import NEVER, CancelToken, Generator, Quality, latent_from_seed
 from engine.identity import Blend, Latent, StyleSource
+from engine.joining import Joiner
 from engine.latents import blended, mixed
 from engine.recipe import Recipe
 from engine.views import view_image
@@ -45,6 +46,8 @@ class Painter:
 
     def __init__(self, generator: Generator) -> None:
         self.generator = generator
+        #: Builds what ``generator`` is with the layers of a second model.
+        self.joiner = Joiner(generator)
         self._composed: OrderedDict[LatentKey, Tensor] = OrderedDict()
         self._mapped: OrderedDict[LatentKey, Tensor] = OrderedDict()
 
@@ -143,7 +146,21 @@ class Painter:
             normals=recipe.view == "normals",
         )
         with torch.inference_mode():
-            return self.generator.render(self.latent(recipe), recipe.pose.camera(), chosen, cancel)
+            w, model = self.latent(recipe), self.model(recipe)
+            return model.render(w, recipe.pose.camera(), chosen, cancel)
+
+    def model(self, recipe: Recipe) -> Generator:
+        """The generator that a recipe is drawn by: the open one, or that with the layers of a
+        second model. w is the same for both: no mapping is exchanged.
+
+        Raises:
+            UserError: the second model is gone, or does not fit.
+        """
+        if recipe.swap is None or not recipe.swap.changes:
+            return self.generator
+        joined = self.joiner.join(recipe.swap)
+        joined.adjust(dict(recipe.settings))
+        return joined
 
     def picture(self, recipe: Recipe, cancel: CancelToken = NEVER) -> Tensor:
         """The finished picture of a recipe.

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from engine.camera import Camera
 from engine.capabilities import Capabilities, SettingValue
+from engine.checkpoints.plain import ModelSource
 from engine.errors import Cancelled, UserError
 from engine.frame import Frame
 
@@ -106,6 +107,9 @@ class Generator(ABC):
     device: torch.device
     #: Sentences on what its file could not tell and was assumed (``ModelSource.assumptions``).
     assumptions: tuple[str, ...] = ()
+    #: What it was built from, so that layers of another model can be joined to it; ``None`` for
+    #: generators without a file.
+    source: ModelSource | None = None
     _adjusted: Mapping[str, SettingValue] | None = None
 
     @property

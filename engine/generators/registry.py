@@ -151,7 +151,7 @@ def build_generator(source: ModelSource, device: str | torch.device = "auto") ->
             f"{source.name} cannot be built from its options and tensors "
             f"({type(error).__name__}: {_brief(error)}); convert or download it again."
         ) from error
-    generator.assumptions = source.assumptions
+    generator.assumptions, generator.source = source.assumptions, source
     return generator
 
 

@@ -31,6 +31,15 @@ def picture(generator: Generator, side: int = 24) -> Tensor:
     return generator.render(w, facts.default_pose.camera(), Quality(neural_resolution=side)).rgb
 
 
+def louder(source: ModelSource) -> ModelSource:
+    """A second model of the same build."""
+
+    def times(tensor: LazyTensor) -> LazyTensor:
+        return replace(tensor, load=lambda: tensor.load() * 1.3)
+
+    return replace(source, tensors={name: times(t) for name, t in source.tensors.items()})
+
+
 def test_layers_of_each_family() -> None:
     blocks = swappable_layers(opened())
     assert list(blocks) == ["4", "8", "16", "32", "64", "128", "256", "512", "1024"]
@@ -59,10 +68,7 @@ def test_every_layer_of_every_family_stands_in_the_file_and_is_drawn(
     assert known and (layers is None or list(known) == layers)
     for starts in known.values():
         assert all(any(name.startswith(start) for name in one.tensors) for start in starts)
-    other = replace(
-        one,
-        tensors={n: replace(t, load=lambda t=t: t.load() * 1.3) for n, t in one.tensors.items()},
-    )
+    other = louder(one)
     plain = picture(build_generator(one, "cpu"), 16)
     last = blend_sources(one, other, [list(known)[-1]], 1.0)
     assert not torch.equal(picture(build_generator(last, "cpu"), 16), plain)
