@@ -22,6 +22,7 @@ from app.favourites import MAX_FAVOURITES, Favourite
 from app.reference import Reference
 from engine.camera import MAX_FOV, MAX_PITCH, MIN_FOV, OrbitPose
 from engine.capabilities import Capabilities, ModelSetting, SettingValue, ViewMode
+from engine.edits import edits_for, lifted, lowered
 from engine.errors import UserError
 from engine.faces import fades_for
 from engine.identity import Latent, within_rows
@@ -31,12 +32,14 @@ from engine.timeline import Timeline
 MAX_SEED = 2**32 - 1
 #: Version of :meth:`Document.to_json`'s form; raised with every change that an earlier Maquette
 #: would misread.
-DOCUMENT_VERSION = 3
+DOCUMENT_VERSION = 4
 #: Version -> what makes the next version's plain data of that version's.
 _UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
     1: lambda data: {**data, "favourites": [], "timeline": Timeline().to_json()},
     # The first files of version 2 had no timeline yet.
     2: lambda data: {"timeline": Timeline().to_json(), **data, "reference": None},
+    # Version 4 has edits in faces, and the numbers of their directions among the arrays.
+    3: lambda data: data,
 }
 Array = NDArray[Any]
 #: The camera comes no closer than this, and goes no further away, times the model's radius.
@@ -77,9 +80,10 @@ class Document:
 
         Args:
             arrays: takes numbers in bulk (latents), which stand in the data by the name that
-                they have here: those of favourites that are given by numbers.
+                they have here: those of favourites that are given by numbers, and the directions
+                of edits.
         """
-        return {
+        data = {
             "version": DOCUMENT_VERSION,
             "recipe": self.recipe.to_json(),
             "home": self.home.to_json(),
@@ -90,6 +94,8 @@ class Document:
             "timeline": self.timeline.to_json(),
             "reference": None if self.reference is None else self.reference.to_json(),
         }
+        plain: dict[str, Any] = lifted(data, arrays)
+        return plain
 
     @classmethod
     def from_json(cls, data: Any, arrays: Mapping[str, Array]) -> Self:
@@ -112,6 +118,7 @@ class Document:
         for older in range(version, DOCUMENT_VERSION):
             data = _UPGRADES[older](data)
         try:
+            data = lowered(data, arrays)
             recipe, home = Recipe.from_json(data["recipe"]), OrbitPose.from_json(data["home"])
             favourites = tuple(Favourite.from_json(f, arrays) for f in data["favourites"])
             timeline, pinned = Timeline.from_json(data["timeline"]), data["reference"]
@@ -155,6 +162,7 @@ def set_model(document: Document, ref: ModelRef, capabilities: Capabilities) -> 
         recipe, latent=latent, model=ref, cutoff=cutoff, pose=pose, view=view, neural_resolution=None,
         mixes=within_rows(recipe.mixes, capabilities.num_ws),
         fades=fades_for(recipe.fades, capabilities), swap=None,
+        edits=edits_for(recipe.edits, capabilities),
     ).with_settings(capabilities.fitting_settings(dict(recipe.settings)))  # fmt: skip
     timeline = document.timeline.reframed(document.home, home).for_model(capabilities)
     return replace(document, recipe=recipe, home=home, timeline=timeline)

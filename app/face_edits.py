@@ -107,7 +107,7 @@ def variation(recipe: Recipe, other: int, strength: float) -> Recipe:
     """
     share, blend = min(max(strength, 0.0), 1.0), recipe.blend
     if recipe.fades:
-        towards = Identity(Face(other, recipe.psi, recipe.cutoff))
+        towards = Identity(Face(other, recipe.psi, recipe.cutoff), edits=recipe.edits)
         return recipe.with_identity(between([(recipe.identity, 1.0 - share), (towards, share)]))
     if blend is None:
         in_w = recipe.latent is not None and recipe.latent.space == "w"

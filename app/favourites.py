@@ -36,7 +36,11 @@ def title(recipe: Recipe) -> str:
     base = f"Seed {recipe.seed}" if recipe.latent is None else recipe.latent.name or "Latent"
     extra = [
         word
-        for word, is_so in (("blend", recipe.blend or recipe.fades), ("mix", recipe.mixes))
+        for word, is_so in (
+            ("blend", recipe.blend or recipe.fades),
+            ("mix", recipe.mixes),
+            ("edited", recipe.edits),
+        )
         if is_so
     ]
     return f"{base} ({', '.join(extra)})" if extra else base

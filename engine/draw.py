@@ -11,13 +11,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.capabilities import SettingValue
+from engine.edits import Edit
 from engine.errors import UserError
 from engine.faces import Fade
 from engine.frame import Frame
 from engine.generators.base import NEVER, CancelToken, Generator, Quality, latent_from_seed
 from engine.identity import Blend, Latent, StyleSource
 from engine.joining import Joiner
-from engine.latents import blended, mixed
+from engine.latents import blended, edited, mixed
 from engine.recipe import Recipe
 from engine.views import view_image
 
@@ -39,6 +40,7 @@ class LatentKey:
     latent: Latent | None
     settings: tuple[tuple[str, SettingValue], ...]
     fades: tuple[Fade, ...] = ()
+    edits: tuple[Edit, ...] = ()
 
 
 class Painter:
@@ -56,14 +58,15 @@ class Painter:
 
         Raises:
             UserError: the recipe mixes layers, or sets settings, that this model lacks, or holds a
-                latent of another model.
+                latent or an edit of another model.
         """
         self.generator.adjust(dict(recipe.settings))
         # Those that give nothing change nothing.
         mixes = tuple(source for source in recipe.mixes if source.rows)
+        edits = tuple(edit for edit in recipe.edits if edit.effect)
         key = LatentKey(
             recipe.seed, recipe.psi, recipe.cutoff, recipe.blend, mixes, recipe.latent,
-            recipe.settings, recipe.fades,
+            recipe.settings, recipe.fades, edits,
         )  # fmt: skip
         w = self._composed.get(key)
         if w is None:
@@ -77,7 +80,10 @@ class Painter:
         return w
 
     def _compose(self, key: LatentKey) -> Tensor:
-        """``[num_ws, w_dim]`` of a face, or between faces."""
+        """``[num_ws, w_dim]`` of a face, or between faces, edited."""
+        if key.edits:
+            # Kept without them, since a drag changes their strength alone.
+            return edited(self._kept(replace(key, edits=()), self._compose), key.edits)
         own = replace(key, fades=())
         if not key.fades:
             return self._face(own)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from engine.capabilities import Capabilities
+from engine.edits import Edit, check_edits, edits_between, edits_for
 from engine.errors import UserError
 from engine.identity import (
     MAX_PARTS,
@@ -120,21 +121,25 @@ class Fade:
 
 @dataclass(frozen=True)
 class Identity:
-    """A face between faces: ``w = (1 - sum of the weights) w(face) + sum of weight w(other)``.
+    """A face between faces: ``w = (1 - sum of the weights) w(face) + sum of weight w(other)``,
+    and what edits add to that.
 
     Attributes:
         face: the one with the remaining share.
         fades: the others, at most 64.
+        edits: the stack of edits, at most 64.
 
     Raises:
-        UserError: on making one with too many others.
+        UserError: on making one with too many others or edits.
     """
 
     face: Face
     fades: tuple[Fade, ...] = ()
+    edits: tuple[Edit, ...] = ()
 
     def __post_init__(self) -> None:
         check_fades(self.fades)
+        check_edits(self.edits)
 
     @property
     def shares(self) -> dict[Face, float]:
@@ -146,7 +151,12 @@ class Identity:
 
     def for_model(self, facts: Capabilities) -> Self:
         """This identity without what a model lacks."""
-        return replace(self, face=self.face.for_model(facts), fades=fades_for(self.fades, facts))
+        return replace(
+            self,
+            face=self.face.for_model(facts),
+            fades=fades_for(self.fades, facts),
+            edits=edits_for(self.edits, facts),
+        )
 
 
 def check_fades(fades: tuple[Fade, ...]) -> None:
@@ -167,8 +177,10 @@ def between(parts: Iterable[tuple[Identity, float]]) -> Identity:
         parts: identities and their shares, which sum to one.
 
     Returns:
-        Each face once; the one with the largest share (the first of equals) is the base.
+        Each face once; the one with the largest share (the first of equals) is the base. Edits
+        have their strengths at those shares.
     """
+    parts = list(parts)
     total: dict[Face, float] = {}
     for identity, share in parts:
         for face, inner in identity.shares.items():
@@ -179,4 +191,5 @@ def between(parts: Iterable[tuple[Identity, float]]) -> Identity:
         for face, weight in total.items()
         if face != base and abs(weight) > _NOTHING
     )
-    return Identity(base, tuple(rest))
+    edits = edits_between((identity.edits, share) for identity, share in parts)
+    return Identity(base, tuple(rest), edits)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from engine.camera import OrbitPose
+from engine.edits import MAX_STACK, Edit, Offset
 from engine.errors import UserError
 from engine.faces import Face, Fade, Identity
 from engine.recipe import Recipe
@@ -69,6 +70,10 @@ class Keyframe:
                 f"A key can lie between {MAX_KEY_FACES} faces at most; make its face one of "
                 "its own first."
             )
+        if len(self.identity.edits) > MAX_STACK:
+            raise UserError(
+                f"A key's face can have {MAX_STACK} edits at most; remove some of them."
+            )
         self.pose.camera()
 
     @classmethod
@@ -76,11 +81,12 @@ class Keyframe:
         """The key that holds what a recipe shows."""
         return cls(time, recipe.pose, recipe.identity, easing)
 
-    def to_json(self, places: Mapping[Face, int]) -> dict[str, Any]:
+    def to_json(self, places: Mapping[Face, int], offsets: Mapping[Offset, int]) -> dict[str, Any]:
         """Plain data; :meth:`from_json` is its inverse.
 
         Args:
             places: every face -> its number in a list that is kept beside.
+            offsets: the same of what edits add.
         """
         data: dict[str, Any] = {
             "time": self.time,
@@ -90,17 +96,20 @@ class Keyframe:
         }
         if self.identity.fades:
             data["fades"] = [[places[f.face], f.weight] for f in self.identity.fades]
+        if self.identity.edits:
+            data["edits"] = [edit.to_json(offsets) for edit in self.identity.edits]
         return data
 
     @classmethod
-    def from_json(cls, data: Any, faces: Sequence[Face]) -> Self:
+    def from_json(cls, data: Any, faces: Sequence[Face], offsets: tuple[Offset, ...] = ()) -> Self:
         """Read :meth:`to_json`'s form. Raises ``KeyError``, ``TypeError``, ``ValueError`` or
         ``IndexError`` where it is damaged, and :class:`~engine.errors.UserError` where a number
         is out of range."""
         fades = tuple(Fade(faces[place], float(w)) for place, w in data.get("fades", ()))
+        edits = tuple(Edit.from_json(item, offsets) for item in data.get("edits", ()))
         return cls(
             float(data["time"]),
             OrbitPose.from_json(data["pose"]),
-            Identity(faces[data["face"]], fades),
+            Identity(faces[data["face"]], fades, edits),
             data["easing"],
         )

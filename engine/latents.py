@@ -1,4 +1,4 @@
-"""Arithmetic on latents: great circles between z, blends and mixes of w."""
+"""Arithmetic on latents: great circles between z, blends, mixes and edits of w."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from engine.edits import Edit
 from engine.errors import UserError
 from engine.identity import Blend, StyleSource
 
@@ -85,4 +86,30 @@ def mixed(w: Tensor, sources: Sequence[StyleSource], w_of_seed: Callable[[int], 
             )
         rows = list(source.rows)
         result[rows] = torch.lerp(result[rows], w_of_seed(source.seed)[rows], source.weight)
+    return result
+
+
+def edited(w: Tensor, edits: Sequence[Edit]) -> Tensor:
+    """``w`` ``[num_ws, w_dim]`` with what edits add to it, in their order.
+
+    Raises:
+        UserError: an edit is made for a w of another size, or names a row that there is none of.
+    """
+    acting = [edit for edit in edits if edit.effect and edit.rows != ()]
+    if not acting:
+        return w
+    rows, columns = w.shape
+    result = w.clone()
+    for edit in acting:
+        if why := edit.offset.why_not(rows, columns):
+            raise UserError(f"The edit {edit.name!r} cannot be made: {why}.")
+        if edit.rows is not None and edit.rows[-1] >= rows:
+            raise UserError(
+                f"This model has the layers 0 to {rows - 1}, so the edit {edit.name!r} cannot "
+                f"touch layer {edit.rows[-1]}."
+            )
+        offset = torch.from_numpy(edit.offset.numbers.astype("float32")).to(w)
+        step = (offset * edit.effect).expand(rows, -1)
+        touched = slice(None) if edit.rows is None else list(edit.rows)
+        result[touched] += step[touched]
     return result

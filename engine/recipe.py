@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from engine.camera import OrbitPose
 from engine.capabilities import VIEW_MODES, Capabilities, SettingValue, ViewMode
+from engine.edits import Edit, check_edits
 from engine.errors import UserError
 from engine.faces import Face, Fade, Identity, check_fades
 from engine.identity import MAX_PARTS, Blend, Latent, StyleSource
@@ -23,7 +24,7 @@ from engine.model_ref import ModelRef as ModelRef
 RECIPE_FORMAT = "maquette-recipe/1"
 MIN_SIZE, MAX_SIZE = 16, 8192
 #: Entries that came after the format's first version and are left out where they say nothing.
-_LATER = ("settings", "blend", "mixes", "latent", "fades", "swap")
+_LATER = ("settings", "blend", "mixes", "latent", "fades", "swap", "edits")
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Recipe:
             :class:`~engine.faces.Identity`.
         settings: the model's own settings (:class:`~engine.capabilities.ModelSetting`) that
             differ from their defaults, by name and sorted; see :meth:`with_settings`.
+        edits: what is added to w at last, in this order; they stay when the face changes.
         swap: layers that a second model lends to ``model``, or ``None``.
     """
 
@@ -68,6 +70,7 @@ class Recipe:
     fades: tuple[Fade, ...] = ()
     settings: tuple[tuple[str, SettingValue], ...] = ()
     swap: LayerSwap | None = None
+    edits: tuple[Edit, ...] = ()
 
     def of_seed(self, seed: int) -> Self:
         """This recipe with the face of a seed alone."""
@@ -86,12 +89,14 @@ class Recipe:
     def identity(self) -> Identity:
         """Who is drawn."""
         face = Face(**{f.name: getattr(self, f.name) for f in fields(Face)})
-        return Identity(face, self.fades)
+        return Identity(face, self.fades, self.edits)
 
     def with_identity(self, identity: Identity, pose: OrbitPose | None = None) -> Self:
         """This recipe with somebody else, and seen by another camera if one is given."""
         face = {f.name: getattr(identity.face, f.name) for f in fields(Face)}
-        return replace(self, pose=pose or self.pose, fades=identity.fades, **face)
+        return replace(
+            self, pose=pose or self.pose, fades=identity.fades, edits=identity.edits, **face
+        )
 
     def with_settings(self, values: Mapping[str, SettingValue]) -> Self:
         """This recipe with exactly these settings of the model."""
@@ -117,6 +122,7 @@ class Recipe:
         if len(self.mixes) > MAX_PARTS:
             raise UserError(f"At most {MAX_PARTS} faces can be mixed, not {len(self.mixes)}.")
         check_fades(self.fades)
+        check_edits(self.edits)
         for name, side in (("size", self.size), ("neural resolution", self.neural_resolution)):
             if side is not None and not MIN_SIZE <= side <= MAX_SIZE:
                 raise UserError(f"The {name} must be {MIN_SIZE} to {MAX_SIZE} pixels, not {side}.")
@@ -138,6 +144,7 @@ class Recipe:
         plain["blend"] = None if self.blend is None else self.blend.to_json()
         plain["latent"] = None if self.latent is None else self.latent.to_json()
         plain["fades"] = [fade.to_json() for fade in self.fades]
+        plain["edits"] = [edit.to_json() for edit in self.edits]
         plain["mixes"] = [source.to_json() for source in self.mixes]
         plain["swap"] = None if self.swap is None else self.swap.to_json()
         for name in _LATER:
@@ -185,6 +192,7 @@ class Recipe:
                 latent=None if data.get("latent") is None else Latent.from_json(data["latent"]),
                 fades=tuple(Fade.from_json(item) for item in data.get("fades", ())),
                 settings=_settings(data.get("settings", {})),
+                edits=tuple(Edit.from_json(item) for item in data.get("edits", ())),
                 swap=None if data.get("swap") is None else LayerSwap.from_json(data["swap"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:

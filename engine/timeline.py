@@ -21,6 +21,7 @@ from typing import Any, Self
 
 from engine.camera import MAX_FOV, MAX_PITCH, MIN_FOV, OrbitPose, Vec3
 from engine.capabilities import Capabilities
+from engine.edits import Offset
 from engine.errors import UserError
 from engine.export.files import atomic_path
 from engine.faces import Face, Identity, between
@@ -33,7 +34,8 @@ MAX_KEYS = 1000
 MIN_SECONDS = 0.1
 MIN_FPS, MAX_FPS = 1.0, 120.0
 MAX_FILE = 16 << 20
-#: Most bytes of faces that are given by their numbers; as text they take a third more.
+#: Most bytes of faces that are given by their numbers, and of what edits add; as text they take
+#: a third more.
 MAX_LATENTS = 8 << 20
 
 
@@ -97,8 +99,12 @@ class Timeline:
                 f"In a loop the keys lie before the end; none can stand at {self.duration:g} s."
             )
         latents = {face.latent for face in self.faces if face.latent is not None}
-        if sum(len(latent.data) for latent in latents) > MAX_LATENTS:
-            raise UserError("The keys hold too many faces that have no seed; remove some of them.")
+        kept = (*(latent.data for latent in latents), *(offset.data for offset in self.offsets))
+        if sum(map(len, kept)) > MAX_LATENTS:
+            raise UserError(
+                "The keys hold too many faces that have no seed, or too many different edits; "
+                "remove some of them."
+            )
         object.__setattr__(self, "keys", keys)
         object.__setattr__(self, "_times", times)
 
@@ -107,6 +113,12 @@ class Timeline:
         """Every face of the keys, once."""
         shares = (face for key in self.keys for face in key.identity.shares)
         return tuple(dict.fromkeys(shares))
+
+    @property
+    def offsets(self) -> tuple[Offset, ...]:
+        """What the keys' edits add, each once."""
+        edits = (edit.offset for key in self.keys for edit in key.identity.edits)
+        return tuple(dict.fromkeys(edits))
 
     # Frames -----------------------------------------------------------------------------
 
@@ -258,6 +270,7 @@ class Timeline:
     def to_json(self) -> dict[str, Any]:
         """Plain data; :meth:`from_json` is its inverse."""
         places = {face: place for place, face in enumerate(self.faces)}
+        offsets = {offset: place for place, offset in enumerate(self.offsets)}
         return {
             "format": TIMELINE_FORMAT,
             "duration": self.duration,
@@ -265,7 +278,8 @@ class Timeline:
             "loop": self.loop,
             "tension": self.tension,
             "faces": [face.to_json() for face in places],
-            "keys": [key.to_json(places) for key in self.keys],
+            "keys": [key.to_json(places, offsets) for key in self.keys],
+            **({"directions": [offset.to_json() for offset in offsets]} if offsets else {}),
         } | ({} if self.framing is None else {"framing": self.framing.to_json()})
 
     @classmethod
@@ -289,9 +303,10 @@ class Timeline:
             if not isinstance(keys, list) or len(keys) > MAX_KEYS:
                 raise UserError(f"A timeline holds at most {MAX_KEYS} keys.")
             faces = [Face.from_json(item) for item in data["faces"]]
+            offsets = tuple(Offset.from_json(item) for item in data.get("directions", ()))
             framing = data.get("framing")
             return cls(
-                tuple(Keyframe.from_json(item, faces) for item in keys),
+                tuple(Keyframe.from_json(item, faces, offsets) for item in keys),
                 float(data["duration"]),
                 float(data["fps"]),
                 bool(data["loop"]),

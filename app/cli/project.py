@@ -80,6 +80,10 @@ def _face(recipe: Recipe) -> list[str]:
         lines.append(f"blend        of the seeds {seeds} instead")
     if recipe.mixes:
         lines.append(f"mixes        rows of w from {len(recipe.mixes)} other faces")
+    for edit in recipe.edits:
+        layers = "all layers" if edit.rows is None else f"{len(edit.rows)} layers"
+        muted = ", muted" if edit.muted else ""
+        lines.append(f"edit         {shown(edit.name)}, {edit.strength:+g} on {layers}{muted}")
     lines += [f"setting      {name} = {json.dumps(value)}" for name, value in recipe.settings]
     return lines
 

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.camera import OrbitPose
+from engine.edits import Edit, Offset
 from engine.errors import UserError
 from engine.faces import Face, Fade, Identity, between
 from engine.identity import Blend, Latent, StyleSource, catmull_rom
@@ -39,8 +40,13 @@ POSES = st.builds(
     numbers(5, 60), POINTS, POINTS,
 )  # fmt: skip
 FACES = st.builds(Face, st.integers(0, 5), st.sampled_from((0.5, 0.7)))
+OFFSETS = st.sampled_from([Offset.of(np.full((rows, 2), 0.5)) for rows in (1, 2)])
+EDITS = st.builds(Edit, st.just("Edit"), OFFSETS, numbers(-4, 4), st.booleans())
 IDENTITIES = st.builds(
-    Identity, FACES, st.lists(st.builds(Fade, FACES, numbers(-1, 1)), max_size=2).map(tuple)
+    Identity,
+    FACES,
+    st.lists(st.builds(Fade, FACES, numbers(-1, 1)), max_size=2).map(tuple),
+    st.lists(EDITS, max_size=2).map(tuple),
 )
 KEYS = st.builds(
     Keyframe, st.integers(0, 49).map(lambda n: n / 10), POSES, IDENTITIES,
@@ -66,8 +72,14 @@ def numbers_of(pose: OrbitPose) -> np.ndarray:
 
 
 def distance(a: Identity, b: Identity) -> float:
-    one, two = a.shares, b.shares
+    one: dict[object, float] = {**a.shares, **effects(a)}
+    two: dict[object, float] = {**b.shares, **effects(b)}
     return max(abs(one.get(f, 0.0) - two.get(f, 0.0)) for f in {*one, *two})
+
+
+def effects(identity: Identity) -> dict[Offset, float]:
+    offsets = {edit.offset for edit in identity.edits}
+    return {o: sum(e.effect for e in identity.edits if e.offset == o) for o in offsets}
 
 
 @given(TIMELINES)
