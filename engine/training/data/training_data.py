@@ -1,0 +1,257 @@
+"""The pictures of a training run, in an order that depends on seed and position alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from engine.errors import UserError
+from engine.training.data import choices
+from engine.training.data.cameras import Label, mirrored
+from engine.training.data.decode import Pixels, Unreadable, decode, square
+from engine.training.data.files import Files, open_files
+from engine.training.data.labels import read_labels
+from engine.training.data.order import items_at
+from engine.training.data.scan import Progress, Seen, scan
+from engine.training.data.summary import (
+    DataSummary,
+    DataWarning,
+    Skipped,
+    find_warnings,
+    middle_angles,
+)
+from engine.training.gan.contract import Batch
+
+#: Decoded pictures are kept until they take so many bytes.
+MEMORY = 2 << 30
+
+
+class DataGone(UserError):
+    """A picture that was there cannot be read any more (a disk that was unplugged, a folder that
+    was moved). Nothing is lost: the same batch can be asked for again."""
+
+
+class TrainingData:
+    """Pictures and cameras to train on; see :meth:`open`.
+
+    Attributes:
+        path: the folder or archive. resolution: side of the pictures it gives.
+        names: of the pictures that take part, sorted. skipped: the others, with reasons.
+        summary: in numbers. warnings: what to know before training.
+    """
+
+    def __init__(
+        self,
+        files: Files,
+        resolution: int,
+        names: Sequence[str],
+        labels: Sequence[Label] | None,
+        summary: DataSummary,
+        warnings: Sequence[DataWarning],
+        skipped: Sequence[Skipped],
+        seed: int,
+    ) -> None:
+        self.path = files.path
+        self.resolution = resolution
+        self.names = tuple(names)
+        self.summary = summary
+        self.warnings = tuple(warnings)
+        self.skipped = tuple(skipped)
+        self.seed = seed
+        self._files = files
+        self._labels = None if labels is None else np.stack(labels).astype(np.float32)
+        self._kept: dict[int, Pixels] = {}
+        self._room = MEMORY // (resolution * resolution * 3)
+
+    @classmethod
+    def open(
+        cls,
+        path: Path | str,
+        resolution: int,
+        *,
+        seed: int = 0,
+        mirror: bool = True,
+        progress: Progress | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> Self:
+        """Open a folder of pictures, or a zip archive or folder in StyleGAN's and EG3D's layout.
+
+        Every picture is decoded once, or was at an earlier opening (see ``scan``); those that
+        cannot be are listed in ``skipped``. Pictures that a person ticked off (``choices``) are
+        left out. Where ``dataset.json`` has cameras, pictures without one are left out, too.
+
+        Args:
+            resolution: side in pixels; pictures are cut to their middle square and resampled.
+            seed: of the order.
+            mirror: show every picture as it is and mirrored, with the camera mirrored likewise.
+            progress: told (done, of how many). cancelled: asked now and then.
+
+        Raises:
+            UserError: nothing is there, it is not such a thing, or no usable picture is in it.
+            Cancelled: ``cancelled`` said so.
+        """
+        if resolution < 1:
+            raise UserError(f"The resolution must be at least 1 pixel, not {resolution}.")
+        files = open_files(Path(path))
+        labels = read_labels(files)
+        dropped = choices.read_dropped(files.beside(choices.NAME))
+        looked = scan(files, progress, cancelled)
+        cameras = {} if labels is None else labels.cameras
+        bad = {} if labels is None else labels.bad
+        posed = any(name in cameras for name in looked)
+        skipped = [Skipped(*pair) for pair in files.refused]
+        kept: list[tuple[str, Seen]] = []
+        unposed: list[str] = []
+        for name, seen in looked.items():
+            if name in dropped:
+                continue
+            reason = seen.trouble
+            if not reason and posed:
+                reason = _no_camera(name, seen, cameras, bad)
+                unposed += [name] if reason else []
+            if reason:
+                skipped.append(Skipped(name, reason))
+            else:
+                kept.append((name, seen))
+        if not kept:
+            raise UserError(_nothing(files, len(looked), skipped, dropped))
+        names = [name for name, _ in kept]
+        own = [cameras[name] for name in names] if posed else None
+        sides = [min(seen.width, seen.height) for _, seen in kept]
+        yaw, pitch = middle_angles(own or [])
+        summary = DataSummary(
+            name=files.path.name or str(files.path),
+            pictures=len(kept),
+            dropped=len(dropped & set(looked)),
+            skipped=len(skipped),
+            resolution=resolution,
+            smallest=min(sides),
+            largest=max(sides),
+            posed=posed,
+            yaw=yaw,
+            pitch=pitch,
+            mirrored=mirror,
+            fingerprint=_fingerprint(kept, own, mirror),
+        )
+        foreign = 0 if labels is None else labels.foreign
+        warnings = find_warnings(kept, skipped, resolution, posed, unposed, foreign)
+        return cls(files, resolution, names, own, summary, warnings, skipped, seed)
+
+    def __len__(self) -> int:
+        """Pictures that take part; mirrored ones are not counted."""
+        return len(self.names)
+
+    @property
+    def items(self) -> int:
+        """How many images go by until each was shown once: the pictures, and with mirroring as
+        many again."""
+        return len(self.names) * (2 if self.summary.mirrored else 1)
+
+    def batch(self, position: int, count: int, rank: int = 0, world: int = 1) -> Batch:
+        """The images at a place of the endless sequence.
+
+        A step of ``world`` processes takes ``count * world`` images from ``position`` on: process
+        ``rank`` gets the slice of ``count`` that begins at ``position + rank * count``. The slices
+        together are the batch that one process gets with ``count * world``, so the next step's
+        position is ``position + count * world``.
+
+        Args:
+            position: images shown before, by all processes together.
+            count: images that this process gets.
+
+        Returns:
+            the same tensors for the same arguments, always; cameras where all pictures have one.
+
+        Raises:
+            DataGone: a picture cannot be read any more.
+            ValueError: the numbers make no sense.
+        """
+        if position < 0 or count < 1 or not 0 <= rank < world:
+            raise ValueError(f"no such batch: {position=}, {count=}, {rank=}, {world=}")
+        items = items_at(self.seed, self.items, position + rank * count, count)
+        images = np.stack([self._item(int(item)) for item in items])
+        tensor = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+        return Batch(tensor.float() / 127.5 - 1.0, self.cameras(items))
+
+    def cameras(self, items: NDArray[np.int64]) -> Tensor | None:
+        """``[N, 25]`` the cameras of items (see :attr:`items`: the second half is mirrored)."""
+        if self._labels is None:
+            return None
+        labels = self._labels[items % len(self)]
+        turned = (items >= len(self))[:, None]
+        return torch.from_numpy(np.where(turned, mirrored(labels), labels))
+
+    def all_cameras(self) -> Tensor | None:
+        """``[items, 25]`` every camera, mirrored ones included: to draw poses from."""
+        return self.cameras(np.arange(self.items))
+
+    def picture(self, index: int) -> Pixels:
+        """``[R, R, 3]`` picture ``names[index]``, not mirrored.
+
+        Raises:
+            DataGone: it cannot be read any more.
+        """
+        found = self._kept.get(index)
+        if found is not None:
+            return found
+        name = self.names[index]
+        try:
+            pixels = square(decode(self._files.read(name)), self.resolution)
+        except (OSError, Unreadable) as error:
+            reason = (error.strerror if isinstance(error, OSError) else None) or error
+            raise DataGone(
+                f"The picture {name} of {self.path} cannot be read any more ({reason}); bring the "
+                "data back, then go on."
+            ) from error
+        if len(self._kept) < self._room:
+            self._kept[index] = pixels
+        return pixels
+
+    def _item(self, item: int) -> Pixels:
+        pixels = self.picture(item % len(self))
+        return pixels[:, ::-1] if item >= len(self) else pixels
+
+
+def _no_camera(name: str, seen: Seen, cameras: Mapping[str, Label], bad: Mapping[str, str]) -> str:
+    """Why a picture of a data set with cameras cannot take part, or nothing."""
+    if name in bad:
+        return f"its camera {bad[name]}"
+    if name not in cameras:
+        return "dataset.json has no camera for it"
+    if seen.width != seen.height:
+        return "it has a camera but is not square"
+    return ""
+
+
+def _nothing(files: Files, looked: int, skipped: Sequence[Skipped], dropped: frozenset[str]) -> str:
+    if dropped and looked:
+        return f"Every usable picture of {files.path} is ticked off; keep some."
+    if skipped:
+        first = skipped[0]
+        return (
+            f"No picture of {files.path} can be used ({first.name}: {first.reason}); choose "
+            "another folder or archive."
+        )
+    return (
+        f"{files.path} holds no pictures (PNG, JPEG, WebP, BMP or TIFF); choose another folder or "
+        "archive."
+    )
+
+
+def _fingerprint(
+    kept: Sequence[tuple[str, Seen]], labels: Sequence[Label] | None, mirror: bool
+) -> str:
+    digest = hashlib.sha256(b"mirrored" if mirror else b"plain")
+    for index, (name, seen) in enumerate(kept):
+        digest.update(json.dumps([name, seen.sha256]).encode())
+        if labels is not None:
+            digest.update(np.ascontiguousarray(labels[index], "<f4").tobytes())
+    return digest.hexdigest()
