@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from engine.assets import bundled_generator
+from engine.assets import model_place, shipped_generator, shipped_generators
 from engine.errors import UserError
 from engine.hashing import model_sha256
 from engine.recipe import ModelRef
 
-BUNDLED = "bundled"
 #: Endings of files that may hold tensors; a converted model's JSON stands for its tensors.
 _ENDINGS = (".pkl", ".pth", ".pt", ".tar", ".safetensors")
 #: Most files of a folder that are hashed in search of a model.
@@ -61,7 +60,7 @@ def find_model(ref: ModelRef, recent: Iterable[str], folders: Iterable[Path]) ->
 
 def _elsewhere(ref: ModelRef, recent: Iterable[str], folders: Iterable[Path]) -> Iterator[str]:
     """Where the model may lie now, likely places first."""
-    yield BUNDLED
+    yield from (one.key for one in shipped_generators())
     yield from recent
     seen: set[Path] = set()
     for folder in folders:
@@ -84,7 +83,7 @@ def _files(folder: Path, name: str) -> list[Path]:
 
 
 def _exists(path: str) -> bool:
-    if path == BUNDLED:
+    if shipped_generator(path):
         return True
     try:
         where = Path(path)
@@ -97,8 +96,8 @@ def _exists(path: str) -> bool:
 def _holds(path: str, sha256: str) -> bool:
     """Whether the tensors at ``path`` are those of the hash."""
     try:
-        if path == BUNDLED:
-            return model_sha256(bundled_generator().with_suffix(".safetensors")) == sha256
+        if shipped_generator(path):
+            return model_sha256(model_place(path).with_suffix(".safetensors")) == sha256
         if not _exists(path):
             return False
         where = Path(path)
@@ -113,7 +112,7 @@ def _holds(path: str, sha256: str) -> bool:
 
 def _opened_as(path: str) -> str:
     """``path``, or the JSON beside the tensors of a converted model."""
-    if path == BUNDLED:
+    if shipped_generator(path):
         return path
     where = Path(path)
     if where.suffix == ".safetensors" and where.with_suffix(".json").is_file():

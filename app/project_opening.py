@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.conversation import Choice, Conversation, Prompt, shown
-from app.model_search import BUNDLED, Search, find_model
+from app.model_search import Search, find_model
 from app.project import Project
 from app.recovery import Leftover
+from engine.assets import BUNDLED
 from engine.errors import UserError
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from app.dock import Dock, read_dock
+from engine.assets import shipped_generator
 from engine.errors import UserError
 
 SETTINGS_FORMAT = "maquette-settings/1"
@@ -63,9 +64,9 @@ class Settings:
     text_encoder: str = ""
 
     def with_recent(self, path: str) -> Settings:
-        """These settings with ``path`` at the head of the recent list (``"bundled"`` is
-        always at hand and is not listed)."""
-        if path == "bundled":
+        """These settings with ``path`` at the head of the recent list (what ships with
+        Maquette is always at hand and is not listed)."""
+        if shipped_generator(path):
             return self
         others = tuple(p for p in self.recent if p != path)
         return replace(self, recent=(path, *others)[:MAX_RECENT])

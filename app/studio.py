@@ -45,12 +45,12 @@ from app.project import is_project
 from app.recovery import Recovery
 from app.settings import Settings, save_settings
 from app.typed_paths import whole_path
+from engine.assets import BUNDLED, shipped_generator
 from engine.capabilities import Capabilities
 from engine.errors import UserError
 
 log = logging.getLogger(__name__)
 
-BUNDLED = "bundled"
 #: Seconds after which turning the wheel or holding a key counts as finished.
 BRIEF_GESTURE = 0.35
 
@@ -212,7 +212,7 @@ class Studio:
     # Models -----------------------------------------------------------------------------
 
     def open_model(self, path: str) -> None:
-        """Open a checkpoint, a converted model or ``"bundled"``.
+        """Open a checkpoint, a converted model or one that ships with Maquette.
 
         Raises:
             UserError: the path is empty or there is nothing there.
@@ -221,7 +221,7 @@ class Studio:
         if is_project(text):
             self.desk.open(text)
             return
-        if text != BUNDLED:
+        if not shipped_generator(text):
             where = whole_path(text, None, "a checkpoint")
             if not where.exists():
                 raise UserError(f"There is no file at {where}; check the path.")

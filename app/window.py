@@ -43,9 +43,9 @@ from app.recovery import Recovery
 from app.runner import CallbackRunner, passed
 from app.settings import Settings, load_settings
 from app.state_hook import StateHook
-from app.studio import BUNDLED, Studio
+from app.studio import Studio
 from app.timing_hook import TimingHook, timed
-from engine.assets import asset
+from engine.assets import BUNDLED, asset
 from engine.errors import UserError
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -340,11 +339,10 @@ class Engine:
 
 def reference(path: str) -> ModelRef:
     """The model's reference with the hash of the file that holds its tensors."""
-    from engine.assets import bundled_generator
+    from engine.assets import model_place, shipped_generator
     from engine.checkpoints import model_name, model_sha256, weights_file
 
-    bundled = path == "bundled"
-    where = bundled_generator() if bundled else Path(path)
-    name = "Bundled heads" if bundled else model_name(where)
+    where, shipped = model_place(path), shipped_generator(path)
+    name = shipped.name if shipped else model_name(where)
     sha256 = model_sha256(weights_file(where)) if where.exists() else ""
     return ModelRef(path, sha256, name)

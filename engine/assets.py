@@ -7,11 +7,42 @@ inside the package, then one level up.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import UserError
 
 _HERE = Path(__file__).resolve().parent
+
+#: What stands for the generator that the window opens by itself where a path could stand.
+BUNDLED = "bundled"
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A generator that ships with Maquette.
+
+    Attributes:
+        key: what stands for it where a path could stand.
+        title: what it is called in a list of models.
+        name: what it is called where it is open.
+        note: what it is, in a few words.
+        file: its JSON in ``assets/``.
+    """
+
+    key: str
+    title: str
+    name: str
+    note: str
+    file: str
+
+
+_SHIPPED = (
+    Shipped(BUNDLED, "Bundled generator", "Bundled heads", "The generator that ships with Maquette (EG3D)",
+            "generator/heads.json"),
+    Shipped("bundled:cips3d", "Bundled CIPS-3D", "Bundled heads (CIPS-3D)", "A second generator of the same people (CIPS-3D)",
+            "generator_cips3d/heads.json"),
+)  # fmt: skip
 
 
 def data_dir(name: str) -> Path:
@@ -40,6 +71,26 @@ def asset(relative: str) -> Path:
     return path
 
 
+def shipped_generators() -> tuple[Shipped, ...]:
+    """The generators that ship with Maquette, the one that the window opens by itself first."""
+    folder = data_dir("assets")
+    return tuple(one for one in _SHIPPED if (folder / one.file).exists())
+
+
+def shipped_generator(path: str) -> Shipped | None:
+    """The generator that ships with Maquette and that ``path`` stands for, if it does."""
+    return next((one for one in shipped_generators() if one.key == path), None)
+
+
 def bundled_generator() -> Path:
-    """The JSON of the generator that ships with Maquette."""
-    return asset("generator/heads.json")
+    """The JSON of the generator that the window opens by itself."""
+    return asset(_SHIPPED[0].file)
+
+
+def model_place(path: str) -> Path:
+    """Where a model lies: ``path`` itself, or the file of the one that ships with Maquette and that
+    ``path`` stands for (``"bundled"``). Whether there is anything is not looked at."""
+    if path == BUNDLED:
+        return bundled_generator()
+    shipped = shipped_generator(path)
+    return Path(path).expanduser() if shipped is None else asset(shipped.file)

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from engine.assets import bundled_generator
+from engine.assets import model_place
 from engine.checkpoints import model_name, model_sha256, read_checkpoint, weights_file
 from engine.checkpoints.plain import ModelSource
 from engine.errors import CheckpointError, UserError
@@ -36,7 +36,7 @@ def second_place(path: str) -> Path:
     Raises:
         UserError: there is nothing there.
     """
-    where = bundled_generator() if path == "bundled" else Path(path)
+    where = model_place(path)
     if not where.exists():
         raise UserError(f"The second model is no longer at {path}; choose it again.")
     return where

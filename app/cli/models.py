@@ -11,6 +11,7 @@ import tyro
 
 from app.cli.parsing import Flag, parse
 from app.cli.terminal import say, show_json
+from engine.assets import BUNDLED, shipped_generators
 from engine.catalogue import Found, Release, releases, size_text
 from engine.folder_scan import Scan, scan
 
@@ -42,10 +43,12 @@ def run(words: Sequence[str]) -> int:
     recent = load_settings().settings.recent
     if options.json:
         known = [release.to_json() for release in releases()]
-        show_json({"bundled": "bundled", "recent": list(recent), "released": known})
+        ours = [one.key for one in shipped_generators()]
+        show_json({"bundled": BUNDLED, "shipped": ours, "recent": list(recent), "released": known})
         return 0
     say("Here")
-    say("  bundled  the generator that ships with Maquette")
+    for one in shipped_generators():
+        say(f"  {one.key}  {one.note[:1].lower()}{one.note[1:]}")
     for path in recent:
         say(f"  {path}" if Path(path).exists() else f"  {path}  (is gone)")
     _show_released()

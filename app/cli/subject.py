@@ -16,14 +16,13 @@ from app.cli.options import (
     SubjectOptions,
 )
 from app.cli.parsing import one_seed
+from engine.assets import model_place, shipped_generator
 from engine.capabilities import Capabilities
 from engine.errors import CheckpointError, UserError
 from engine.recipe import ModelRef, Recipe
 
 if TYPE_CHECKING:
     from engine.generators.base import Generator
-
-BUNDLED = "bundled"
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ def open_subject(options: DrawingOptions, recipe: Recipe) -> tuple[Generator, Re
     foreign = subject.source is not None and subject.model is not None
     recipe = _possible(options, recipe, capabilities)
     recipe = options.settings.apply(recipe, capabilities, foreign)
-    kept = path if path == BUNDLED else str(Path(path).expanduser().resolve())
+    kept = path if shipped_generator(path) else str(Path(path).expanduser().resolve())
     pose = recipe.pose if subject.source is not None else capabilities.default_pose
     finished = replace(
         recipe,
@@ -146,14 +145,12 @@ def _possible(options: DrawingOptions, recipe: Recipe, capabilities: Capabilitie
 
 def checkpoint_path(path: str) -> Path:
     """What the reader is given for ``path``: itself (a file, or the folder of a release), or
-    the bundled model's JSON.
+    the JSON of a model that ships with Maquette.
 
     Raises:
         CheckpointError: there is nothing there.
     """
-    from engine.assets import bundled_generator
-
-    where = bundled_generator() if path == BUNDLED else Path(path).expanduser()
+    where = model_place(path)
     if not where.exists():
         raise CheckpointError(f"There is no model at {where}; check the path.")
     return where
@@ -167,7 +164,7 @@ def _check_same_model(recipe: Recipe, source: Path) -> None:
     try:
         where = weights_file(checkpoint_path(reference.path))
     except CheckpointError:
-        if reference.path == BUNDLED:
+        if shipped_generator(reference.path):
             raise
         raise UserError(
             f"The model that drew {source} is no longer at {reference.path}; name it with --model."

@@ -11,7 +11,8 @@ from app.commands import tip
 from app.dialogs import Question, file_patterns
 from app.kit import Kit
 from app.project import PROJECT_SUFFIX
-from app.studio import BUNDLED, Studio
+from app.studio import Studio
+from engine.assets import shipped_generator, shipped_generators
 from engine.capabilities import Capabilities
 
 CHECKPOINT_ENDINGS = (".pkl", ".pth", ".pt", ".zip", ".tar", ".json", ".safetensors")
@@ -23,7 +24,6 @@ FAMILY_TITLES = {
     "cips3d": "CIPS-3D",
     "pigan": "pi-GAN",
 }
-BUNDLED_TITLE = "Bundled generator"
 
 
 def facts(capabilities: Capabilities) -> str:
@@ -99,7 +99,8 @@ class ModelPanel:
         kit, model = self._kit, studio.model
         opening = studio.opening
         if opening is not None:
-            what = BUNDLED_TITLE if opening == BUNDLED else short_name(opening)
+            shipped = shipped_generator(opening)
+            what = shipped.title if shipped else short_name(opening)
             name, line = (model.ref.name if model else "Opening ..."), f"Opening {what} ..."
         elif model is None:
             name, line = "No model is open", "Open a checkpoint, or the bundled generator below."
@@ -113,7 +114,8 @@ class ModelPanel:
         kit.show_value(self._sentences, "\n\n".join(assumed))
         current = model.ref.path if model else ""
         # At first there is nothing to go back to, and the room is better used.
-        kit.show(self._recent, bool(studio.settings.recent) or current != BUNDLED)
+        ours = [one.key for one in shipped_generators()]
+        kit.show(self._recent, bool(studio.settings.recent) or [current] != ours)
         listed = (studio.settings.recent, current)
         if listed != self._listed:
             self._listed = listed
@@ -147,8 +149,9 @@ class ModelPanel:
     def _fill(self, recent: tuple[str, ...], current: str) -> None:
         dpg.delete_item(self._list, children_only=True)
         kit = self._kit
-        for path in (BUNDLED, *recent):
-            title = BUNDLED_TITLE if path == BUNDLED else short_name(path, recent)
+        ours = {one.key: one for one in shipped_generators()}
+        for path in (*ours, *recent):
+            title = ours[path].title if path in ours else short_name(path, recent)
             with dpg.group(horizontal=True, horizontal_spacing=kit.px(2), parent=self._list):
                 item = int(
                     dpg.add_selectable(
@@ -156,9 +159,9 @@ class ModelPanel:
                         width=kit.px(226), callback=self._chosen,
                     )
                 )  # fmt: skip
-                if path == BUNDLED:
-                    kit.name("recent_bundled", item)
-                    kit.tip(item, "The generator that comes with Maquette")
+                if path in ours:
+                    kit.name(f"recent_{path.replace(':', '_')}", item)
+                    kit.tip(item, ours[path].note)
                 else:
                     kit.tip(item, path)
                     remove = int(

@@ -15,7 +15,8 @@ from app.dialogs import Question
 from app.folder_search import FolderSearch
 from app.kit import Kit
 from app.panels.popup import Popup
-from app.studio import BUNDLED, Studio
+from app.studio import Studio
+from engine.assets import shipped_generators
 from engine.catalogue import Found, Release, releases, size_text
 
 SIZE = (900, 560)
@@ -160,7 +161,9 @@ class ModelsWindow(Popup):
         kit, result = self._kit, self._search.result
         self._clear(self._here)
         with _table(self._here, (0.44, 0.56), kit.px(92)):
-            self._here_row("Bundled generator", "ships with Maquette", BUNDLED, "bundled", current)
+            for ours in shipped_generators():
+                name = ours.key.replace(":", "_")
+                self._here_row(ours.title, ours.note, ours.key, name, current)
             for index, path in enumerate(recent):
                 self._here_row(Path(path).name, path, path, f"recent_{index}", current)
         found = result.found if result else []

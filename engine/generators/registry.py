@@ -160,13 +160,14 @@ def open_model(path: str | Path, device: str | torch.device = "auto") -> Generat
 
     Args:
         path: the authors' file, or a converted model (its ``.json`` or ``.safetensors``), or
-            the word ``"bundled"`` for the generator that ships with Maquette.
+            a word such as ``"bundled"`` for one that ships with Maquette
+            (:data:`engine.assets.shipped_generators`).
 
     Raises:
         CheckpointError: with one sentence that says what is wrong.
     """
-    from engine.assets import bundled_generator
+    from engine.assets import model_place
     from engine.checkpoints import read_checkpoint
 
-    where = bundled_generator() if str(path) == "bundled" else Path(path)
+    where = model_place(str(path)) if isinstance(path, str) else path
     return build_generator(find_source(read_checkpoint(where)), device)
