@@ -15,6 +15,7 @@ from engine.capabilities import Capabilities, SettingValue
 from engine.checkpoints.plain import ModelSource
 from engine.errors import Cancelled, UserError
 from engine.frame import Frame
+from engine.generators.evaluation import gradients_wanted
 
 #: Largest side of a volume rendering or picture that is accepted, in pixels.
 MAX_SIZE = 8192
@@ -149,7 +150,7 @@ class Generator(ABC):
         return z.to(self.device, torch.float32)
 
     def checked_rows(self, w: Tensor) -> Tensor:
-        """``w`` on the model's device in float32, without its history.
+        """``w`` on the model's device in float32, without its history unless gradients are wanted.
 
         Raises:
             UserError: it is not ``[num_ws, w_dim]``.
@@ -157,7 +158,7 @@ class Generator(ABC):
         rows, columns = self.capabilities.num_ws, self.capabilities.w_dim
         if w.shape != (rows, columns):
             raise UserError(f"This model's w is {rows} x {columns}, not {tuple(w.shape)}.")
-        return w.detach().to(self.device, torch.float32)
+        return (w if gradients_wanted() else w.detach()).to(self.device, torch.float32)
 
     @abstractmethod
     def map(

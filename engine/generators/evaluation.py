@@ -6,6 +6,7 @@ import copy
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 import torch
@@ -19,10 +20,31 @@ CHUNK_POINTS: dict[str, int] = {"cpu": 1 << 15, "cuda": 1 << 18}
 MEAN_LATENTS, MEAN_BATCH, MEAN_SEED = 10_000, 1000, 0
 
 
+_wanted: ContextVar[bool] = ContextVar("gradients", default=False)
+
+
+@contextmanager
+def gradients() -> Iterator[None]:
+    """While it lasts, what a generator draws can be differentiated with respect to w, through the
+    same code that draws pictures. Slower, and it takes memory for every sample along every ray."""
+    token = _wanted.set(True)
+    try:
+        with torch.inference_mode(False), torch.enable_grad():
+            yield
+    finally:
+        _wanted.reset(token)
+
+
+def gradients_wanted() -> bool:
+    """Whether this thread draws under :func:`gradients`."""
+    return _wanted.get()
+
+
 @contextmanager
 def exact(device: torch.device) -> Iterator[None]:
-    """No gradients, and on a GPU full float32 and the same sums on every run."""
-    with torch.inference_mode():
+    """No gradients (but under :func:`gradients`), and on a GPU full float32 and the same sums on
+    every run."""
+    with torch.inference_mode(not gradients_wanted()):
         if device.type != "cuda":
             yield
             return

@@ -26,7 +26,10 @@ class LastFew(Generic[T]):
         return len(self._kept)
 
     def get(self, key: Tensor, make: Callable[[Tensor], T]) -> T:
-        """What was made of a tensor equal to ``key``, or what ``make`` makes of it now."""
+        """What was made of a tensor equal to ``key``, or what ``make`` makes of it now. What is to be
+        differentiated is always made anew and not kept."""
+        if key.requires_grad:
+            return make(key)
         for index, (known, made) in enumerate(self._kept):
             if torch.equal(known, key):
                 del self._kept[index]

@@ -225,6 +225,9 @@ class FoldedBlock:
         return max(1, numbers // (4 * width * self.channels))
 
     def _activated(self, x: Tensor, noise: Tensor | None, rows: slice) -> Tensor:
+        if torch.is_grad_enabled():
+            x = F.leaky_relu(x if noise is None else x + noise[rows], LRELU_SLOPE)
+            return x if self.clamp is None else x.clamp(-self.clamp, self.clamp)
         if noise is not None:
             x += noise[rows]
         F.leaky_relu_(x, LRELU_SLOPE)
@@ -244,11 +247,11 @@ class FoldedBlock:
             weight, bias = self.leave
             detail = torch.addmm(bias, weight, hidden)
             detail = detail.reshape(self.channels, 2, 2, rows, width).permute(0, 3, 1, 4, 2)
-            torch.add(detail, x[:, :, None, :, None], out=wide)
+            _put(wide, torch.add, detail, x[:, :, None, :, None])
         else:
             hidden = F.leaky_relu_(self._neighbours(low, top, bottom), LRELU_SLOPE)
             weight, bias = self.leave
-            torch.addmm(bias, weight, hidden.flatten(1), out=wide.flatten(1))
+            _put(wide.flatten(1), torch.addmm, bias, weight, hidden.flatten(1))
             wide += x[:, :, None, :, None]
         # Zeros surround the picture; what the strip does not need is cut off.
         above, below = 2 - 2 * (first - top), 1 - 2 * (bottom - last)
@@ -268,8 +271,16 @@ class FoldedBlock:
         out = low.new_empty(self.adapter, bottom - top, 2, width, 2)
         for row, vertical in enumerate((upper, lower)):
             for column, sideways in enumerate((left, right)):
-                torch.add(vertical, sideways, out=out[:, :, row, :, column])
+                _put(out[:, :, row, :, column], torch.add, vertical, sideways)
         return out
+
+
+def _put(out: Tensor, make: Callable[..., Tensor], *parts: Tensor) -> None:
+    """``out[:] = make(*parts)``, without a copy where no gradients are wanted."""
+    if torch.is_grad_enabled():
+        out.copy_(make(*parts))
+    else:
+        make(*parts, out=out)
 
 
 def _convolved(x: Tensor, weight: Tensor, bias: Tensor, out: Tensor | None = None) -> Tensor:
@@ -281,7 +292,7 @@ def _convolved(x: Tensor, weight: Tensor, bias: Tensor, out: Tensor | None = Non
         return wide if out is None else out.copy_(wide)
     if out is None:
         out = x.new_empty(weight.shape[0], *x.shape[1:])
-    torch.addmm(bias[:, None], weight[:, :, 0, 0], x.flatten(1), out=out.flatten(1))
+    _put(out.flatten(1), torch.addmm, bias[:, None], weight[:, :, 0, 0], x.flatten(1))
     return out
 
 

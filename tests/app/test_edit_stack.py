@@ -133,7 +133,7 @@ def test_a_project_without_its_directions_is_damaged(document: Document) -> None
     plain = document.to_json(arrays)
     for wrong in ({}, {name: a[:, :2] for name, a in arrays.items()},
                   {name: a.ravel() for name, a in arrays.items()}):  # fmt: skip
-        with pytest.raises(UserError, match="damaged|as many numbers"):
+        with pytest.raises(UserError, match=r"damaged|as many numbers"):
             Document.from_json(plain, wrong)
 
 
