@@ -16,6 +16,7 @@ from engine.generators.eg3d_config import EG3DConfig
 from engine.generators.stylegan2 import (
     MappingNetwork,
     NoiseMode,
+    NoiseSource,
     SynthesisNetwork,
 )
 from engine.generators.superresolution import SuperResolution
@@ -127,7 +128,7 @@ class EG3DNetwork(nn.Module):
         ws: Tensor = self.backbone.mapping(z, c, psi, cutoff, update_average)
         return ws
 
-    def planes(self, ws: Tensor, noise_mode: NoiseMode = "const") -> Tensor:
+    def planes(self, ws: Tensor, noise_mode: NoiseSource = "const") -> Tensor:
         """``[N, num_ws, w_dim]`` -> ``[N, 3, C, H, W]``."""
         flat: Tensor = self.backbone.synthesis(ws, noise_mode)
         n, _, h, w = flat.shape

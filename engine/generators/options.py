@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from engine.checkpoints.modules import is_saved_module, saved_module
 from engine.checkpoints.plain import Checkpoint, LazyTensor, Node
 from engine.errors import CheckpointError, UserError
 
@@ -34,10 +35,13 @@ def submodule_state(node: Node, path: str) -> dict[Any, Any]:
 
 def snapshot_generators(checkpoint: Checkpoint) -> Iterator[Node]:
     """Pickled networks of a file that may be its generator, the most wanted first: the averaged
-    and the present one of a training snapshot, or what was saved alone."""
+    and the present one of a training snapshot, or what was saved alone. Those that were trained
+    here are no pickles (:mod:`engine.checkpoints.modules`)."""
     root = checkpoint.root
     for node in (root.get("G_ema"), root.get("G")) if isinstance(root, dict) else (root,):
-        if isinstance(node, Node):
+        if is_saved_module(node):
+            yield saved_module(node)
+        elif isinstance(node, Node):
             yield node
 
 

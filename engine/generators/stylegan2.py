@@ -38,6 +38,7 @@ __all__ = [
     "FullyConnected",
     "MappingNetwork",
     "NoiseMode",
+    "NoiseSource",
     "SynthesisBlock",
     "SynthesisLayer",
     "SynthesisNetwork",
@@ -53,8 +54,10 @@ __all__ = [
     "upsample2d",
 ]
 
-#: Where per-pixel noise comes from: nowhere, the stored buffers, or torch's generator.
+#: Where per-pixel noise comes from: nowhere, the stored buffers, or torch's own generator.
 NoiseMode = Literal["none", "const", "random"]
+#: The same, or a generator that draws it (training, where all that is random must be repeatable).
+NoiseSource = NoiseMode | torch.Generator
 
 
 class FullyConnected(nn.Module):
@@ -220,7 +223,7 @@ class SynthesisLayer(nn.Module):
         self.register_buffer("resample_filter", fir_filter(resample_filter))
         self.register_buffer("noise_const", torch.randn(resolution, resolution))
 
-    def forward(self, x: Tensor, w: Tensor, noise_mode: NoiseMode = "const") -> Tensor:
+    def forward(self, x: Tensor, w: Tensor, noise_mode: NoiseSource = "const") -> Tensor:
         """``[N, I, H, W]``, ``[N, w_dim]`` -> ``[N, O, H * up, W * up]``.
 
         Raises:
@@ -234,9 +237,11 @@ class SynthesisLayer(nn.Module):
                     f"{x.shape[-1] * self.up}"
                 )
             noise = self.noise_const * self.noise_strength
-        elif noise_mode == "random":
+        elif noise_mode != "none":
+            random = noise_mode if isinstance(noise_mode, torch.Generator) else None
             shape = (x.shape[0], 1, x.shape[2] * self.up, x.shape[3] * self.up)
-            noise = torch.randn(shape, device=x.device, dtype=x.dtype) * self.noise_strength
+            noise = torch.randn(shape, generator=random, device=x.device, dtype=x.dtype)
+            noise = noise * self.noise_strength
         x = modulated_conv2d(
             x,
             self.weight,
@@ -327,7 +332,7 @@ class SynthesisBlock(nn.Module):
         self.torgb = ToRGB(out_channels, img_channels, w_dim, conv_clamp)
 
     def forward(
-        self, x: Tensor | None, img: Tensor | None, ws: Tensor, noise_mode: NoiseMode = "const"
+        self, x: Tensor | None, img: Tensor | None, ws: Tensor, noise_mode: NoiseSource = "const"
     ) -> tuple[Tensor, Tensor]:
         """Features, picture so far and ``[N, num_conv + 1, w_dim]`` rows -> both, larger."""
         if self.in_channels == 0:
@@ -377,7 +382,7 @@ class SynthesisNetwork(nn.Module):
             previous = width
         self.num_ws = num_ws_of(img_resolution)
 
-    def forward(self, ws: Tensor, noise_mode: NoiseMode = "const") -> Tensor:
+    def forward(self, ws: Tensor, noise_mode: NoiseSource = "const") -> Tensor:
         """``[N, num_ws, w_dim]`` -> ``[N, img_channels, img_resolution, img_resolution]``.
 
         Each block takes its convolutions' rows and one more for ``torgb``, which the next

@@ -57,7 +57,7 @@ class Phase:
         name: ``"generator"``, ``"generator_path"``, ``"discriminator"``, ``"discriminator_r1"`` ...
         network: whose parameters move.
         interval: taken every so many steps (lazy regularisation, StyleGAN2 section 4.1); the loss is
-            multiplied by it, and the phases of one network share one optimiser.
+            multiplied by it (by the loop), and the phases of one network share one optimiser.
     """
 
     name: str
@@ -80,7 +80,9 @@ class FamilyTraining(nn.Module, ABC):
 
     Its parameters are those of ``generator`` and ``discriminator``; state that is not learnt (moving
     averages of w or of path lengths) is kept in buffers, so that ``state_dict()`` is everything a
-    snapshot needs. Nothing is drawn from global random state.
+    snapshot needs. Floating buffers move linearly with what a pass brings, so that several passes
+    from the same start can be averaged; integer ones say what follows from the progress alone.
+    Nothing is drawn from global random state.
     """
 
     #: Side of the real images, pixels, and of the pictures that are drawn.
@@ -129,5 +131,12 @@ class FamilyTraining(nn.Module, ABC):
 
     @abstractmethod
     def authors_files(self, state: Mapping[str, Tensor]) -> Mapping[str, object]:
-        """The same state in the layout of the authors' checkpoint (plain containers and tensors), so
-        that their scripts can load it."""
+        """The same state in the layout of the authors' checkpoint, so that their scripts can load it:
+        name of a file -> what ``torch.save`` writes into it (plain containers and tensors).
+
+        Families that pickle whole modules get their state dicts (:mod:`.pickled`), which
+        ``load_state_dict`` takes in the authors' code; our own reader opens all of them.
+
+        Raises:
+            UserError: the model has parts that the authors' code does not know.
+        """

@@ -1,0 +1,294 @@
+"""EG3D's training: dual discrimination, poses that are told and swapped, smooth densities.
+
+Chan et al., "Efficient Geometry-aware 3D Generative Adversarial Networks" (2022), section 4 and
+its supplement, with the schedules of the released models.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.errors import UserError
+from engine.generators.eg3d_config import EG3DConfig
+from engine.generators.eg3d_network import EG3DNetwork
+from engine.generators.triplane import sample_planes
+from engine.training.gan.adversarial import Adversarial, CommonOptions, Seen, Step, Verdict, adam
+from engine.training.gan.contract import Network, OptimiserOptions, Progress
+from engine.training.gan.discriminator_blocks import block_widths
+from engine.training.gan.discriminator_residual import DualDiscriminator, pair, widths_of
+from engine.training.gan.families import Kind
+from engine.training.gan.losses import density_smoothness, gaussian_blur, resized
+from engine.training.gan.pickled import module_state
+
+
+@dataclass(frozen=True)
+class EG3DOptions(CommonOptions):
+    """EG3D's losses; defaults as published for faces.
+
+    Attributes:
+        swap_from, swap_to, swap_images: probability that the mapping is shown another picture's
+            camera than the one drawn, falling linearly over so many images.
+        density_weight, density_points, density_distance, density_interval: of the smoothness of
+            densities: weight, points an identity, standard deviation of the steps between
+            neighbours in world units, steps between two.
+        blur_sigma, blur_images: pictures shown to the discriminator are blurred, in pixels at
+            512, falling to none over so many images. Not in fine-tuning.
+        neural_from, neural_to, neural_images: side of the volume rendering at first, at last and
+            the images between; ``None`` keeps the model's own.
+    """
+
+    swap_from: float = 1.0
+    swap_to: float = 0.5
+    swap_images: float = 1_000_000
+    density_weight: float = 0.25
+    density_points: int = 1000
+    density_distance: float = 0.004
+    density_interval: int = 4
+    blur_sigma: float = 10.0
+    blur_images: float = 200_000
+    neural_from: int | None = None
+    neural_to: int | None = None
+    neural_images: float = 1_000_000
+
+
+class EG3DTraining(Adversarial):
+    """See the module.
+
+    Args:
+        config: of the generator.
+        options: of the losses.
+        generator: with its weights; a new one if absent.
+        discriminator: with its weights; a new one if absent.
+    """
+
+    path_phase = "generator_density"
+    generator: EG3DNetwork
+    discriminator: DualDiscriminator
+    config: EG3DConfig
+    neural_side: Tensor
+
+    def __init__(
+        self,
+        config: EG3DConfig,
+        options: EG3DOptions,
+        generator: EG3DNetwork | None = None,
+        discriminator: DualDiscriminator | None = None,
+    ) -> None:
+        side = config.img_resolution
+        if discriminator is None:
+            widths = block_widths(side, config.channel_base, config.channel_max)
+            discriminator = DualDiscriminator(side, widths)
+        network = generator or EG3DNetwork(config)
+        super().__init__("eg3d", config, network, discriminator, side, options)
+        if network.superresolution.noise_mode == "random":
+            network.superresolution.noise_mode = "const"
+        self.options = options
+        self.path_interval = options.density_interval if options.density_weight else 0
+        first = options.neural_from or config.neural_rendering_resolution
+        self.register_buffer("neural_side", torch.tensor(first))
+
+    # ------------------------------------------------------------------------ drawing
+
+    def neural_resolution(self, progress: Progress) -> int:
+        """Side of the volume rendering, pixels."""
+        own = self.config.neural_rendering_resolution
+        first, last = self.options.neural_from or own, self.options.neural_to or own
+        share = self.faded(progress, self.options.neural_images)
+        return round(first * (1.0 - share) + last * share)
+
+    def swap_probability(self, progress: Progress) -> float:
+        """Probability that the mapping is shown another picture's camera."""
+        first, last = self.options.swap_from, self.options.swap_to
+        return first + (last - first) * self.faded(progress, self.options.swap_images)
+
+    def blur(self, progress: Progress) -> float:
+        """Width of the blur of what the discriminator sees, in pixels of the picture."""
+        if self.options.fine_tuning:
+            return 0.0
+        left = 1.0 - self.faded(progress, self.options.blur_images)
+        return self.options.blur_sigma * left * self.resolution / 512.0
+
+    def _ws(self, step: Step, cameras: Tensor, update_average: bool = False) -> Tensor:
+        """Styles of new latents, shown the batch's cameras or the next picture's."""
+        z = step.normal(self.config.z_dim)
+        swapped = step.uniform(1) < self.swap_probability(step.progress)
+        shown = torch.where(swapped, cameras.roll(1, dims=0), cameras)
+        told = shown if self.config.c_dim else None
+        return self.generator.mapping(z, told, update_average=update_average)
+
+    def drawn(self, step: Step, phase: str) -> Seen:
+        """Both pictures of new latents from the batch's cameras."""
+        cameras = _cameras(step)
+        ws = self._ws(step, cameras, update_average=phase == "discriminator")
+        planes = self.generator.planes(ws, step.random)
+        side = self.neural_resolution(step.progress)
+        self.neural_side.fill_(side)
+        poses, lenses = cameras[:, :16].reshape(-1, 4, 4), cameras[:, 16:].reshape(-1, 3, 3)
+        volume = self.generator.volume(planes, poses, lenses, side, jitter=step.random)
+        picture = self.generator.superresolve(volume.rgb, volume.features, ws)
+        return Seen((picture, volume.rgb), cameras)
+
+    def real(self, step: Step) -> Seen:
+        """Real pictures, and the same as small as the volume is rendered."""
+        images = step.batch.images
+        raw = resized(images, self.neural_resolution(step.progress))
+        raw = gaussian_blur(raw, self.blur(step.progress) * raw.shape[-1] / images.shape[-1])
+        return Seen((images, raw), _cameras(step))
+
+    def judged(self, seen: Seen, step: Step) -> Verdict:
+        """Logits of the pair, given the true camera."""
+        picture, raw = seen.pictures
+        picture = gaussian_blur(picture, self.blur(step.progress))
+        return Verdict(self.discriminator(step.augment(pair(picture, raw)), seen.told))
+
+    def regularised(self, step: Step) -> Mapping[str, Tensor]:
+        """Densities at random points against densities a small step away."""
+        ws = self._ws(step, _cameras(step))
+        planes = self.generator.planes(ws, step.random)
+        points = step.uniform(self.options.density_points, 3) * 2.0 - 1.0
+        beside = (
+            points + step.normal(self.options.density_points, 3) * self.options.density_distance
+        )
+        settings = self.config.rendering
+        axes = torch.tensor(settings.plane_axes, device=points.device)
+        # Not through density_at, whose compiled kernels know no gradients.
+        features = sample_planes(
+            planes, torch.cat([points, beside], dim=1), settings.box_warp, axes
+        )
+        densities, nearby = self.generator.decoder.density(features).chunk(2, dim=1)
+        return {"density": density_smoothness(densities, nearby) * self.options.density_weight}
+
+    # --------------------------------------------------------------------------- facts
+
+    def optimiser(self, network: Network) -> OptimiserOptions:
+        """Adam, (0, 0.99)."""
+        drawing = network == "generator"
+        rate = self.options.generator_rate if drawing else self.options.discriminator_rate
+        return adam(rate, (0.0, 0.99))
+
+    def ema_half_life(self, progress: Progress) -> float:
+        """10,000 images at a batch of 32."""
+        return self.averaged_over(progress, 10_000, 0.05)
+
+    def layer_groups(self) -> Mapping[str, Sequence[str]]:
+        """The planes hold shape and colour alike, so that only the super-resolution is
+        appearance alone."""
+        return {
+            "mapping": ("backbone.mapping.",),
+            "geometry": ("backbone.synthesis.", "decoder."),
+            "upsampler": ("superresolution.",),
+        }
+
+    def drawing_config(self) -> EG3DConfig:
+        """With the present side of the volume rendering."""
+        return replace(self.config, neural_rendering_resolution=int(self.neural_side))
+
+    def authors_files(self, state: Mapping[str, Tensor]) -> Mapping[str, object]:
+        """``network.pt``: the averaged generator, and the discriminator."""
+        config = self.drawing_config()
+        if config.latent_steps:
+            raise UserError(
+                "This model spells out its latents before the mapping, which the authors' EG3D does "
+                "not; it can be saved as Maquette's own file only."
+            )
+        rendering = config.rendering
+        attributes: dict[str, Any] = {
+            "neural_rendering_resolution": config.neural_rendering_resolution,
+            "rendering_kwargs": {
+                **{k: v for k, v in rendering.to_json().items() if k != "plane_axes"},
+                "c_scale": config.c_scale,
+                "c_gen_conditioning_zero": config.c_gen_conditioning_zero,
+                "avg_camera_radius": config.avg_camera_radius,
+                "avg_camera_pivot": list(config.avg_camera_pivot),
+                "superresolution_module": f"training.superresolution.{config.sr_module}",
+                "superresolution_noise_mode": config.superresolution_noise_mode,
+                "sr_antialias": config.sr_antialias,
+            },
+        }
+        widths = {"channel_base": config.channel_base, "channel_max": config.channel_max}
+        attributes["_init_kwargs"] = {
+            **{
+                name: getattr(config, name)
+                for name in ("z_dim", "c_dim", "w_dim", "img_resolution")
+            },
+            **widths,
+            "img_channels": 3,
+            "mapping_kwargs": {"num_layers": config.mapping_layers},
+            "rendering_kwargs": attributes["rendering_kwargs"],
+        }
+        parts: dict[str, dict[str, Any]] = {
+            "backbone.synthesis": {"_init_kwargs": widths},
+            "renderer": {"plane_axes": torch.tensor(rendering.plane_axes)},
+            "superresolution": {"class": config.sr_module},
+        }
+        judge = self.discriminator
+        return {
+            "network.pt": {
+                "G_ema": module_state(
+                    self.generator, state, "TriPlaneGenerator", attributes, parts
+                ),
+                "D": module_state(judge, judge.state_dict(), "DualDiscriminator"),
+            }
+        }
+
+
+def _cameras(step: Step) -> Tensor:
+    """``[N, 25]`` cameras of the batch.
+
+    Raises:
+        UserError: the pictures have none.
+    """
+    if step.batch.cameras is None:
+        raise UserError(
+            "EG3D learns from pictures whose cameras are known, and these have none; prepare them "
+            "with poses first."
+        )
+    return step.batch.cameras
+
+
+def fresh_config(resolution: int, **changes: Any) -> EG3DConfig:
+    """A small model to train from nothing, for pictures of 32 to 128 pixels."""
+    width = 64 if resolution <= 64 else 96
+    base: dict[str, Any] = {
+        "z_dim": 128,
+        "w_dim": 128,
+        "plane_resolution": max(32, resolution),
+        "plane_channels": 48,
+        "channel_base": 32 * width,
+        "channel_max": width,
+        "decoder_hidden": 32,
+        "decoder_features": 16,
+        "sr_module": "SuperresolutionHybrid2X",
+        "sr_channels": (32, 16),
+        "img_resolution": resolution,
+        "neural_rendering_resolution": resolution // 2,
+        "c_scale": 1.0,
+        "rendering": replace(
+            EG3DConfig().rendering, depth_resolution=16, depth_resolution_importance=16
+        ),
+    }
+    return EG3DConfig(**(base | changes))
+
+
+def _make(
+    config: EG3DConfig,
+    options: EG3DOptions,
+    network: EG3DNetwork | None,
+    judge: Mapping[str, Tensor] | None,
+) -> EG3DTraining:
+    discriminator: DualDiscriminator | None = None
+    if judge is not None:
+        layers = sum(re.fullmatch(r"mapping\.fc\d+\.weight", name) is not None for name in judge)
+        widths = widths_of(judge)
+        discriminator = DualDiscriminator(max(widths), widths, mapping_layers=layers)
+        discriminator.load_state_dict(dict(judge))
+    return EG3DTraining(config, options, network, discriminator)
+
+
+KIND = Kind(EG3DOptions, _make, fresh_config)

@@ -1,0 +1,157 @@
+"""Which families can be trained, and how: from an opened model, or from nothing."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.checkpoints.modules import is_saved_module, saved_module
+from engine.checkpoints.plain import Checkpoint, LazyTensor, Node, module_tensors
+from engine.errors import UserError
+from engine.generators.base import Generator
+from engine.training.gan.adversarial import Adversarial, CommonOptions
+
+#: Registry name -> module with a ``KIND``.
+MODULES: dict[str, str] = {
+    "eg3d": "engine.training.gan.eg3d",
+}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How one family is trained.
+
+    Attributes:
+        options: its options' class.
+        make: configuration, options, the generator's network (new if ``None``) and the
+            discriminator's tensors (new if ``None``) -> the training. Weights that are new are
+            drawn from torch's global state, which the caller has seeded.
+        fresh: side of the pictures and changes -> configuration of a small model.
+    """
+
+    options: type[CommonOptions]
+    make: Callable[[Any, Any, Any, Mapping[str, Tensor] | None], Adversarial]
+    fresh: Callable[..., Any]
+
+
+def kind_of(family: str) -> Kind:
+    """How a family is trained.
+
+    Raises:
+        UserError: it cannot be.
+    """
+    if family not in MODULES:
+        raise UserError(
+            f"Models of the family {family!r} cannot be trained; those of {', '.join(MODULES)} can."
+        )
+    kind = importlib.import_module(MODULES[family]).KIND
+    assert isinstance(kind, Kind)
+    return kind
+
+
+def training_of(
+    model: Generator,
+    options: Mapping[str, Any] | None = None,
+    judge: Mapping[str, Tensor] | None = None,
+    seed: int = 0,
+) -> Adversarial:
+    """Fine-tuning: training that starts from an opened model's weights, which are copied.
+
+    Args:
+        model: on the device where it is to be trained.
+        options: of the family's losses by name, where they are not the defaults.
+        judge: tensors of a discriminator (:func:`judge_tensors`); a new one if absent.
+        seed: of a new discriminator's weights.
+
+    Raises:
+        UserError: the family cannot be trained, or has no such option.
+    """
+    kind = kind_of(model.capabilities.family)
+    network = copy.deepcopy(model.network)  # type: ignore[attr-defined]
+    chosen = options_of(kind, {"fine_tuning": True, **(options or {})})
+    with _seeded(seed):
+        training = kind.make(network.config, chosen, network, judge)
+    return training.to(model.device)
+
+
+def fresh(
+    family: str,
+    resolution: int = 64,
+    options: Mapping[str, Any] | None = None,
+    config: Mapping[str, Any] | None = None,
+    seed: int = 0,
+) -> Adversarial:
+    """Training from nothing: a small model with random weights, on the CPU.
+
+    Args:
+        family: registry name.
+        resolution: side of the pictures, a power of two; 32 to 128 are what the sizes suit.
+        options: of the family's losses by name, where they are not the defaults.
+        config: options of the network, where they are not those of the small model.
+        seed: of all weights.
+
+    Raises:
+        UserError: the family cannot be trained, has no such option, or they contradict each other.
+    """
+    kind = kind_of(family)
+    if resolution < 16 or resolution & (resolution - 1):
+        raise UserError(f"A new model's pictures are 16, 32, 64 ... pixels, not {resolution}.")
+    try:
+        made = kind.fresh(resolution, **(config or {}))
+    except TypeError as error:
+        raise UserError(f"The options of the {family} model do not fit ({error}).") from error
+    chosen = options_of(kind, options or {})
+    with _seeded(seed):
+        return kind.make(made, chosen, None, None)
+
+
+def options_of(kind: Kind, values: Mapping[str, Any]) -> CommonOptions:
+    """A family's options from names and values.
+
+    Raises:
+        UserError: a name that is none of them, or a value of another kind.
+    """
+    known = {one.name: one.default for one in fields(kind.options)}
+    for name, value in values.items():
+        if name not in known:
+            raise UserError(f"There is no option {name!r} here; there are {', '.join(known)}.")
+        default = known[name]
+        numbers = isinstance(default, (int, float)) and not isinstance(default, bool)
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if default is not None and (
+            not is_number if numbers else not isinstance(value, type(default))
+        ):
+            raise UserError(f"The option {name!r} cannot be {value!r}.")
+    return kind.options(**values)
+
+
+def judge_tensors(checkpoint: Checkpoint) -> dict[str, Tensor] | None:
+    """The discriminator of an authors' (or our own) training file, if it has one."""
+    root = checkpoint.root
+    if not isinstance(root, dict):
+        return None
+    for name in ("D", "d"):
+        found: Any = root.get(name)
+        if is_saved_module(found):
+            found = saved_module(found)
+        if isinstance(found, Node):
+            return {name: lazy.load() for name, lazy in module_tensors(found)}
+        if isinstance(found, dict) and found:
+            lazies = {k: v for k, v in found.items() if isinstance(v, LazyTensor)}
+            return {str(name): lazy.load() for name, lazy in lazies.items()}
+    return None
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Torch's global state seeded, and afterwards as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
