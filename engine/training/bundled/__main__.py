@@ -22,6 +22,7 @@ from engine.hashing import file_sha256
 from engine.training.bundled.card import pack_asset
 from engine.training.bundled.field import FieldOptions, FieldRun
 from engine.training.bundled.kid import bundled_features
+from engine.training.bundled.looks import look_of
 from engine.training.bundled.model import HeadGenerator
 from engine.training.bundled.pairs import latent_attribute_pairs
 from engine.training.bundled.pictures import PictureOptions, PictureRun
@@ -73,6 +74,10 @@ def main(arguments: list[str] | None = None) -> int:
             )
             command.add_argument(
                 "--mapping-seconds", type=float, default=60.0, help="teach it alone at first"
+            )
+            command.add_argument("--look", default="", help="train on heads in other colours")
+            command.add_argument(
+                "--only-colours", action="store_true", help="leave shapes, and who is who, alone"
             )
             command.add_argument("--rays", type=int, help="of a head (default: the family's)")
             command.add_argument(
@@ -130,8 +135,9 @@ def _prepare(options: argparse.Namespace, kind: type[M]) -> tuple[HeadPool, M]:
         torch.backends.cudnn.benchmark = True
     options.out.mkdir(parents=True, exist_ok=True)
     pool = HeadPool(
-        options.heads, options.capacity, device, backdrop=BACKDROP, fine_labels=FINE_LABELS
-    )
+        options.heads, options.capacity, device, backdrop=BACKDROP, fine_labels=FINE_LABELS,
+        look=look_of(getattr(options, "look", "")),
+    )  # fmt: skip
     pool.wait_for(options.wait_for)
     torch.manual_seed(0)
     model = kind.of(pool.attributes, mixed=options.mixed).to(device)
@@ -153,7 +159,9 @@ def _go(run: TimedRun, start: Path | None) -> bool:
 
 
 def _field(options: argparse.Namespace) -> int:
-    pairs = latent_attribute_pairs(options.pairs) if options.pairs else None
+    pairs = None
+    if options.pairs and not options.only_colours:
+        pairs = latent_attribute_pairs(options.pairs)
     kind = MODELS[options.family]
     pool, model = _prepare(options, kind)
     told = {
@@ -161,10 +169,16 @@ def _field(options: argparse.Namespace) -> int:
         "rays": options.rays,
         "guided_until": options.guided_until,
     }
+    frozen = {"field_rate": 0.0, "mapping_rate": 0.0} if options.only_colours else {}
     training = FieldOptions(
         minutes=options.minutes,
         heads=options.batch_heads,
-        **{**kind.advised, **{name: value for name, value in told.items() if value is not None}},
+        look=options.look,
+        **{
+            **kind.advised,
+            **frozen,
+            **{name: value for name, value in told.items() if value is not None},
+        },
     )
     run = FieldRun(model, pool, training, options.out, pairs)
     if not _go(run, options.start) and pairs and not options.start:
@@ -199,7 +213,8 @@ def _report(options: argparse.Namespace) -> int:
         raise UserError("--count must be at least 1.")
     device = pick_device(options.device)
     subject = open_subject(options.model, device, options.state)
-    pool = HeadPool(options.held_out, options.count, device, backdrop=subject.backdrop)
+    look = look_of(subject.look)
+    pool = HeadPool(options.held_out, options.count, device, backdrop=subject.backdrop, look=look)
     pool.wait_for(1, seconds=0.0)
     pool.refresh()
     try:

@@ -13,6 +13,7 @@ from typing import Any
 from engine.errors import UserError
 from engine.export.files import write_bytes
 from engine.training.bundled.report import ROWS, read_report, score_table
+from engine.training.bundled.subject import look_in
 from engine.training.bundled.trained import TrainedModel
 
 #: Scores that two models are compared by, beside the KID.
@@ -23,7 +24,7 @@ NOISE = 0.01
 _TITLE = """# Bundled heads
 
 A generator of 3D-aware portraits that ships with Maquette: a latent vector of {z_dim} numbers becomes
-the radiance field of a head, which is drawn from any side. {family} Our own implementation and
+the radiance field of a head, which is drawn from any side.{look} {family} Our own implementation and
 our own training; no weights of anybody else are in it.
 """
 _FAMILIES = {
@@ -71,6 +72,8 @@ def model_card(report: dict[str, Any], z_dim: int) -> str:
         "raw_side": model["raw_side"],
         "side": model["side"],
     }
+    look = look_in(report["history"])
+    facts["look"] = f" Everybody is made of {look}." if look else ""
     # Reports of the first trainer name no family: it knew one.
     family = _FAMILIES[model.get("family", "eg3d")].format(**facts)
     parts = [
@@ -94,6 +97,7 @@ def _training(history: list[dict[str, Any]]) -> str:
             f"- `{stage['stage']}`: {stage['steps']:,} steps in {stage['minutes']:g} minutes on "
             f"{stage['device']}, {stage['heads']:,} heads, {options['heads']} a batch, learning rate "
             f"{options['learning_rate']:g}, seed {options['seed']}"
+            + (f", look {options['look']}" if options.get("look") else "")
         )
     return "\n".join(lines) + "\n"
 

@@ -62,8 +62,14 @@ class Agreement:
     share: Stat
 
 
-def carried(first: View, second: View, focal: float) -> tuple[float, int, int]:
+def carried(
+    first: View, second: View, focal: float, tolerance: float = TOLERANCE
+) -> tuple[float, int, int]:
     """Carry the pixels of one view into another.
+
+    Args:
+        focal: of both, in units of the picture's side. tolerance: see :data:`TOLERANCE`, in the
+            world units of the views.
 
     Returns:
         sum over the compared pixels of the mean absolute colour difference, how many were
@@ -83,31 +89,34 @@ def carried(first: View, second: View, focal: float) -> tuple[float, int, int]:
     ]
     solid = first.depth.reshape(-1) > 0
     # All four pixels around must be solid: a mean with nothing is the depth of no surface.
-    near = (seen[3] - to_centre.norm(dim=-1)).abs() < TOLERANCE
+    near = (seen[3] - to_centre.norm(dim=-1)).abs() < tolerance
     compared = solid & ahead & (seen[4] > 0.999) & near
     apart = (first.rgb.reshape(3, -1) - seen[:3]).abs().mean(0)
     return float(apart[compared].sum()), int(compared.sum()), int(solid.sum())
 
 
-def agreement(first: View, second: View, focal: float) -> tuple[float, float]:
+def agreement(
+    first: View, second: View, focal: float, tolerance: float = TOLERANCE
+) -> tuple[float, float]:
     """Mean colour error and share of pixels compared, both ways together.
 
     Returns:
         the error is not a number where no pixel could be compared.
     """
-    there, back = carried(first, second, focal), carried(second, first, focal)
+    there = carried(first, second, focal, tolerance)
+    back = carried(second, first, focal, tolerance)
     total, compared, solid = (a + b for a, b in zip(there, back, strict=True))
     return total / compared if compared else float("nan"), compared / max(solid, 1)
 
 
-def drawn_view(frame: Frame, cam2world: Tensor, side: int) -> View:
+def drawn_view(frame: Frame, cam2world: Tensor, side: int, tolerance: float = TOLERANCE) -> View:
     """A drawn picture as a view of ``side`` pixels. Its depth is enlarged between neighbours of
     the same surface and is nothing elsewhere."""
     solid = (frame.alpha > 0.5)[None, None]
     depth = frame.depth[None, None]
     # A mean across a silhouette would be carried to where nothing is.
     near = -F.max_pool2d(-depth, 3, stride=1, padding=1)
-    steep = F.max_pool2d(depth, 3, stride=1, padding=1) - near > 8 * TOLERANCE
+    steep = F.max_pool2d(depth, 3, stride=1, padding=1) - near > 8 * tolerance
     usable = (solid & ~steep).float()
     inside = F.interpolate(usable, (side, side), mode="bilinear", align_corners=False) > 0.999
     smooth = F.interpolate(depth, (side, side), mode="bilinear", align_corners=False)

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from engine.errors import UserError
+from engine.training.bundled.looks import Look
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,7 @@ class HeadPool:
         backdrop: grey that pictures are laid over, 0 (black) to 1 (white).
         fine_labels: segmentation labels of the small parts that a face is known by; where
             they are is noted for :meth:`rays`.
+        look: what their colours become; ``None`` leaves them.
 
     Raises:
         UserError: a shard does not fit the first one's sizes.
@@ -115,7 +117,9 @@ class HeadPool:
         skip: Sequence[str] = (),
         backdrop: float = 1.0,
         fine_labels: Sequence[int] = (),
+        look: Look | None = None,
     ) -> None:
+        self.look = look
         self.folder, self.capacity, self.device = folder, capacity, device
         self.backdrop, self.fine_labels = backdrop, tuple(fine_labels)
         self._seen: set[str] = set(skip)
@@ -260,7 +264,7 @@ class HeadPool:
             pixel[:, :fine_count] = torch.where(fine >= 0, fine, pixel[:, :fine_count])
         row, column = pixel.unbind(-1)
         at = (index, view, row, column)
-        rgba = self._arrays["rgba"][at].float() / 255.0
+        rgba = self._colours(at)
         cam2world = self._arrays["cam2world"][index, view]
         across, down = ((x + 0.5) / side - 0.5 for x in (column, row))
         local = torch.stack([across / focal, down / focal, torch.ones_like(across)], dim=-1)
@@ -276,6 +280,14 @@ class HeadPool:
             segmentation=self._arrays["seg"][at],
         )
 
+    def _colours(self, at: tuple[Tensor, ...]) -> Tensor:
+        """``[..., 4]`` in [0, 1] of some pixels, over black, in the pool's look."""
+        rgba = self._arrays["rgba"][at].float() / 255.0
+        if self.look is None:
+            return rgba
+        rgb, alpha = rgba[..., :3], rgba[..., 3:]
+        return torch.cat([self.look(rgb, alpha), alpha], dim=-1)
+
     def whole(self, heads: np.ndarray, view: int) -> Patch:
         """Whole pictures of the named heads ``[N]``, one view of each."""
         corner = np.zeros((len(heads), 2), np.int64)
@@ -290,7 +302,7 @@ class HeadPool:
         rows = (where[:, 0:1] + steps)[:, :, None]
         columns = (where[:, 1:2] + steps)[:, None, :]
         at = (index[:, None, None], viewed[:, None, None], rows, columns)
-        rgba = self._arrays["rgba"][at].permute(0, 3, 1, 2).float() / 255.0
+        rgba = self._colours(at).permute(0, 3, 1, 2)
         alpha = rgba[:, 3:]
         rgb = (rgba[:, :3] + self.backdrop * (1.0 - alpha)) * 2.0 - 1.0
         return Patch(

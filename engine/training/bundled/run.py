@@ -59,6 +59,7 @@ class RunOptions:
         mapping_rate: multiplier for the mapping and the reader; 0 keeps them as they are.
         warmup: steps until the learning rate is reached.
         mask, depth, attributes: weights of those losses beside the colours' L1.
+        look: which colours the heads have (:mod:`engine.training.bundled.looks`).
         save_every: seconds between saved states.
         seed: of everything random.
     """
@@ -73,6 +74,7 @@ class RunOptions:
     mask: float = 0.5
     depth: float = 1.0
     attributes: float = 0.1
+    look: str = ""
     save_every: float = 60.0
     seed: int = 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,16 @@ class Subject:
             return self.generator.config.backdrop or 0.0
         settings = self.generator.config.rendering
         return settings.backdrop if settings.white_back else 0.0
+
+    @property
+    def look(self) -> str:
+        """Which colours it has learnt (:mod:`engine.training.bundled.looks`)."""
+        return look_in(self.history)
+
+
+def look_in(history: Sequence[Mapping[str, Any]]) -> str:
+    """Which colours a model has learnt in the last stage of its history."""
+    return str(history[-1]["options"].get("look", "")) if history else ""
 
 
 def averaged_state(folder: Path, name: str, device: torch.device) -> dict[str, Tensor]:
