@@ -38,7 +38,10 @@ def snapshot_generators(checkpoint: Checkpoint) -> Iterator[Node]:
     and the present one of a training snapshot, or what was saved alone. Those that were trained
     here are no pickles (:mod:`engine.checkpoints.modules`)."""
     root = checkpoint.root
-    for node in (root.get("G_ema"), root.get("G")) if isinstance(root, dict) else (root,):
+    found: tuple[Any, ...] = (root,)
+    if isinstance(root, dict):
+        found = (root.get("G_ema"), root.get("G"))
+    for node in found:
         if is_saved_module(node):
             yield saved_module(node)
         elif isinstance(node, Node):

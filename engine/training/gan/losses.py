@@ -86,7 +86,8 @@ def eikonal(gradients: Tensor) -> Tensor:
     Args:
         gradients: ``[..., 3]`` of the signed distance at points.
     """
-    return (gradients.norm(dim=-1) - 1.0).square().mean()
+    lengths: Tensor = torch.linalg.vector_norm(gradients, dim=-1)
+    return (lengths - 1.0).square().mean()
 
 
 def minimal_surface(distances: Tensor, sharpness: float = 100.0) -> Tensor:
