@@ -1,0 +1,95 @@
+"""What can go wrong in a run, and how it is told apart."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+
+from engine.errors import UserError
+from engine.training.data.training_data import DataGone
+
+T = TypeVar("T")
+
+#: How often in a row a run may go back to the same snapshot.
+MOST_RETURNS = 6
+#: Factor on the learning rates after each return.
+SLOWER = 0.5
+#: What torch's allocators say; on a CPU it is a plain RuntimeError.
+_MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory")
+
+
+class Diverged(Exception):
+    """A loss or a gradient of a phase is no longer a finite number."""
+
+    def __init__(self, phase: str) -> None:
+        super().__init__(phase)
+        self.phase = phase
+
+
+class MemoryFull(UserError):
+    """A step does not fit into memory, and its passes cannot be made smaller."""
+
+    def __init__(self, size: int) -> None:
+        if size > 1:
+            super().__init__(
+                f"{size} pictures at once do not fit into the memory of a process; start again with "
+                "a smaller --pass-size."
+            )
+        else:
+            super().__init__(
+                "Not even one picture at once fits into memory; close other programs, or train a "
+                "smaller model or on smaller pictures."
+            )
+
+
+def is_memory_full(error: BaseException) -> bool:
+    """Whether an error says that the memory of a GPU or of the machine does not suffice."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    words = str(error).lower()
+    return isinstance(error, RuntimeError) and any(one in words for one in _MEMORY_WORDS)
+
+
+def patiently(
+    work: Callable[[], T],
+    minutes: float,
+    say: Callable[[str], None],
+    stopped: Callable[[], bool] = lambda: False,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> T:
+    """Do ``work``; while the data cannot be read, wait and try again.
+
+    Args:
+        work: reads pictures first and changes nothing before it has them.
+        minutes: how long to wait.
+        say: told once when waiting starts, and once when it is over.
+        stopped: somebody asked to stop: wait no longer.
+        clock, sleep: of time.
+
+    Raises:
+        UserError: the data did not come back.
+    """
+    since: float | None = None
+    while True:
+        try:
+            done = work()
+        except (OSError, DataGone) as error:
+            what = " ".join(str(error).split()).rstrip(".")
+            if since is None:
+                since = clock()
+                if minutes > 0:
+                    say(f"Training waits for its pictures: {what}.")
+            if stopped() or clock() - since >= 60.0 * minutes:
+                raise UserError(
+                    f"Training stopped because its pictures cannot be read: {what}; bring them back "
+                    "and resume."
+                ) from error
+            sleep(min(1.0, max(60.0 * minutes - (clock() - since), 0.01)))
+            continue
+        if since is not None:
+            say("The pictures are back: training goes on.")
+        return done

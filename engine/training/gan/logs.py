@@ -1,0 +1,159 @@
+"""What is written down of a run: JSON lines that the window reads, and TensorBoard's files.
+
+``log.jsonl`` is only ever added to, a line an event (:mod:`.events`). A run that went back says so with a
+line of its own, and readers forget what came after that step; a line that was cut off by a kill is
+passed over.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from engine.training.gan.events import (
+    Event,
+    Notice,
+    Returned,
+    SamplesDrawn,
+    ScoresMeasured,
+    StepDone,
+    from_line,
+    to_line,
+)
+
+NAME = "log.jsonl"
+
+
+class Journal:
+    """Writes ``log.jsonl``. A full disk does not stop a run: lines are then missing.
+
+    Args:
+        folder: of the run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / NAME
+        self._failed = False
+
+    def __call__(self, event: Event) -> None:
+        text = json.dumps(_plain(to_line(event)), allow_nan=False)
+        try:
+            with self.path.open("ab+") as file:
+                if file.tell() and not _ends_a_line(file, file.tell()):
+                    file.write(b"\n")
+                file.write(text.encode() + b"\n")
+            self._failed = False
+        except OSError:
+            self._failed = True
+
+    @property
+    def failed(self) -> bool:
+        """Whether the last line could not be written."""
+        return self._failed
+
+
+def _ends_a_line(file: Any, size: int) -> bool:
+    file.seek(size - 1)
+    return bool(file.read(1) == b"\n")
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no infinite numbers: they become null."""
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def read_journal(folder: Path) -> list[Event]:
+    """The events of a run that count: without those that it went back from."""
+    events: list[Event] = []
+    for event in _events(folder / NAME):
+        if isinstance(event, Returned):
+            back = event.step
+            events = [one for one in events if isinstance(one, Notice) or one.step <= back]
+        events.append(event)
+    return events
+
+
+def _events(path: Path) -> Iterator[Event]:
+    try:
+        file = path.open("rb")
+    except OSError:
+        return
+    with file:
+        for line in file:
+            try:
+                plain = json.loads(line)
+            except ValueError:
+                continue
+            event = from_line(plain) if isinstance(plain, dict) else None
+            if event is not None:
+                yield event
+
+
+class TensorBoard:
+    """Curves and pictures for TensorBoard, in the run's folder ``tensorboard``.
+
+    Args:
+        folder: of the run.
+
+    Raises:
+        ImportError: TensorBoard is not installed (the optional extra ``tensorboard``).
+    """
+
+    def __init__(self, folder: Path, step: int = 0) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        # What a run went back from is hidden from ``step`` on.
+        self._writer: Any = SummaryWriter(  # type: ignore[no-untyped-call]
+            str(folder / "tensorboard"), purge_step=step or None
+        )
+        self._folder = folder
+
+    def __call__(self, event: Event) -> None:
+        add = self._writer.add_scalar
+        if isinstance(event, StepDone):
+            for name, value in event.losses.items():
+                add(f"losses/{name}", value, event.step)
+            for name, value in event.rates.items():
+                add(f"rates/{name}", value, event.step)
+            add("augmentation", event.augmentation, event.step)
+            add("images_per_second", event.images_per_second, event.step)
+        elif isinstance(event, ScoresMeasured):
+            for name, value in event.values.items():
+                add(f"scores/{name} ({event.features})", value, event.step)
+        elif isinstance(event, SamplesDrawn):
+            self._picture(event)
+        elif isinstance(event, Notice):
+            self._writer.add_text("notices", event.text, event.step)
+        elif isinstance(event, Returned):
+            self.close()
+            TensorBoard.__init__(self, self._folder, event.step + 1)
+        else:
+            self._writer.flush()
+
+    def _picture(self, event: SamplesDrawn) -> None:
+        import numpy as np
+        from PIL import Image
+
+        try:
+            with Image.open(event.path) as picture:
+                pixels = np.asarray(picture.convert("RGB"))
+        except OSError:
+            return
+        self._writer.add_image("samples", pixels, event.step, dataformats="HWC")
+
+    def close(self) -> None:
+        """Write what is left."""
+        self._writer.close()
+
+
+def tensorboard(folder: Path, step: int = 0) -> TensorBoard | None:
+    """A :class:`TensorBoard`, or ``None`` where it is not installed or cannot write."""
+    try:
+        return TensorBoard(folder, step)
+    except (ImportError, OSError):
+        return None

@@ -1,0 +1,143 @@
+"""What a run leaves behind: a model like any other, with a card; and the authors' own layout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from engine.checkpoints import write_model
+from engine.checkpoints.plain import LazyTensor, ModelSource
+from engine.export.files import atomic_path, write_bytes
+from engine.training.gan.contract import FamilyTraining
+
+
+class _Config(Protocol):
+    def to_json(self) -> dict[str, Any]: ...
+
+
+class Described(Protocol):
+    """What a family's training says of the model that it trains, beside the contract."""
+
+    family: str
+
+    def drawing_config(self) -> _Config:
+        """Options that the present state is drawn with."""
+
+    def drawing_state(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The tensors that a model file of the family holds, of a state of the generator."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """How a model came about.
+
+    Attributes:
+        name: title of the model. base: of the model that it was trained from, empty if from nothing.
+        data: sentences about the pictures. steps, images, minutes: of training.
+        options: every option.
+        scores: name -> value, of the average generator; features: what they were measured with.
+        notes: sentences: what the base could not tell and what happened on the way.
+    """
+
+    name: str
+    base: str
+    data: tuple[str, ...]
+    steps: int
+    images: int
+    minutes: float
+    options: Mapping[str, Any] = field(default_factory=dict)
+    scores: Mapping[str, float] = field(default_factory=dict)
+    features: str = ""
+    notes: tuple[str, ...] = ()
+
+    def markdown(self, family: str) -> str:
+        """The card's text."""
+        start = f"from {self.base}" if self.base else "from nothing"
+        lines = [
+            f"# {self.name}",
+            "",
+            f"A generator of the family {family}, trained {start} with Maquette's trainer: "
+            f"{self.steps:,} steps, {self.images:,} pictures shown, {self.minutes:.1f} minutes.",
+            "",
+            "## Data",
+            "",
+            *(self.data or ("Not told.",)),
+            "",
+            "## Scores",
+            "",
+        ]
+        if self.scores:
+            lines += ["| score | value |", "|---|---|"]
+            lines += [f"| {name} | {value:.4g} |" for name, value in self.scores.items()]
+            lines += ["", f"Features: {self.features}."]
+        else:
+            lines.append("None were measured.")
+        if self.notes:
+            lines += ["", "## Notes", "", *(f"- {note}" for note in self.notes)]
+        lines += ["", "## Options", ""]
+        lines += [f"- {name}: {value}" for name, value in self.options.items()]
+        return "\n".join(lines) + "\n"
+
+
+def model_source(
+    training: Described, state: Mapping[str, Tensor], name: str, assumptions: tuple[str, ...] = ()
+) -> ModelSource:
+    """A state of the generator as the model that every opening path builds from."""
+    tensors = training.drawing_state(state)
+    return ModelSource(
+        training.family,
+        name,
+        training.drawing_config().to_json(),
+        {key: in_memory(value) for key, value in tensors.items()},
+        assumptions,
+    )
+
+
+def in_memory(tensor: Tensor) -> LazyTensor:
+    """A tensor that is there already, where a file's is expected."""
+    still = tensor.detach()
+    return LazyTensor(
+        tuple(still.shape), still.dtype, lambda: still.to("cpu", copy=True).contiguous()
+    )
+
+
+def keep_model(
+    training: Described,
+    state: Mapping[str, Tensor],
+    path: Path,
+    card: Card,
+    assumptions: tuple[str, ...] = (),
+) -> Path:
+    """Write ``path.json``, ``path.safetensors`` and the card ``path.md``.
+
+    Returns:
+        path of the JSON, which the app opens.
+
+    Raises:
+        UserError: they cannot be written.
+    """
+    written = write_model(model_source(training, state, card.name, assumptions), path)
+    write_bytes(written.with_suffix(".md"), card.markdown(training.family).encode())
+    return written
+
+
+def export_authors(
+    training: FamilyTraining, state: Mapping[str, Tensor], folder: Path
+) -> list[Path]:
+    """Write the model in the layout of the authors' checkpoints, which their scripts load.
+
+    Raises:
+        UserError: a file cannot be written.
+    """
+    written = []
+    for name, content in training.authors_files(state).items():
+        path = folder / name
+        with atomic_path(path) as temporary:
+            torch.save(content, temporary)
+        written.append(path)
+    return written
