@@ -64,6 +64,23 @@ def test_a_changed_mind_drops_what_is_not_wanted_any_more() -> None:
     assert [(lost.key, lost.image) for lost in queue.restarted()] == [("x", None)]
 
 
+def test_parts_of_the_window_do_not_drop_what_others_want() -> None:
+    sent: list[object] = []
+    queue = ThumbnailQueue(sent.append)
+    queue.want([(key, Recipe()) for key in "abc"])
+    queue.want([(key, Recipe()) for key in "xy"], "training")
+    queue.flush()
+    assert keys(sent) == ["a", "x"]  # by turns
+    queue.want([("z", Recipe())], "training")
+    queue.flush()
+    # "a" was not unwanted: it is given again.
+    assert keys(sent) == ["a", "x", "DropThumbnails", "a", "z"]
+    for key in "az":
+        queue.took(ThumbnailDrawn(key, None))
+    queue.flush()
+    assert keys(sent)[5:] == ["b", "c"]
+
+
 # The engine ---------------------------------------------------------------------------------
 
 
