@@ -29,6 +29,7 @@ COMMANDS: dict[str, str] = {
     "convert": "a checkpoint as safetensors and JSON",
     "blend": "a model with some layers of another",
     "bench": "how fast each family draws",
+    "evaluate": "how good a model is, in numbers",
     "verify": "compare a family with pictures of its authors' code",
 }
 
