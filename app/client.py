@@ -29,7 +29,8 @@ from app.messages import (
     RenderFailed,
 )
 from app.processes import run_engine
-from app.restarts import RestartPolicy
+from app.restarts import RestartPolicy, died, died_opening
+from app.second_reading import SecondReading
 from app.thumbnail_queue import ThumbnailQueue
 from app.wire import (
     Draw,
@@ -40,6 +41,7 @@ from app.wire import (
     ProcessOptions,
     Ready,
     ReleaseSlot,
+    SecondAnswer,
     SetTarget,
     Taken,
     ThumbnailDrawn,
@@ -102,6 +104,8 @@ class EngineClient:
         self._policy = RestartPolicy()
         #: Small pictures that are drawn while nothing else is.
         self.thumbnails = ThumbnailQueue(self._send)
+        #: Models that are to lend layers to the open one.
+        self.seconds = SecondReading(self._send)
         self._restart_at: float | None = None
         self._closed = False
 
@@ -350,6 +354,8 @@ class EngineClient:
             last = self._last
             self._finish(message.part, message.generation, last.reference if last else None)
             self._events.append(message)
+        elif isinstance(message, SecondAnswer):
+            self._events.extend(self.seconds.took(message))
         elif isinstance(message, ThumbnailDrawn):
             self._events.append(self.thumbnails.took(message))
         elif isinstance(message, NeedRing):
@@ -368,6 +374,7 @@ class EngineClient:
         returning = self._model.ref.path if self._restoring and self._model is not None else None
         if isinstance(result, ModelLoaded):
             self._model, self._reference_done = result, None
+            self.seconds.again()
             # A model that comes back is no news: telling it would reset the window's camera.
             if result.ref.path != returning:
                 self._events.append(result)
@@ -433,18 +440,9 @@ class EngineClient:
         open_before = None if self._model is None else self._model.ref.path
         if None not in (path, open_before) and not (self._restoring and path == open_before):
             # It may have died of this very model: the one that worked before comes back.
-            message = (
-                f"The engine stopped ({how}) while it opened {path}; the model was not opened."
-            )
-            self._events.append(ModelFailed(str(path), message))
+            self._events.append(died_opening(how, str(path)))
             self._opening = None
         pause = self._policy.died(now)
-        if pause is None:
-            message = (
-                f"The engine stopped again and again ({how}) and is not started again by itself; "
-                "close other programs, then restart the engine."
-            )
-            self._events.append(EngineDied(message, restarting=False))
-        else:
-            self._events.append(EngineDied(f"The engine stopped ({how}). Starting it again..."))
+        self._events.append(died(how, pause))
+        if pause is not None:
             self._restart_at = now + pause

@@ -82,6 +82,10 @@ def _mixed(studio: Studio) -> str:
     return "" if studio.document.recipe.mixes else "No other face is mixed in."
 
 
+def _swapped(studio: Studio) -> str:
+    return "" if studio.document.recipe.swap else "No second model is chosen."
+
+
 def _own_settings(studio: Studio) -> str:
     facts = studio.capabilities
     return "" if facts and facts.settings else "The open model has no settings of its own."
@@ -181,6 +185,15 @@ COMMANDS: tuple[Command, ...] = (
             why_not=_model),
     Command("mix_clear", "Clear the style mix", IDENTITY, lambda w: w.mixing.clear(),
             tip="A alone: remove all the others", why_not=_mixed),
+    Command("second_choose", "Take layers of a second model", IDENTITY,
+            lambda w: w.second.browse(),
+            tip="Choose a model of the same build whose layers the open one borrows",
+            why_not=lambda s: s.second.why_not),
+    Command("second_save", "Save the two models as one", IDENTITY, lambda w: w.second.ask_save(),
+            tip="Write the open model with the borrowed layers as a model of its own",
+            why_not=_swapped),
+    Command("second_clear", "Remove the second model", IDENTITY, lambda w: w.second.clear(),
+            tip="The open model alone", why_not=_swapped),
     Command("model_settings_reset", "Reset the model's settings", IDENTITY,
             lambda w: w.model_settings.reset(),
             tip="All of these back to the model's own defaults", why_not=_own_settings),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ from app.jobs import (
     ExportComparison,
     ExportLatent,
     ExportMesh,
+    ExportModel,
     ExportPicture,
     ExportSheet,
     ExportVideo,
@@ -28,6 +30,7 @@ from app.mailboxes import ExportMailbox
 from app.messages import JobCancelled, JobFailed, JobFinished, JobProgress
 from app.opening import open_generator
 from app.wire import ProcessOptions, RunJob
+from engine.checkpoints import write_model
 from engine.draw import Painter
 from engine.errors import Cancelled, ExportError, UserError
 from engine.export.comparison import draw_comparison
@@ -39,6 +42,7 @@ from engine.export.sheet import export_sheet
 from engine.export.sheet_options import SheetOptions, check_sheet_name
 from engine.export.video import export_video
 from engine.generators.base import CancelToken
+from engine.joining import joined_source
 from engine.latent_files import latent_suffix, write_latent
 
 #: Progress is told this often at most, in seconds.
@@ -152,6 +156,9 @@ def check_name(job: Job) -> bool:
         check_sheet_name(job.path)
     elif isinstance(job, ExportLatent):
         latent_suffix(job.path)
+    elif isinstance(job, ExportModel):
+        if Path(job.path).suffix.lower() != ".json":
+            raise ExportError(f"A model is saved as a .json file, not as {Path(job.path).name}.")
     else:
         picture_suffix(job.path)
     return False
@@ -196,7 +203,7 @@ def write(job: Job, path: Path, painter: Painter, progress: Progress, cancel: Ca
         recipe = job.recipe.checked()
         with torch.inference_mode():
             latent = painter.latent(recipe)
-        mesh = extract_mesh(painter.generator, latent, mesh_options, progress, cancel)
+        mesh = extract_mesh(painter.model(recipe), latent, mesh_options, progress, cancel)
         cancel.check()
         write_mesh(mesh, path)
     elif isinstance(job, ExportSheet):
@@ -206,5 +213,12 @@ def write(job: Job, path: Path, painter: Painter, progress: Progress, cancel: Ca
         with torch.inference_mode():
             w = painter.latent(job.recipe.checked())
         write_latent(path, w.float().cpu().numpy())
+    elif isinstance(job, ExportModel):
+        first, swap = painter.generator.source, job.recipe.swap
+        if first is None or swap is None:
+            raise ExportError("No layers of a second model are chosen; there is nothing to save.")
+        progress(0, 1)
+        write_model(replace(joined_source(first, swap), name=path.stem), path)
+        progress(1, 1)
     else:
         raise ExportError(f"There is no export of the kind {type(job).__name__}.")

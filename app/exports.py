@@ -8,14 +8,16 @@ from app.jobs import (
     ExportComparison,
     ExportLatent,
     ExportMesh,
+    ExportModel,
     ExportPicture,
     ExportSheet,
     ExportVideo,
     Job,
 )
 from app.messages import JobCancelled, JobEvent, JobFailed, JobFinished, JobProgress
+from app.notices import Severity
 
-Kind = str  # "picture", "video", "mesh", "sheet" or "latent"
+Kind = str  # "picture", "video", "mesh", "sheet", "latent" or "model"
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,16 @@ class Export:
                 return replace(self, state="cancelled")
 
 
+def outcome(event: JobEvent) -> tuple[str, Severity] | None:
+    """What people are told of an event, if anything."""
+    match event:
+        case JobFinished():
+            return f"Saved to {event.path}", "good"
+        case JobFailed():
+            return event.message, "error"
+    return None
+
+
 def kind_of(job: Job) -> Kind:
     """The kind of an export."""
     match job:
@@ -86,6 +98,8 @@ def kind_of(job: Job) -> Kind:
             return "sheet"
         case ExportLatent():
             return "latent"
+        case ExportModel():
+            return "model"
 
 
 def time_left(seconds: float | None) -> str:

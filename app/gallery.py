@@ -293,7 +293,7 @@ class Gallery:
         """A face as the gallery shows it: from the front, with the model's present settings."""
         document = self._studio.document
         recipe = with_identity(Recipe(model=self._model, pose=document.home), who)
-        return replace(recipe, settings=document.recipe.settings)
+        return replace(recipe, settings=document.recipe.settings, swap=document.recipe.swap)
 
     def _key(self, who: Recipe) -> str | None:
         return key_of(self._recipe(who)) if self._model.sha256 else None

@@ -134,7 +134,33 @@ class ExportLatent:
         return f"Latent {Path(self.path).name}"
 
 
-Job = ExportPicture | ExportComparison | ExportVideo | ExportMesh | ExportSheet | ExportLatent
+@dataclass(frozen=True)
+class ExportModel:
+    """A recipe's model with the layers that a second one lends, as a converted model.
+
+    Attributes:
+        recipe: both models, the layers and the share; the rest is of no account.
+        path: the ``.json`` file; the ``.safetensors`` file lies beside it.
+    """
+
+    recipe: Recipe
+    path: str
+
+    @property
+    def title(self) -> str:
+        """What is shown in the list of jobs."""
+        return f"Model {Path(self.path).name}"
+
+
+Job = (
+    ExportPicture
+    | ExportComparison
+    | ExportVideo
+    | ExportMesh
+    | ExportSheet
+    | ExportLatent
+    | ExportModel
+)
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,12 @@ class EngineMailbox:
             self._drops += isinstance(message, DropThumbnails)
             self._controls.append(message)
 
+    def poke(self) -> None:
+        """End the drawing thread's sleep: something that it waits for is ready."""
+        with self._changed:
+            self._controls.append(None)
+            self._changed.notify_all()
+
     def send(self, message: object) -> None:
         """Send a record to the window; ends the process if the window is gone."""
         try:

@@ -28,6 +28,7 @@ class ModelLoaded:
         device: ``"cpu"``, ``"cuda:0"``, ...
         seconds: how long opening took.
         assumptions: sentences on what the file could not tell and was assumed.
+        layers: names of the layers that it can take from a second model, in the network's order.
     """
 
     ref: ModelRef
@@ -35,6 +36,7 @@ class ModelLoaded:
     device: str
     seconds: float
     assumptions: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,27 @@ class ThumbnailReady:
     tried: bool = True
 
 
+@dataclass(frozen=True)
+class SecondRead:
+    """A second model can lend layers to the open one.
+
+    Attributes:
+        ref: where it came from, its hash and its title.
+        layers: those of the open model's layers that it can lend.
+    """
+
+    ref: ModelRef
+    layers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SecondFailed:
+    """A second model cannot lend layers. ``message`` is one sentence for people."""
+
+    path: str
+    message: str
+
+
 JobEvent = JobProgress | JobFinished | JobFailed | JobCancelled
 Event = (
     ModelLoaded
@@ -179,5 +202,7 @@ Event = (
     | EngineDied
     | EngineRestored
     | ThumbnailReady
+    | SecondRead
+    | SecondFailed
     | JobEvent
 )

@@ -36,6 +36,7 @@ from app.panels.models import ModelsWindow
 from app.panels.palette import Palette
 from app.panels.project_menu import ProjectMenu
 from app.panels.project_prompt import ProjectPrompt
+from app.panels.second_model import SecondModelPanel
 from app.panels.section import Section
 from app.panels.settings import SettingsWindow
 from app.panels.status import StatusLine
@@ -77,6 +78,7 @@ class Parts:
     gallery: GalleryWindow
     blend: BlendPanel
     mixing: MixingPanel
+    second: SecondModelPanel
     camera: CameraPanel
     viewport: Viewport
     model_settings: ModelSettingsPanel
@@ -104,7 +106,7 @@ class Parts:
         self.gallery = GalleryWindow(kit, texture)
         self.faces = FacesPanel(kit, self.gallery.toggle)
         self.blend, self.mixing = BlendPanel(kit), MixingPanel(kit)
-        self.compare = ComparePanel(kit)
+        self.second, self.compare = SecondModelPanel(kit), ComparePanel(kit)
         self.camera, self.model_settings = CameraPanel(kit), ModelSettingsPanel(kit)
         self.confirm, self.prompt = Confirm(kit, self.modal), ProjectPrompt(kit, self.modal)
         self.export = ExportPanel(kit, self.confirm)
@@ -127,6 +129,7 @@ class Parts:
             Section(kit, "Faces", self.faces),
             Section(kit, "Blend", self.blend),
             Section(kit, "Style mixing", self.mixing),
+            Section(kit, "Second model", self.second),
         )
         self.right = (
             Section(kit, "Camera", self.camera),

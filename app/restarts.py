@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from app.messages import EngineDied, ModelFailed
+
 #: After so many deaths within so many seconds, or without a success between them, it stops.
 MAX_DEATHS, DEATH_SECONDS = 3, 20.0
 #: Pause before a restart that is not the first, in seconds.
@@ -32,3 +34,26 @@ class RestartPolicy:
         """A person asked to try again: what was does not count."""
         self._deaths.clear()
         self._fruitless = 0
+
+
+def died(how: str, pause: float | None) -> EngineDied:
+    """What is told of an engine that ended.
+
+    Args:
+        how: in words, as an exit code says it.
+        pause: seconds until it is started again; ``None``: not by itself.
+    """
+    if pause is not None:
+        return EngineDied(f"The engine stopped ({how}). Starting it again...")
+    message = (
+        f"The engine stopped again and again ({how}) and is not started again by itself; "
+        "close other programs, then restart the engine."
+    )
+    return EngineDied(message, restarting=False)
+
+
+def died_opening(how: str, path: str) -> ModelFailed:
+    """What is told where the engine ended while it opened a model."""
+    return ModelFailed(
+        path, f"The engine stopped ({how}) while it opened {path}; the model was not opened."
+    )

@@ -19,7 +19,7 @@ from app.client import EngineClient
 from app.comparison import Comparison
 from app.desk import Desk
 from app.document import Document
-from app.exports import Export, Kind
+from app.exports import Export, Kind, outcome
 from app.gallery import Gallery
 from app.history import History
 from app.job_list import JobList
@@ -37,12 +37,15 @@ from app.messages import (
     ModelFailed,
     ModelLoaded,
     RenderFailed,
+    SecondFailed,
+    SecondRead,
     ThumbnailReady,
 )
 from app.meter import RateMeter
 from app.notices import NoticeBoard, Severity
 from app.project import is_project
 from app.recovery import Recovery
+from app.second_model import SecondModel
 from app.settings import Settings, save_settings
 from app.typed_paths import whole_path
 from engine.assets import BUNDLED, shipped_generator
@@ -103,6 +106,7 @@ class Studio:
         self._was: tuple[object, ...] = ()
         self.jobs = JobList(client, self.touch)
         self.gallery = Gallery(self)
+        self.second = SecondModel(self)
         self.compare = Comparison(self)
         self.desk = Desk(self, recovery)
 
@@ -374,6 +378,8 @@ class Studio:
                 )
             case ThumbnailReady():
                 self.gallery.take(event)
+            case SecondRead() | SecondFailed():
+                self.second.take(event)
             case JobProgress() | JobFinished() | JobFailed() | JobCancelled():
                 self._job(event)
 
@@ -423,13 +429,8 @@ class Studio:
     def _job(self, event: JobEvent) -> None:
         if self.jobs.take(event) is None:
             return
-        match event:
-            case JobFinished():
-                self.notices.post(
-                    f"Saved to {event.path}", "good", self.clock(), f"job-{event.job}"
-                )
-            case JobFailed():
-                self.notices.post(event.message, "error", self.clock(), f"job-{event.job}")
+        if (told := outcome(event)) is not None:
+            self.notices.post(*told, self.clock(), f"job-{event.job}")
 
     def _request(self, moving: bool) -> None:
         if self.model is None or self.document.model.path != self.model.ref.path:

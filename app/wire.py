@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from app.frames import RingInfo, SlotRef
 from app.jobs import Job
-from app.messages import ModelFailed, ModelLoaded, Part
+from app.messages import ModelFailed, ModelLoaded, Part, SecondFailed, SecondRead
 from engine.recipe import Recipe
 
 
@@ -103,6 +103,15 @@ class DropThumbnails:
     """Forget every :class:`DrawThumbnail` so far."""
 
 
+@dataclass(frozen=True)
+class ReadSecond:
+    """Look whether the model at ``path`` can lend layers to the open one; the answer carries
+    ``serial``. The newest wish wins."""
+
+    serial: int
+    path: str
+
+
 # From the engine ----------------------------------------------------------------------------
 
 
@@ -155,6 +164,14 @@ class Opened:
 
     serial: int
     result: ModelLoaded | ModelFailed
+
+
+@dataclass(frozen=True)
+class SecondAnswer:
+    """Answer to :class:`ReadSecond`."""
+
+    serial: int
+    result: SecondRead | SecondFailed
 
 
 # To the exporter ----------------------------------------------------------------------------

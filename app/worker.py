@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from app.adaptive import AdaptiveQuality, Preview, default_fps
 from app.engine_pictures import full_quality, preview_quality, rgba, shrunk, thumbnail
 from app.faults import sentence
 from app.frames import FrameWriter, bucket_bytes
+from app.joins import Joins
 from app.mailboxes import EngineMailbox
 from app.messages import ModelFailed, ModelLoaded, RenderFailed
 from app.opening import open_generator
@@ -37,6 +39,7 @@ from app.wire import (
     Opened,
     OpenModel,
     ProcessOptions,
+    ReadSecond,
     ReleaseSlot,
     SetTarget,
     ThumbnailDrawn,
@@ -47,6 +50,7 @@ from engine.draw import Painter
 from engine.errors import Cancelled
 from engine.frame import Frame
 from engine.generators.base import CancelToken
+from engine.generators.blending import swappable_layers
 from engine.recipe import ModelRef, Recipe
 
 #: Stages of ``Frame.timings`` whose cost depends on the neural resolution and the samples;
@@ -80,6 +84,8 @@ class Engine:
         #: Small pictures to draw while nothing else is to be drawn, and whether some were.
         self._thumbnails: deque[DrawThumbnail] = deque()
         self._strayed = False
+        #: Second models whose layers are joined to the open one.
+        self._joins = Joins(mailbox)
         #: Which picture comes next, and which requests have been answered.
         self._turns = Turns(options.settle_seconds)
 
@@ -103,6 +109,12 @@ class Engine:
         """Draw what is due of a request, or wait until something is."""
         resting = time.monotonic() - self._mailbox.received
         shot, rest = self._turns.next(request, resting), self._turns.rest(request, resting)
+        if shot is not None and not self._joins.is_ready(shot.recipe):
+            self._joins.want(shot.recipe)
+            if shot.full:
+                self._mailbox.wait(None, request)
+                return
+            shot = replace(shot, recipe=self._joins.meanwhile(shot.recipe))
         if shot is not None:
             self._draw(painter, request, shot)
         elif rest is not None:
@@ -130,6 +142,8 @@ class Engine:
             elif isinstance(message, SetTarget):
                 self._target_fps = message.fps
                 self._controllers.clear()
+            elif isinstance(message, ReadSecond):
+                self._joins.read(message)
             elif isinstance(message, DrawThumbnail):
                 self._thumbnails.append(message)
             elif isinstance(message, DropThumbnails):
@@ -150,13 +164,15 @@ class Engine:
         if self._mailbox.opening is not None:
             return  # a newer wish has come: this model is not wanted any more
         self._painter, self._sha256 = Painter(generator), ref.sha256
+        self._joins.attend(self._painter)
         self._device = str(generator.device)
         self._controllers.clear()
         self._mailbox.forget_earlier_request()
         self._turns.forget()
         took = time.monotonic() - started
         able, assumed = generator.capabilities, generator.assumptions
-        loaded = ModelLoaded(ref, able, self._device, took, assumed)
+        layers = tuple(swappable_layers(generator.source)) if generator.source else ()
+        loaded = ModelLoaded(ref, able, self._device, took, assumed, layers)
         self._mailbox.send(Opened(opening.serial, loaded))
 
     # Drawing --------------------------------------------------------------------------------
@@ -186,12 +202,13 @@ class Engine:
         recipe, full, shared = shot.recipe, shot.full, self._turns.shares(request)
         started = time.monotonic()
         try:
-            recipe.checked()
+            self._joins.check(recipe.checked())
             if full and shot.part == "present":
                 self._measure_anew(recipe)
             controller = self._controller(painter, recipe, shared)
             rung = controller.quality
-            complete = full or controller.at_top
+            own = recipe in (request.recipe, request.reference)
+            complete = full or (controller.at_top and own)
             quality = full_quality(recipe) if complete else preview_quality(recipe, controller)
             cancel = CancelToken(lambda: self._pointless(request, full, started, controller))
             self._use_threads(complete)

@@ -63,9 +63,9 @@ def run(words: Sequence[str]) -> int:
     from engine.draw import Painter
     from engine.export.mesh import extract_mesh, write_mesh
 
-    start = time.perf_counter()
+    start, painter = time.perf_counter(), Painter(generator)
     with progress("Cutting the surface") as report:
-        mesh = extract_mesh(generator, Painter(generator).latent(recipe), chosen, report)
+        mesh = extract_mesh(painter.model(recipe), painter.latent(recipe), chosen, report)
     write_mesh(mesh, out)
     spent = time.perf_counter() - start
     if options.json:

@@ -84,6 +84,10 @@ def _face(recipe: Recipe) -> list[str]:
         layers = "all layers" if edit.rows is None else f"{len(edit.rows)} layers"
         muted = ", muted" if edit.muted else ""
         lines.append(f"edit         {shown(edit.name)}, {edit.strength:+g} on {layers}{muted}")
+    if recipe.swap is not None:
+        swap = recipe.swap
+        names = ", ".join(map(shown, swap.layers)) or "none"
+        lines.append(f"layers       {names}: {swap.gamma:g} of {shown(swap.model.path)}")
     lines += [f"setting      {name} = {json.dumps(value)}" for name, value in recipe.settings]
     return lines
 

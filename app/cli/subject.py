@@ -105,6 +105,9 @@ def open_subject(options: DrawingOptions, recipe: Recipe) -> tuple[Generator, Re
     generator = open_model(where, subject.device)
     capabilities = generator.capabilities
     foreign = subject.source is not None and subject.model is not None
+    if foreign:
+        # Layers were lent to the model that drew it, not to this one.
+        recipe = replace(recipe, swap=None)
     recipe = _possible(options, recipe, capabilities)
     recipe = options.settings.apply(recipe, capabilities, foreign)
     kept = path if shipped_generator(path) else str(Path(path).expanduser().resolve())

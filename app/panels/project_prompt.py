@@ -23,6 +23,7 @@ _HINTS = {
     "open latent": f"Path of a {LATENT_SUFFIX} file, such as projected_w.npz",
     "open timeline": "Path of a .json file that Maquette saved",
     "save timeline": "Path of a .json file",
+    "save model": "Path of a .json file; the tensors lie beside it",
     "save latent": f"Path of a {LATENT_SUFFIX} file",
 }
 
@@ -151,6 +152,8 @@ class ProjectPrompt:
             patterns = file_patterns((LATENT_SUFFIX,), "Latents")
         elif prompt.kind.endswith("timeline"):
             patterns = file_patterns((".json",), "Timelines")
+        elif prompt.kind == "save model":
+            patterns = file_patterns((".json",), "Models")
         question = Question(
             prompt.title, save=prompt.kind.startswith("save"), start=_nearest(dpg.get_value(self._path)),
             patterns=patterns,

@@ -10,6 +10,12 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops
 
+from engine.draw import Painter
+from engine.export.picture import save_picture
+from engine.generators.registry import open_model
+from engine.hashing import model_sha256
+from engine.layer_swap import LayerSwap
+from engine.recipe import ModelRef, Recipe
 from tests.cli.conftest import Run
 
 SET = Path(__file__).resolve().parent.parent / "data" / "goldens" / "cips3d"
@@ -92,3 +98,24 @@ def test_nothing_is_replaced_unasked(run: Run, tmp_path: Path) -> None:
     assert Path("x.safetensors").read_bytes() == before
     assert run("blend", FIRST, SECOND, "--gamma", 1, "--out", "x", "--overwrite").status == 0
     assert Path("x.safetensors").read_bytes() != before
+
+
+def test_a_picture_of_two_models_is_drawn_again_from_itself(run: Run, tmp_path: Path) -> None:
+    second = tmp_path / "second.pth"
+    shutil.copy(SECOND, second)
+    painter = Painter(open_model(FIRST, "cpu"))
+    swap = LayerSwap(ModelRef(str(second), model_sha256(second)), ("512", "1024"), 0.5)
+    pose = painter.generator.capabilities.default_pose
+    first = ModelRef(str(FIRST), model_sha256(FIRST))
+    recipe = Recipe(model=first, seed=2, pose=pose, neural_resolution=16, size=32, swap=swap)
+    save_picture(painter.picture(recipe), tmp_path / "both.png", recipe)
+    assert run("render", "--from", "both.png", "--out", "again.png").status == 0
+    with Image.open("both.png") as one, Image.open("again.png") as other:
+        assert ImageChops.difference(one, other).getbbox() is None
+    # Named anew, a model is alone.
+    assert run("render", "--from", "both.png", "--model", FIRST, "--out", "alone.png").status == 0
+    with Image.open("both.png") as one, Image.open("alone.png") as other:
+        assert ImageChops.difference(one, other).getbbox() is not None
+    second.unlink()
+    refused = run("render", "--from", "both.png", "--out", "c.png")
+    assert refused.status == 2 and "no longer at" in refused.err and not Path("c.png").exists()

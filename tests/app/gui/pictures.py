@@ -9,6 +9,7 @@ is to be seen; only times (of a frame, of a job) differ from run to run.
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import tempfile
 import time
@@ -24,6 +25,11 @@ from tests.app.gui.driver import ROOT, App, State, screen
 IMAGES = ROOT / "docs" / "images"
 #: A model that has settings of its own.
 TUNABLE = ROOT / "tests" / "data" / "goldens" / "stylesdf" / "checkpoint.pt"
+#: Two models of one family.
+TWINS = {
+    "photos.pth": TUNABLE.parents[1] / "cips3d" / "checkpoint.pth",
+    "cartoons.pth": TUNABLE.parents[1] / "cips3d" / "second.pth",
+}
 SIZE = (1280, 820)
 #: The face of the pictures, and others beside it.
 SEED, OTHERS = 45, (12, 27, 88)
@@ -240,6 +246,19 @@ def tunable(app: App) -> None:
     only("model_settings")(app)
 
 
+def lending(app: App) -> None:
+    """Open a model, and borrow layers of its twin."""
+    only("model")(app)
+    for name, source in TWINS.items():
+        shutil.copy(source, app.folder / name)
+    photos, cartoons = TWINS
+    app.fill("model_path", photos)
+    app.wait("the model", lambda s: s["recipe"]["model"]["path"].endswith(photos), 60)
+    only("second_model")(app)
+    app.fill("second_path", cartoons)
+    app.settled(lambda s: "swap" in s["recipe"])
+
+
 def closed(app: App) -> None:
     """Nothing open over the window."""
     app.point(*app.middle())
@@ -304,6 +323,7 @@ PICTURES: tuple[Picture, ...] = (
     Picture("timeline", everything, (three_keys,)),
     Picture("jobs", around("jobs_clear"), (clicks("tab_video"), exporting), (clicks("jobs_clear"), closed)),
     panel("model-settings", "model_settings", tunable),
+    panel("second-model", "second_model", lending),
 )  # fmt: skip
 
 
