@@ -16,8 +16,9 @@ MAX_FAVOURITES = 500
 MAX_NAME = 60
 #: What of a recipe says how it is looked at, and not who it is.
 _NOT_IDENTITY = frozenset(
-    ("pose", "view", "size", "neural_resolution", "samples", "transparent", "model", "settings")
-)
+    ("pose", "view", "size", "neural_resolution", "samples", "transparent", "model", "settings",
+     "swap")
+)  # fmt: skip
 IDENTITY = tuple(f.name for f in fields(Recipe) if f.name not in _NOT_IDENTITY)
 
 

@@ -102,7 +102,7 @@ class Gallery:
         document = self._studio.document
         if self.tab in ("seeds", "pad"):
             recipe, size = document.recipe, self.pad.size
-            plain = replace(Recipe(), psi=recipe.psi, cutoff=recipe.cutoff)
+            plain = replace(Recipe(), psi=recipe.psi, cutoff=recipe.cutoff, edits=recipe.edits)
             seeds = list(range(self.first, min(self.first + PAGE, MAX_SEED + 1)))
             if self.tab == "pad":
                 seeds = [seed_at(self.first, size, i % size, i // size) for i in range(size * size)]

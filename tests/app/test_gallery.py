@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from app import document as edits
+from app import edit_stack, swap_edits
 from app import face_edits as faces
 from app.document import Document
 from app.gallery import PAGE, Gallery, key_of
@@ -17,6 +18,7 @@ from app.history import History
 from app.messages import ModelLoaded, ThumbnailReady
 from app.thumbnail_cache import ThumbnailCache
 from app.thumbnail_queue import SIDE
+from engine.edits import Edit, Offset
 from engine.recipe import ModelRef, Recipe
 from tests.app.gui.head_generator import HeadGenerator
 from tests.app.harness import until
@@ -187,3 +189,23 @@ def test_variations_are_of_the_face_that_was_shown(gallery: Gallery, studio: Fak
     gallery.set_strength(60)
     blend = gallery.cells()[0].who.blend
     assert blend is not None and blend.weights[1] == pytest.approx(0.6)
+
+
+def test_edits_and_a_second_model_stay_when_another_face_is_chosen(
+    gallery: Gallery, studio: Fake
+) -> None:
+    edit = Edit("Beard", Offset.of(np.ones((1, 6), np.float32)))
+    second = ModelRef("b.head", "cd" * 32, "B")
+    studio.edit("edit", lambda d: edit_stack.add(d, edit, studio.capabilities))
+    studio.edit("second", lambda d: swap_edits.lend(d, second, ("4", "8"), ("4", "8")))
+    gallery.open()
+    shown = asked(gallery, studio, PAGE)[3][1]
+    assert shown.edits == (edit,) and shown.swap is not None and shown.swap.model == second
+    gallery.choose(gallery.cells()[3])
+    recipe = studio.document.recipe
+    assert recipe.seed == 3 and recipe.edits == (edit,) and recipe.swap == shown.swap
+    gallery.toggle_pin(gallery.cells()[3])
+    assert gallery.cells()[3].here and gallery.cells()[3].favourite == 0
+    studio.edit("alone", swap_edits.clear)
+    gallery.choose_tab("favourites")
+    assert gallery.cells()[0].here
