@@ -21,6 +21,7 @@ from engine.training.gan.adversarial import Adversarial, CommonOptions
 #: Registry name -> module with a ``KIND``.
 MODULES: dict[str, str] = {
     "eg3d": "engine.training.gan.eg3d",
+    "stylenerf": "engine.training.gan.stylenerf",
 }
 
 

@@ -1,0 +1,83 @@
+"""A StyleNeRF network in the layout of its authors' checkpoint."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from engine.generators.stylenerf_config import StyleNeRFConfig
+from engine.generators.stylenerf_network import StyleNeRFNetwork
+from engine.training.gan.pickled import module_state
+
+
+def saved_network(
+    network: StyleNeRFNetwork, state: Mapping[str, Tensor], judge: nn.Module
+) -> dict[str, Any]:
+    """The averaged generator and the discriminator, with the options that files state."""
+    config = network.config
+    attributes: dict[str, Any] = {
+        "img_resolution": config.img_resolution,
+        "num_ws": config.style_ws,
+        "_init_kwargs": {
+            "z_dim": config.z_dim,
+            "w_dim": config.w_dim,
+            "c_dim": config.c_dim,
+            "img_resolution": config.img_resolution,
+            "img_channels": 3,
+            "mapping_kwargs": {"num_layers": config.mapping_layers},
+            "synthesis_kwargs": synthesis_options(config),
+        },
+    }
+    return {
+        "G_ema": module_state(network, state, "Generator", attributes),
+        "D": module_state(judge, judge.state_dict(), "Discriminator"),
+    }
+
+
+def synthesis_options(config: StyleNeRFConfig) -> dict[str, Any]:
+    """The options of the synthesis network in the authors' words."""
+    field = {"positional_encoding": "normal", "use_viewdirs": False, "predict_rgb": True}
+    across, down = config.yaw, math.pi / 2 - config.pitch
+    wide, tall = config.yaw_spread, config.pitch_spread
+    return {
+        "architecture": "skip",
+        "upsample_mode": config.upsample_mode,
+        "z_dim": 0,
+        "z_dim_bg": config.z_dim_bg,
+        "resolution_vol": config.resolution_vol,
+        "conv_clamp": config.conv_clamp,
+        "progressive": config.progressive,
+        "camera_kwargs": {
+            "range_u": [across - wide, across + wide],
+            "range_v": [down - tall, down + tall],
+            "range_radius": [config.radius, config.radius],
+            "depth_range": [config.depth_near, config.depth_far],
+            "fov": config.fov,
+            "gaussian_camera": config.gaussian_camera,
+            "angular_camera": True,
+            "depth_transform": None,
+            "dists_normalized": config.dists_normalized,
+            "ray_align_corner": config.ray_align_corner,
+            "bg_start": config.bg_start,
+        },
+        "renderer_kwargs": {
+            "n_bg_samples": config.n_bg_samples,
+            "n_ray_samples": config.n_ray_samples,
+            "hierarchical": config.hierarchical,
+            "no_background": not config.background,
+        },
+        "foreground_kwargs": {
+            **field,
+            "downscale_p_by": config.fg_downscale,
+            "normalized_feat": config.fg_normalized_feat,
+        },
+        "background_kwargs": {
+            **field,
+            "downscale_p_by": config.bg_downscale,
+            "normalized_feat": config.bg_normalized_feat,
+        },
+        "upsampler_kwargs": {"no_residual_img": config.no_residual_img},
+    }
