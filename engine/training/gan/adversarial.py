@@ -48,6 +48,8 @@ class CommonOptions:
             moving averages), so that small runs go through all of it. 1 is as published.
         r1_gamma: weight of R1 (half of it multiplies the squared gradient).
         r1_interval: taken every so many steps; 1 adds it to every step of the discriminator.
+        judge_channels: of the widest layer of a new discriminator, the others in proportion; 0 is
+            as published (64 for a new small model).
         generator_rate, discriminator_rate: learning rates of Adam, before lazy scaling.
         fine_tuning: training starts from weights that can draw: what is only there to get
             started (blurs, ramps) is left out.
@@ -56,6 +58,7 @@ class CommonOptions:
     pace: float = 1.0
     r1_gamma: float = 1.0
     r1_interval: int = 16
+    judge_channels: int = 0
     generator_rate: float = 0.0025
     discriminator_rate: float = 0.002
     fine_tuning: bool = False

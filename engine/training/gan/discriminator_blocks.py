@@ -7,7 +7,7 @@ stock torch operators, differentiable twice (R1 needs it).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -208,6 +208,15 @@ class ConditionMapping(nn.Module):
         for index in range(self.layers):
             x = self.get_submodule(f"fc{index}")(x)
         return x
+
+
+def narrowed(widths: Mapping[int, int], limit: int) -> dict[int, int]:
+    """Side -> channels with the widest at ``limit`` and the others in proportion, 8 at least; 0
+    changes nothing."""
+    if not limit:
+        return dict(widths)
+    widest = max(widths.values())
+    return {side: max(width * limit // widest, min(8, limit)) for side, width in widths.items()}
 
 
 def block_widths(resolution: int, base: int = 32768, limit: int = 512) -> dict[int, int]:

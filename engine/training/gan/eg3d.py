@@ -20,7 +20,7 @@ from engine.generators.eg3d_network import EG3DNetwork
 from engine.generators.triplane import sample_planes
 from engine.training.gan.adversarial import Adversarial, CommonOptions, Seen, Step, Verdict, adam
 from engine.training.gan.contract import Network, OptimiserOptions, Progress
-from engine.training.gan.discriminator_blocks import block_widths
+from engine.training.gan.discriminator_blocks import block_widths, narrowed
 from engine.training.gan.discriminator_residual import DualDiscriminator, pair, widths_of
 from engine.training.gan.families import Kind
 from engine.training.gan.losses import density_smoothness, gaussian_blur, resized
@@ -83,6 +83,7 @@ class EG3DTraining(Adversarial):
         side = config.img_resolution
         if discriminator is None:
             widths = block_widths(side, config.channel_base, config.channel_max)
+            widths = narrowed(widths, options.judge_channels)
             discriminator = DualDiscriminator(side, widths)
         network = generator or EG3DNetwork(config)
         super().__init__("eg3d", config, network, discriminator, side, options)

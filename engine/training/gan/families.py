@@ -18,9 +18,12 @@ from engine.errors import UserError
 from engine.generators.base import Generator
 from engine.training.gan.adversarial import Adversarial, CommonOptions
 
+#: Channels of the widest layer of a small model's discriminator.
+SMALL_JUDGE = 64
 #: Registry name -> module with a ``KIND``.
 MODULES: dict[str, str] = {
     "eg3d": "engine.training.gan.eg3d",
+    "cips3d": "engine.training.gan.cips3d",
     "stylenerf": "engine.training.gan.stylenerf",
 }
 
@@ -108,7 +111,7 @@ def fresh(
         made = kind.fresh(resolution, **(config or {}))
     except TypeError as error:
         raise UserError(f"The options of the {family} model do not fit ({error}).") from error
-    chosen = options_of(kind, options or {})
+    chosen = options_of(kind, {"judge_channels": SMALL_JUDGE, **(options or {})})
     with _seeded(seed):
         return kind.make(made, chosen, None, None)
 

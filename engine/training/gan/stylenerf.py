@@ -20,7 +20,7 @@ from engine.generators.stylenerf_network import StyleNeRFNetwork
 from engine.generators.stylenerf_source import growth_of
 from engine.training.gan.adversarial import Adversarial, CommonOptions, Seen, Step, Verdict, adam
 from engine.training.gan.contract import Network, OptimiserOptions, Progress
-from engine.training.gan.discriminator_blocks import block_widths
+from engine.training.gan.discriminator_blocks import block_widths, narrowed
 from engine.training.gan.discriminator_residual import widths_of
 from engine.training.gan.discriminator_skip import SkipDiscriminator
 from engine.training.gan.families import Kind
@@ -91,7 +91,8 @@ class StyleNeRFTraining(Adversarial):
             raise UserError("StyleNeRF models with class labels cannot be trained.")
         side = config.img_resolution
         if discriminator is None:
-            discriminator = SkipDiscriminator(side, block_widths(side))
+            widths = narrowed(block_widths(side), options.judge_channels)
+            discriminator = SkipDiscriminator(side, widths)
         network = generator or StyleNeRFNetwork(config)
         super().__init__("stylenerf", config, network, discriminator, side, options)
         self.options = options

@@ -126,10 +126,15 @@ def same_tensors(one: Generator, state: dict[str, Tensor]) -> None:
         assert value.numel() == 0 or value.data_ptr() != state[name].data_ptr(), name
 
 
-def reopened(training: FamilyTraining, state: dict[str, Tensor], folder: Path) -> list[Generator]:
-    """Every authors' file of a state, written, read and built by the project's own code."""
+def reopened(
+    training: FamilyTraining, state: dict[str, Tensor], folder: Path, *no_models: str
+) -> list[Generator]:
+    """Every authors' file of a state (but for ``no_models``), written, read and built by the
+    project's own code."""
     opened: list[Generator] = []
     for name, content in training.authors_files(state).items():
         torch.save(content, folder / name)
+        if name in no_models:
+            continue
         opened.append(build_generator(find_source(read_checkpoint(folder / name)), CPU))
     return opened
