@@ -27,6 +27,7 @@ COMMANDS: dict[str, str] = {
     "inspect": "what a checkpoint or a project holds",
     "describe": "which words fit a picture",
     "convert": "a checkpoint as safetensors and JSON",
+    "train": "a generator on your own pictures, or a small one from nothing",
     "blend": "a model with some layers of another",
     "bench": "how fast each family draws",
     "evaluate": "how good a model is, in numbers",

@@ -39,11 +39,8 @@ class PictureSource(Protocol):
         """
 
 
-class Augmentation(Protocol):
-    """What the discriminator's pictures go through."""
-
-    def __call__(self, pictures: Tensor, strength: float, random: torch.Generator) -> Tensor:
-        """``[N, C, H, W]`` pictures, changed at random; strength 0 to 1."""
+#: Changes ``[N, C, H, W]`` pictures at random; the strength is 0 to 1.
+Augmentation = Callable[[Tensor, float, torch.Generator], Tensor]
 
 
 @dataclass

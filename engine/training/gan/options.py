@@ -11,6 +11,7 @@ from engine.errors import UserError
 
 PRECISIONS = ("auto", "full", "mixed")
 AUGMENTATIONS = ("none", "adaptive", "fixed")
+WAYS = ("adaptive", "differentiable")
 #: Layer groups that hold shapes and who is who; ``appearance`` leaves them as they are.
 SHAPES = ("mapping", "geometry")
 
@@ -39,6 +40,8 @@ class TrainingOptions:
             of use about a generator that is good already, and would first spoil it.
         augmentation: of what the discriminator sees: ``"adaptive"`` (Karras et al. 2020, ADA) finds the
             strength, ``"fixed"`` keeps :attr:`augmentation_strength`.
+        augmentation_way: ``"adaptive"`` changes places and colours as ADA does, ``"differentiable"``
+            as DiffAugment (Zhao et al. 2020).
         augmentation_strength: at the start, or always.
         augmentation_target: mean sign of the discriminator's output on real pictures that
             ``"adaptive"`` steers to.
@@ -50,6 +53,7 @@ class TrainingOptions:
         keep: how many snapshots are kept, beside the first.
         log_steps: steps that one line of the logs is the mean of.
         samples: fixed seeds that are drawn at each snapshot.
+        score_samples: pictures drawn for FID and KID at each snapshot; 0 measures neither.
         steps, minutes, images: the budget; the run ends with the first that is used up.
         wait_minutes: how long to wait for a data folder that has vanished.
         seed: of everything random.
@@ -65,6 +69,7 @@ class TrainingOptions:
     discriminator_rate: float = _between(1e-6, 100.0, "--discriminator-rate", 1.0)
     judge_first: int = _between(0, 10**12, "--judge-first", 0)
     augmentation: str = "adaptive"
+    augmentation_way: str = "adaptive"
     augmentation_strength: float = _between(0.0, 1.0, "--augmentation-strength", 0.0)
     augmentation_target: float = _between(0.0, 1.0, "--augmentation-target", 0.6)
     augmentation_images: int = _between(1, 10**12, "--augmentation-images", 100_000)
@@ -75,6 +80,7 @@ class TrainingOptions:
     keep: int = _between(1, 100_000, "--keep", 3)
     log_steps: int = _between(1, 100_000, "--log-steps", 1)
     samples: int = _between(0, 64, "--samples", 8)
+    score_samples: int = _between(0, 100_000, "--score-samples", 0)
     steps: int = _between(0, 10**12, "--steps", 0)
     minutes: float = _between(0.0, 1e6, "--minutes", 0.0)
     images: int = _between(0, 10**12, "--images", 0)
@@ -97,9 +103,12 @@ class TrainingOptions:
                 raise UserError(
                     f"{one.metadata['what']} must be {low:g} to {high:g}, not {value:g}."
                 )
+        if 0 < self.score_samples < 4:
+            raise UserError("--score-samples must be 0 or at least 4.")
         for name, value, known in (
             ("--precision", self.precision, PRECISIONS),
             ("--augmentation", self.augmentation, AUGMENTATIONS),
+            ("--augmentation-way", self.augmentation_way, WAYS),
         ):
             if value not in known:
                 raise UserError(f"{name} is one of {', '.join(known)}, not {value!r}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -85,14 +85,18 @@ class Card:
 
 
 def model_source(
-    training: Described, state: Mapping[str, Tensor], name: str, assumptions: tuple[str, ...] = ()
+    training: FamilyTraining,
+    state: Mapping[str, Tensor],
+    name: str,
+    assumptions: tuple[str, ...] = (),
 ) -> ModelSource:
     """A state of the generator as the model that every opening path builds from."""
-    tensors = training.drawing_state(state)
+    described = cast(Described, training)
+    tensors = described.drawing_state(state)
     return ModelSource(
-        training.family,
+        described.family,
         name,
-        training.drawing_config().to_json(),
+        described.drawing_config().to_json(),
         {key: in_memory(value) for key, value in tensors.items()},
         assumptions,
     )
@@ -107,7 +111,7 @@ def in_memory(tensor: Tensor) -> LazyTensor:
 
 
 def keep_model(
-    training: Described,
+    training: FamilyTraining,
     state: Mapping[str, Tensor],
     path: Path,
     card: Card,
@@ -122,7 +126,9 @@ def keep_model(
         UserError: they cannot be written.
     """
     written = write_model(model_source(training, state, card.name, assumptions), path)
-    write_bytes(written.with_suffix(".md"), card.markdown(training.family).encode())
+    write_bytes(
+        written.with_suffix(".md"), card.markdown(cast(Described, training).family).encode()
+    )
     return written
 
 

@@ -167,6 +167,9 @@ class Run:
         except UserError:
             self._try_to_keep()
             raise
+        if self._sums:
+            self._tell(self._summary())
+            self._sums.clear()
         self._snapshot(must=True)
         model = str(self._keep()) if self._keep is not None and self.loop.team.leads else ""
         done = Finished(self.loop.position.step, why, model)

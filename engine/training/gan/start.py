@@ -1,0 +1,291 @@
+"""From a plan to a run that trains, and from a run's folder back to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from engine.assets import model_place
+from engine.checkpoints import read_checkpoint, write_model
+from engine.errors import ExportError, UserError
+from engine.generators.base import Generator
+from engine.generators.registry import build_generator, find_source
+from engine.training.data.training_data import TrainingData
+from engine.training.gan.adversarial import Adversarial
+from engine.training.gan.augment import augmentation
+from engine.training.gan.distributed import Team, team
+from engine.training.gan.events import Event, Listener, Notice, ScoresMeasured
+from engine.training.gan.families import fresh, judge_tensors, training_of
+from engine.training.gan.logs import read_journal
+from engine.training.gan.loop import TrainingLoop
+from engine.training.gan.options import PRESETS, TrainingOptions, preset_options
+from engine.training.gan.plan import NAME, RunFacts, RunPlan
+from engine.training.gan.result import Card, keep_model, model_source
+from engine.training.gan.run import Run, Scorer
+
+#: The weights that training started from, its discriminator, and what a run makes.
+BASE, JUDGE, MODEL = "base", "judge.safetensors", "model"
+#: Families whose discriminators are told the cameras of real pictures.
+NEED_CAMERAS = ("eg3d",)
+
+
+class Wish(Protocol):
+    """A plan as the window has it."""
+
+    @property
+    def data(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def folder(self) -> str: ...
+    @property
+    def preset(self) -> str: ...
+    @property
+    def layers(self) -> tuple[str, ...]: ...
+    @property
+    def minutes(self) -> float: ...
+    @property
+    def mirror(self) -> bool: ...
+
+
+def _nothing(event: Event) -> None:
+    return
+
+
+def start_run(
+    wish: Wish,
+    device: str = "auto",
+    listener: Listener = _nothing,
+    between: Callable[[], None] = lambda: None,
+) -> Run:
+    """:func:`begin` for the window: empty layers are the preset's."""
+    changes: dict[str, Any] = {"device": device, "minutes": wish.minutes}
+    if wish.layers:
+        changes["layers"] = wish.layers
+    plan = RunPlan(
+        wish.folder, wish.data, wish.model, preset=wish.preset, changes=changes, mirror=wish.mirror
+    )
+    return begin(plan, listener, between)
+
+
+def begin(
+    plan: RunPlan,
+    listener: Listener = _nothing,
+    between: Callable[[], None] = lambda: None,
+    together: Team | None = None,
+) -> Run:
+    """Open model and data, make the folder, and give a run at its start.
+
+    Raises:
+        UserError: something cannot be opened, does not fit together or is out of range; no
+            folder is made then.
+    """
+    folder = Path(plan.folder).expanduser()
+    _check_folder(folder)
+    if plan.preset not in PRESETS:
+        raise UserError(f"There is no preset {plan.preset!r}; there are {', '.join(PRESETS)}.")
+    # Before the model is read, which may take long.
+    rough = TrainingOptions.from_json({**PRESETS[plan.preset].options.to_json(), **plan.changes})
+    together = together or team(rough.device)
+    plan = replace(
+        plan, folder=str(folder.absolute()), data=str(Path(plan.data).expanduser().absolute())
+    )
+    judge: dict[str, Tensor] | None = None
+    base = ""
+    assumptions: tuple[str, ...] = ()
+    if plan.family:
+        training = fresh(plan.family, plan.resolution, plan.family_options, seed=rough.seed)
+        training = training.to(together.device)
+    else:
+        checkpoint = read_checkpoint(model_place(plan.model))
+        source = find_source(checkpoint)
+        judge = judge_tensors(checkpoint)
+        base, assumptions = source.name, source.assumptions
+        generator = build_generator(source, together.device)
+        training = training_of(generator, plan.family_options, judge, rough.seed)
+    preset = preset_options(plan.preset, training.layer_groups())
+    options = TrainingOptions.from_json({**preset.to_json(), **plan.changes})
+    options.passes(together.size)
+    options.frozen(training.layer_groups())
+    data = _data(plan, training, options)
+    title = plan.name or (f"{base or training.family}, trained on {data.summary.name}")
+    facts = RunFacts(
+        plan, options, title, base, assumptions, judge is not None, data.summary.to_json()
+    )
+    if together.leads:
+        _make_folder(facts, training, judge)
+    together.decide(0)  # the folder is there
+    return _run(facts, training, data, listener, between, together)
+
+
+def resume_run(
+    folder: Path | str,
+    device: str | None = None,
+    listener: Listener = _nothing,
+    between: Callable[[], None] = lambda: None,
+    changes: Mapping[str, Any] | None = None,
+    step: int | None = None,
+    together: Team | None = None,
+) -> Run:
+    """A run where its newest snapshot, or that of ``step``, was taken.
+
+    Args:
+        folder: of the run.
+        device: another than before, if given.
+        changes: options that are different from now on.
+
+    Raises:
+        UserError: there is no such run or snapshot, it is damaged, or its data is gone.
+    """
+    facts = RunFacts.read(Path(folder).expanduser().absolute())
+    given = {**(changes or {}), **({"device": device} if device else {})}
+    options = TrainingOptions.from_json({**facts.options.to_json(), **given})
+    for name in ("batch", "layers", "seed"):
+        if getattr(options, name) != getattr(facts.options, name):
+            raise UserError(f"--{name} of a run cannot change; start a new run from its model.")
+    together = together or team(options.device)
+    plan = facts.plan
+    training = _again(facts, options, together.device)
+    data = _data(plan, training, options)
+    changed = data.summary.fingerprint != facts.data.get("fingerprint")
+    facts = replace(facts, options=options, data=data.summary.to_json())
+    if together.leads:
+        facts.write()
+    run = _run(facts, training, data, listener, between, together)
+    reached = run.resume(step)
+    if changed:
+        listener(
+            Notice(
+                reached,
+                f"The pictures of {plan.data} are not the same as before; training goes on with those that are there.",
+            )
+        )
+    return run
+
+
+def _again(facts: RunFacts, options: TrainingOptions, device: torch.device) -> Adversarial:
+    """The networks of a run as they were at its start."""
+    plan, folder = facts.plan, Path(facts.plan.folder)
+    if plan.family:
+        made = fresh(plan.family, plan.resolution, plan.family_options, seed=options.seed)
+        return made.to(device)
+    judge = None
+    if facts.judge:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            judge = load_file(folder / JUDGE)
+        except (SafetensorError, OSError) as error:
+            raise UserError(f"{folder / JUDGE} cannot be read ({error}); restore it.") from error
+    source = find_source(read_checkpoint(folder / f"{BASE}.json"))
+    return training_of(build_generator(source, device), plan.family_options, judge, options.seed)
+
+
+def _check_folder(folder: Path) -> None:
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise UserError(f"{folder} is a file; choose a folder for the run.")
+        if (folder / NAME).exists():
+            raise UserError(f"{folder} holds a run already; resume it, or choose another folder.")
+        if folder.exists() and any(folder.iterdir()):
+            raise UserError(f"{folder} is not empty; choose a new folder for the run.")
+    except OSError as error:
+        raise UserError(f"{folder} cannot be used ({error.strerror}); choose another.") from error
+
+
+def _make_folder(
+    facts: RunFacts, training: Adversarial, judge: Mapping[str, Tensor] | None
+) -> None:
+    folder = Path(facts.plan.folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExportError(
+            f"The folder {folder} cannot be made ({error.strerror}); choose another."
+        ) from error
+    state = training.generator.state_dict()
+    write_model(
+        model_source(training, state, facts.base or facts.title, facts.assumptions), folder / BASE
+    )
+    if judge is not None:
+        from safetensors.torch import save
+
+        from engine.export.files import write_bytes
+
+        write_bytes(folder / JUDGE, save({n: t.contiguous().clone() for n, t in judge.items()}))
+    facts.write()
+
+
+def _data(plan: RunPlan, training: Adversarial, options: TrainingOptions) -> TrainingData:
+    data = TrainingData.open(plan.data, training.resolution, seed=options.seed, mirror=plan.mirror)
+    if training.family in NEED_CAMERAS and not data.summary.posed:
+        raise UserError(
+            f"The pictures of {data.path} have no cameras, which {training.family.upper()} learns "
+            "from; prepare them with poses first."
+        )
+    return data
+
+
+def _run(
+    facts: RunFacts,
+    training: Adversarial,
+    data: TrainingData,
+    listener: Listener,
+    between: Callable[[], None],
+    together: Team,
+) -> Run:
+    options, folder = facts.options, Path(facts.plan.folder)
+    way = None if options.augmentation == "none" else augmentation(options.augmentation_way)
+    loop = TrainingLoop(training, data, options, together, way)
+    measured: list[ScoresMeasured] = []
+
+    def told(event: Event) -> None:
+        if isinstance(event, ScoresMeasured):
+            measured.append(event)
+        listener(event)
+
+    def keep() -> Path:
+        position = loop.position
+        notes = [event.text for event in read_journal(folder) if isinstance(event, Notice)]
+        card = Card(
+            facts.title,
+            facts.base,
+            tuple(data.summary.sentences()),
+            position.step,
+            position.images,
+            position.seconds / 60.0,
+            options.to_json(),
+            measured[-1].values if measured else {},
+            measured[-1].features if measured else "",
+            (*facts.assumptions, *notes),
+        )
+        return keep_model(training, loop.average, folder / MODEL, card, facts.assumptions)
+
+    scorer, features = _scorer(data, options, together)
+    return Run(folder, loop, told, keep, scorer, features, between)
+
+
+def _scorer(
+    data: TrainingData, options: TrainingOptions, together: Team
+) -> tuple[Scorer | None, str]:
+    """FID and KID against the run's own pictures, and the name of the features."""
+    if not (options.score_samples and together.leads):
+        return None, ""
+    from engine.metrics.evaluate import EvaluationPlan, evaluate
+    from engine.metrics.features import feature_network
+
+    network = feature_network("", together.device)
+    plan = EvaluationPlan(("distances",), options.score_samples, seed=options.seed)
+
+    def score(generator: Generator) -> dict[str, float]:
+        found = evaluate(generator, plan, data, network)["distances"]
+        values = {"fid": found["fid"], "kid": found["kid"]["mean"]}
+        return {name: float(value) for name, value in values.items() if value is not None}
+
+    return score, network.name
