@@ -1,0 +1,83 @@
+"""The window for training: what and how on the left, how it goes on the right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dearpygui.dearpygui as dpg
+
+from app.kit import Kit
+from app.panels.popup import Popup
+from app.panels.train_form import WIDTH, TrainForm
+from app.panels.train_view import TrainView
+from app.studio import Studio
+
+SIZE, LEAST = (980, 700), (760, 420)
+
+
+class TrainWindow(Popup):
+    """Opened above the picture; a run goes on while it is closed.
+
+    Args:
+        kit: what every panel is given.
+    """
+
+    def __init__(self, kit: Kit) -> None:
+        super().__init__(kit, SIZE)
+        self._form, self._view = TrainForm(kit), TrainView(kit)
+
+    def build(self) -> None:
+        """Create the items."""
+        kit = self._kit
+        with (
+            dpg.window(
+                label="Train", show=False, no_collapse=True, width=kit.px(SIZE[0]),
+                height=kit.px(SIZE[1]), min_size=(kit.px(LEAST[0]), kit.px(LEAST[1])),
+            ) as window,
+            dpg.group(horizontal=True, horizontal_spacing=kit.px(14)),
+        ):  # fmt: skip
+            with dpg.child_window(width=kit.px(WIDTH), border=False, no_scrollbar=True):
+                self._form.build()
+            with dpg.child_window(border=False):
+                self._view.build()
+        self.window = int(window)
+
+    def toggle(self) -> None:
+        """Open or close it; it is no larger than the room there is."""
+        px, room = self._kit.px, (dpg.get_viewport_client_width(), dpg.get_viewport_client_height())
+        if not self.is_open:
+            width, height = (min(px(s), r - px(16)) for s, r in zip(SIZE, room, strict=True))
+            dpg.configure_item(self.window, width=width, height=height)
+        super().toggle()
+        self.update(self._kit.studio)
+
+    def update(self, studio: Studio) -> None:
+        """Show the present state, if it can be seen."""
+        if self.is_open:
+            self._form.update(studio)
+            self._view.update()
+
+    def described(self) -> dict[str, Any] | None:
+        """What it shows, for the tests; ``None`` while it is closed."""
+        training = self._kit.studio.training
+        if not self.is_open:
+            return None
+        return {
+            "state": training.state,
+            "step": training.last.step if training.last else 0,
+            "groups": list(training.seen.groups) if training.seen else [],
+            "snapshots": list(training.snapshots),
+            "model": training.model,
+            "live": training.live.step if training.live else -1,
+            "samples": len(training.grid.pictures),
+            "yaw": training.grid.yaw,
+        }
+
+    def after_frame(self) -> None:
+        """Follow the mouse; call once a frame."""
+        if self.is_open:
+            self._view.after_frame()
+
+    def delete(self) -> None:
+        """Take away what is no part of the window."""
+        self._view.delete()

@@ -1,0 +1,245 @@
+"""What is to be trained, on what, and for how long."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dearpygui.dearpygui as dpg
+
+from app.dialogs import Question, file_patterns
+from app.kit import Kit
+from app.training import Training
+from engine.errors import UserError
+from engine.training.gan.options import PRESETS, preset_options
+
+if TYPE_CHECKING:
+    from app.studio import Studio
+
+#: Width of the form, height of what stands below it, width of its small buttons, at a scale of 1,
+#: pixels.
+WIDTH, FOOT, BUTTON = 340, 104, 58
+#: What a group of layers is for, in the words of its tooltip.
+GROUPS = {
+    "mapping": "Who is who: what a latent becomes",
+    "geometry": "Shapes",
+    "appearance": "Colours",
+    "upsampler": "What makes large pictures of the rendered ones",
+}
+_OPEN = "The open model"
+
+
+class TrainForm:
+    """The left side of the window for training.
+
+    Args:
+        kit: what every panel is given.
+    """
+
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+        self._boxes: dict[str, int] = {}
+        self._built: tuple[str, ...] | None = None
+
+    @property
+    def _training(self) -> Training:
+        return self._kit.studio.training
+
+    def build(self) -> None:
+        """Create the items: a form that scrolls, and below it what is always at hand."""
+        kit = self._kit
+        with dpg.child_window(height=-kit.px(FOOT), border=False):
+            self._build_form()
+        self._build_foot()
+
+    def _build_form(self) -> None:
+        kit = self._kit
+        kit.heading("Pictures", first=True)
+        self._data = self._path(
+            "train_data", "A folder of pictures, or a zip with a dataset.json",
+            lambda plan, text: replace(plan, data=text), folder=True, files=(".zip",),
+        )  # fmt: skip
+        kit.heading("Model")
+        self._model = self._path(
+            "train_model", "A checkpoint of any family; 'bundled' is the one that ships",
+            lambda plan, text: replace(plan, model=text), folder=False,
+            files=(".pkl", ".pth", ".pt", ".json"),
+        )  # fmt: skip
+        kit.button(
+            _OPEN, self._take_open, "train_open_model", "Train the model that is open now",
+            width=-1,
+        )  # fmt: skip
+        self._look = kit.button(
+            "Look at both", lambda: self._training.look(), "train_look",
+            "Count the pictures, find what is wrong with them, and ask the model for its layers",
+            width=-1,
+        )  # fmt: skip
+        self._seen = kit.text("", theme=kit.themes.muted, font=kit.fonts.small, wrap=0)
+        self._warned = kit.text("", theme=kit.themes.warning, font=kit.fonts.small, wrap=0)
+        kit.heading("How")
+        with kit.row("Preset", "A choice of layers, batch and rates"):
+            self._preset = int(
+                dpg.add_combo(
+                    [preset.title for preset in PRESETS.values()], width=-1,
+                    callback=lambda _sender, title: self._choose(title),
+                )
+            )  # fmt: skip
+            kit.explain(kit.name("train_preset", self._preset))
+        self._about = kit.text("", theme=kit.themes.muted, font=kit.fonts.small, wrap=0)
+        with kit.row("Minutes", "Of training; 0 goes on until it is stopped"):
+            self._minutes = kit.number(self._set_minutes, "train_minutes", 0, 100_000, 0.2, "%.0f")
+        self._mirror = int(
+            dpg.add_checkbox(
+                label="Mirrored pictures, too",
+                callback=lambda _sender, on: self._edit(mirror=bool(on)),
+            )
+        )
+        kit.tip(kit.name("train_mirror", self._mirror), "Twice as many pictures of faces")
+        with dpg.group() as layers:
+            pass
+        self._layers = int(layers)
+
+    def _build_foot(self) -> None:
+        kit = self._kit
+        dpg.add_separator()
+        kit.text("The run is kept in", theme=kit.themes.muted, font=kit.fonts.small)
+        self._folder = self._path(
+            "train_folder", "A folder in which everything is kept",
+            lambda plan, text: replace(plan, folder=text), folder=True, files=(),
+        )  # fmt: skip
+        with dpg.group(horizontal=True, horizontal_spacing=kit.px(6)):
+            half = kit.px((WIDTH - 6) // 2)
+            self._start = kit.button(
+                "Start", lambda: self._training.begin(), "train_start",
+                "Train as this form says", theme=kit.themes.primary, width=half,
+            )  # fmt: skip
+            self._resume = kit.button(
+                "Go on with it",
+                lambda: self._training.resume(self._training.plan.folder),
+                "train_resume",
+                "Go on with the run that is kept in this folder",
+                width=half,
+            )
+
+    def _path(
+        self,
+        name: str,
+        tip: str,
+        change: Callable[..., object],
+        folder: bool,
+        files: tuple[str, ...],
+    ) -> int:
+        """A box for a path, with buttons that ask the system's dialog."""
+        kit = self._kit
+
+        def told(text: str) -> None:
+            self._training.change(lambda plan: change(plan, text.strip()))  # type: ignore[arg-type,return-value]
+
+        buttons = BUTTON * (bool(folder) + bool(files))
+        with dpg.group(horizontal=True, horizontal_spacing=kit.px(4)):
+            box = kit.box(name, width=-kit.px(buttons + 4), tip=tip, auto_select_all=True)
+            kit.on_release(box, lambda: told(str(dpg.get_value(box))))
+
+            def ask(a_folder: bool) -> None:
+                typed = Path(str(dpg.get_value(box)).strip() or "~").expanduser()
+                start = typed if typed.exists() else Path.home()
+                patterns = () if a_folder else file_patterns(files, "Files")
+                question = Question(tip, start=start, folder=a_folder, patterns=patterns)
+                kit.dialogs.ask(question, lambda path: told(str(path)))
+
+            if folder:
+                kit.button("Folder", lambda: ask(True), f"{name}_choose", "Choose a folder",
+                           theme=kit.themes.quiet, width=kit.px(BUTTON - 4))  # fmt: skip
+            if files:
+                kit.button("File", lambda: ask(False), f"{name}_file", "Choose a file",
+                           theme=kit.themes.quiet, width=kit.px(BUTTON - 4))  # fmt: skip
+        return box
+
+    def update(self, studio: Studio) -> None:
+        """Show the present state."""
+        kit, training = self._kit, self._training
+        plan, seen, idle = training.plan, training.seen, not training.is_busy
+        kit.show_value(self._data, plan.data)
+        kit.show_value(self._model, plan.model)
+        kit.show_value(self._folder, plan.folder)
+        kit.show_value(self._minutes, plan.minutes)
+        kit.show_value(self._mirror, plan.mirror)
+        preset = PRESETS[plan.preset]
+        kit.show_value(self._preset, preset.title)
+        kit.show_value(self._about, preset.about)
+        looking = training.state == "looking"
+        sentences = "Looking ..." if looking else "\n".join(seen.sentences) if seen else ""
+        kit.show_value(self._seen, sentences)
+        kit.show(self._seen, bool(sentences))
+        warnings = "\n".join(seen.warnings) if seen else ""
+        kit.show_value(self._warned, warnings)
+        kit.show(self._warned, bool(warnings))
+        self._show_groups(seen.groups if seen else ())
+        trained = self._trained()
+        for group, item in self._boxes.items():
+            kit.show_value(item, group in trained)
+        for item in (self._start, self._resume, self._look):
+            kit.enable(item, idle and not looking)
+
+    def _show_groups(self, groups: tuple[str, ...]) -> None:
+        if groups == self._built:
+            return
+        kit, self._built = self._kit, groups
+        kit.forget(self._boxes.values())
+        dpg.delete_item(self._layers, children_only=True)
+        self._boxes.clear()
+        if not groups:
+            return
+        dpg.push_container_stack(self._layers)
+        kit.text("Layers that train", theme=kit.themes.muted, font=kit.fonts.small)
+        for first in range(0, len(groups), 2):
+            with dpg.group(horizontal=True, xoffset=kit.px(WIDTH // 2 - 12)):
+                for group in groups[first : first + 2]:
+                    self._add_box(group)
+        dpg.pop_container_stack()
+
+    def _add_box(self, group: str) -> None:
+        kit = self._kit
+        item = int(
+            dpg.add_checkbox(
+                label=group.capitalize(), user_data=group,
+                callback=lambda _sender, on, which: self._tick(which, on),
+            )
+        )  # fmt: skip
+        self._boxes[group] = kit.name(f"train_layer_{group}", item)
+        kit.tip(item, GROUPS.get(group, f"The layers that the family calls {group}"))
+
+    def _tick(self, group: str, on: bool) -> None:
+        chosen = self._trained() | {group} if on else self._trained() - {group}
+        if not chosen:
+            self._kit.studio.touch()
+            raise UserError("One group of layers at least must be trained.")
+        self._edit(layers=tuple(one for one in self._built or () if one in chosen))
+
+    def _trained(self) -> set[str]:
+        """The groups of layers that are to be trained."""
+        groups, plan = self._built or (), self._training.plan
+        if plan.layers:
+            return set(plan.layers)
+        with contextlib.suppress(UserError):  # it is told when the run is started
+            return set(preset_options(plan.preset, groups).layers or groups)
+        return set()
+
+    def _take_open(self) -> None:
+        model = self._kit.studio.model
+        if model is not None:
+            self._edit(model=model.ref.path)
+
+    def _choose(self, title: str) -> None:
+        name = next(name for name, preset in PRESETS.items() if preset.title == title)
+        minutes = PRESETS[name].options.minutes
+        self._edit(preset=name, minutes=minutes, layers=())
+
+    def _set_minutes(self, minutes: float) -> None:
+        self._edit(minutes=float(round(minutes)))
+
+    def _edit(self, **changes: object) -> None:
+        self._training.change(lambda plan: replace(plan, **changes))  # type: ignore[arg-type]

@@ -1,0 +1,187 @@
+"""The training process: one run at a time, in the main thread; orders are heard in another."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import cast
+
+from app.faults import log_failure, sentence
+from app.training_wire import (
+    Answer,
+    Began,
+    Begin,
+    GoBack,
+    Happened,
+    LiveModel,
+    LookAt,
+    Obey,
+    Refused,
+    Resume,
+    Seen,
+    Snapshots,
+    Watch,
+)
+from engine.checkpoints import write_model
+from engine.errors import Cancelled, UserError
+from engine.generators.registry import open_model
+from engine.training.data.training_data import TrainingData
+from engine.training.gan.adversarial import Adversarial
+from engine.training.gan.events import Event, Notice, Returned, SnapshotWritten
+from engine.training.gan.families import training_of
+from engine.training.gan.logs import read_journal
+from engine.training.gan.result import model_source
+from engine.training.gan.run import Run
+from engine.training.gan.start import resume_run, start_run
+
+#: Name of the model that is written to be looked at, in the run's folder.
+LIVE = "live"
+#: Seconds between two of them at least, and the share of the time that they may take.
+_LIVE_SECONDS, _LIVE_SHARE = 4.0, 0.1
+
+
+class Trainer:
+    """Serves the window until it closes the pipe.
+
+    Args:
+        connection: to the window.
+        device: where to train.
+    """
+
+    def __init__(self, connection: Connection, device: str) -> None:
+        self._connection, self._device = connection, device
+        self._sending = threading.Lock()
+        self._wishes: queue.SimpleQueue[LookAt | Begin | Resume | None] = queue.SimpleQueue()
+        self._run: Run | None = None
+        #: Orders that came before the run was there.
+        self._early: list[Obey | GoBack] = []
+        self._watched = self._closed = False
+        self._live_due, self._live_step = 0.0, -1
+        threading.Thread(target=self._listen, name="orders", daemon=True).start()
+
+    def run(self) -> None:
+        """Serve until the pipe is closed."""
+        while (wish := self._wishes.get()) is not None:
+            try:
+                if isinstance(wish, LookAt):
+                    self._send(look_at(wish, self._device, lambda: self._closed))
+                else:
+                    self._train(wish)
+            except Cancelled:
+                return
+            except Exception as error:
+                self._send(Refused(sentence("training", error, "training")))
+            finally:
+                self._run = None
+                self._early.clear()
+
+    # Orders -----------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        try:
+            while True:
+                message = self._connection.recv()
+                if isinstance(message, Watch):
+                    self._watched, self._live_due = message.on, 0.0
+                elif not isinstance(message, (Obey, GoBack)):
+                    self._wishes.put(message)
+                elif self._run is None:
+                    self._early.append(message)
+                else:
+                    self._obey(self._run, message)
+        except (EOFError, OSError):
+            pass
+        except BaseException as error:
+            log_failure("training", error)
+        # The window is gone. What was learnt is kept; who is not training need not go on.
+        self._closed = True
+        self._wishes.put(None)
+        if self._run is None:
+            os._exit(0)
+        self._run.stop()
+
+    def _obey(self, run: Run, message: Obey | GoBack) -> None:
+        if isinstance(message, GoBack):
+            run.back_to(message.step)
+        elif message.order == "pause":
+            run.pause()
+        elif message.order == "go on":
+            run.go_on()
+        else:
+            run.stop()
+
+    def _send(self, answer: Answer) -> None:
+        try:
+            with self._sending:
+                self._connection.send(answer)
+        except (BrokenPipeError, ConnectionError, OSError):
+            self._closed = True
+
+    # Training ---------------------------------------------------------------------------
+
+    def _train(self, wish: Begin | Resume) -> None:
+        if isinstance(wish, Begin):
+            run = start_run(wish.plan, self._device, self._told, self._between)
+            past: tuple[Event, ...] = ()
+        else:
+            folder = Path(wish.folder).expanduser()
+            past = tuple(read_journal(folder))
+            run = resume_run(folder, self._device, self._told, self._between)
+        self._run = run
+        self._send(Began(str(run.folder), past))
+        self._send(Snapshots(tuple(one.step for one in run.snapshots())))
+        for message in self._early:
+            self._obey(run, message)
+        run.train()
+
+    def _told(self, event: Event) -> None:
+        self._send(Happened(event))
+        if isinstance(event, (SnapshotWritten, Returned)) and self._run is not None:
+            self._send(Snapshots(tuple(one.step for one in self._run.snapshots())))
+
+    def _between(self) -> None:
+        """Between two steps: write the model to look at, if somebody does."""
+        run = self._run
+        if run is None or not self._watched or time.monotonic() < self._live_due:
+            return
+        step = run.loop.position.step
+        if step == self._live_step:
+            return
+        started = time.monotonic()
+        try:
+            loop = run.loop
+            source = model_source(cast(Adversarial, loop.training), loop.average, "In training")
+            path = write_model(source, run.folder / LIVE)
+        except (UserError, OSError) as error:
+            # Looking is not worth stopping for.
+            self._watched = False
+            text = f"The model cannot be shown while it is trained: {error}"
+            self._send(Happened(Notice(step, text)))
+            return
+        self._live_step = step
+        spent = time.monotonic() - started
+        self._live_due = started + max(_LIVE_SECONDS, spent / _LIVE_SHARE)
+        self._send(LiveModel(str(path), step))
+
+
+def look_at(wish: LookAt, device: str, cancelled: Callable[[], bool]) -> Seen:
+    """Open data and model, and say what they are.
+
+    Raises:
+        UserError: one of them is none.
+        Cancelled: ``cancelled`` said so.
+    """
+    training = training_of(open_model(wish.model, device))
+    data = TrainingData.open(Path(wish.data).expanduser(), training.resolution, cancelled=cancelled)
+    return Seen(
+        wish.data,
+        wish.model,
+        tuple(training.layer_groups()),
+        tuple(data.summary.sentences()),
+        tuple(one.text for one in data.warnings),
+    )

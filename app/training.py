@@ -1,0 +1,357 @@
+"""Training in the window: what is asked for, what the run has told, and its process.
+
+It knows neither the toolkit nor torch. The run lives in a process of its own
+(:mod:`app.trainer`), which keeps everything in a folder: nothing is lost when it ends, or the window.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+from collections.abc import Callable
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from typing import TYPE_CHECKING, Literal
+
+from app.export_queue import how_it_ended
+from app.processes import run_training
+from app.sample_grid import SampleGrid
+from app.training_curves import Curves
+from app.training_wire import (
+    Answer,
+    Began,
+    Begin,
+    GoBack,
+    Happened,
+    LiveModel,
+    LookAt,
+    Obey,
+    Refused,
+    Resume,
+    Seen,
+    Snapshots,
+    TrainingPlan,
+    Watch,
+)
+from engine.errors import UserError
+from engine.training.gan.events import (
+    Event,
+    Finished,
+    Notice,
+    Returned,
+    SamplesDrawn,
+    ScoresMeasured,
+    StepDone,
+)
+
+if TYPE_CHECKING:
+    from app.studio import Studio
+
+State = Literal["idle", "looking", "starting", "training", "paused", "stopping", "over"]
+#: Seconds that a run has to keep what there is when the window closes.
+_CLOSE_SECONDS = 20.0
+#: Sentences that are kept.
+MOST_NOTES = 200
+
+
+class Training:
+    """See the module's docstring.
+
+    Args:
+        studio: the state behind the window.
+        start: starts a process.
+
+    Attributes:
+        plan: what is asked for, as it stands in the form.
+        state: of the run; ``"over"`` once it was stopped, used up its time or failed.
+        seen: what was last looked at.
+        curves: everything that is plotted. last: the newest step.
+        notes: what the run has said: step and sentence.
+        snapshots: steps that can be gone back to.
+        samples: path of the newest picture of the fixed seeds.
+        folder: of the run. model: path of what came of it; empty until then.
+        live: path and step of the newest model to look at, while it is watched.
+    """
+
+    def __init__(
+        self, studio: Studio, start: Callable[[], tuple[SpawnProcess, Connection]]
+    ) -> None:
+        self._studio, self._launch = studio, start
+        self.plan = TrainingPlan("", "bundled", "")
+        self._process: SpawnProcess | None = None
+        self._connection: Connection | None = None
+        self.state: State = "idle"
+        self.seen: Seen | None = None
+        self.watching = False
+        #: The fixed seeds, turned together.
+        self.grid = SampleGrid(studio)
+        self._forget()
+
+    def _forget(self) -> None:
+        self.curves = Curves()
+        self.last: StepDone | None = None
+        self.notes: list[tuple[int, str]] = []
+        self.snapshots: tuple[int, ...] = ()
+        self.samples, self.folder, self.model = "", "", ""
+        self.live: LiveModel | None = None
+        self.grid.forget()
+
+    # What panels read -------------------------------------------------------------------
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a run trains, or is about to or has not ended yet."""
+        return self.state in ("starting", "training", "paused", "stopping")
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the training process, ``None`` while there is none."""
+        return None if self._process is None else self._process.pid
+
+    # What panels ask for ----------------------------------------------------------------
+
+    def change(self, edit: Callable[[TrainingPlan], TrainingPlan]) -> None:
+        """Edit the form."""
+        plan = edit(self.plan)
+        if plan != self.plan:
+            if (plan.data, plan.model) != (self.plan.data, self.plan.model):
+                # What was seen was something else.
+                self.seen = None
+                plan = replace(plan, layers=())
+            self.plan = plan
+            self._studio.touch()
+
+    def look(self) -> None:
+        """See what data and model are.
+
+        Raises:
+            UserError: there is nothing to look at, or a run goes on.
+        """
+        self._free()
+        if not self.plan.data.strip():
+            raise UserError("Choose the pictures first: a folder of them, or an archive.")
+        self.state = "looking"
+        self._send(LookAt(self.plan.data, self.plan.model))
+        self._studio.touch()
+
+    def begin(self) -> None:
+        """Start a run as the form says.
+
+        Raises:
+            UserError: something is missing in the form, or a run goes on.
+        """
+        self._free()
+        for value, what in (
+            (self.plan.data, "the pictures: a folder of them, or an archive"),
+            (self.plan.folder, "a folder for the run: everything is kept there"),
+        ):
+            if not value.strip():
+                raise UserError(f"Choose {what}.")
+        self._forget()
+        self.state = "starting"
+        self._send(Begin(self.plan))
+        self._watch_again()
+        self._studio.touch()
+
+    def resume(self, folder: str) -> None:
+        """Go on with the run of a folder.
+
+        Raises:
+            UserError: no folder was named, or a run goes on.
+        """
+        self._free()
+        if not folder.strip():
+            raise UserError("Choose the folder of the run to go on with.")
+        self._forget()
+        self.state = "starting"
+        self._send(Resume(folder.strip()))
+        self._watch_again()
+        self._studio.touch()
+
+    def pause(self) -> None:
+        """Stand still after the present step, or go on."""
+        if self.state == "training":
+            self._send(Obey("pause"))
+            self.state = "paused"
+        elif self.state == "paused":
+            self._send(Obey("go on"))
+            self.state = "training"
+        self._studio.touch()
+
+    def stop(self) -> None:
+        """Stop after the present step and keep what there is."""
+        if self.state in ("training", "paused"):
+            self._send(Obey("stop"))
+            self.state = "stopping"
+            self._studio.touch()
+        elif self.state in ("starting", "looking"):
+            self._end()
+            self.state = "over" if self.state == "starting" else "idle"
+            self._studio.touch()
+
+    def go_back(self, step: int) -> None:
+        """Go back to a snapshot, and train on from there."""
+        if self.state in ("training", "paused"):
+            self._send(GoBack(step))
+            self.state = "training"
+            self._studio.touch()
+
+    def watch(self, on: bool) -> None:
+        """Show the model while it is trained, or no longer."""
+        self.watching = on
+        self._send(Watch(on), start=False)
+        if on and self.live is not None:
+            self._studio.open_model(self.live.path)
+        self._studio.touch()
+
+    def open_result(self) -> None:
+        """Open the model that came of the run."""
+        if self.model:
+            self._studio.open_model(self.model)
+
+    # The process ------------------------------------------------------------------------
+
+    def poll(self) -> None:
+        """Take in what the run has told; call often."""
+        changed = gone = False
+        if self._connection is not None:
+            try:
+                while self._connection.poll():
+                    self._take(self._connection.recv())
+                    changed = True
+            except (EOFError, OSError):
+                gone = True
+        if self._process is not None and (gone or self._process.exitcode is not None):
+            self._lost()
+            changed = True
+        if changed:
+            self._studio.touch()
+
+    def close(self) -> None:
+        """The window closes: a run is stopped, and keeps what there is."""
+        process, connection = self._process, self._connection
+        if process is not None and connection is not None and self.is_busy:
+            self._send(Obey("stop"))
+            # Without a window the process ends once the run is kept.
+            connection.close()
+            process.join(0.0 if self.state == "starting" else _CLOSE_SECONDS)
+        self._end()
+
+    def _free(self) -> None:
+        if self.is_busy:
+            raise UserError("A run goes on; stop it first. What there is will be kept.")
+
+    def _watch_again(self) -> None:
+        if self.watching:
+            self._send(Watch(True))
+
+    def _send(self, message: object, start: bool = True) -> None:
+        if self._process is None and start:
+            self._process, self._connection = self._launch()
+        if self._connection is not None:
+            with contextlib.suppress(OSError):  # its death is noticed by the next poll
+                self._connection.send(message)
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        if process is not None and process.exitcode is None:
+            process.kill()
+            process.join(1.0)
+
+    def _lost(self) -> None:
+        """The process is gone although nobody ended it."""
+        assert self._process is not None
+        self._process.join(0.2)
+        how, busy = how_it_ended(self._process.exitcode), self.is_busy
+        self._end()
+        self.state = "over" if busy else "idle"
+        if busy:
+            kept = f"step {max(self.snapshots)}" if self.snapshots else "the start"
+            self._studio.complain(
+                f"The training process stopped ({how}). The run is kept up to {kept}: go on with "
+                f"the run in {self.folder or self.plan.folder}."
+            )
+
+    def _take(self, answer: Answer) -> None:
+        match answer:
+            case Seen():
+                self.state = "idle"
+                if (answer.data, answer.model) == (self.plan.data, self.plan.model):
+                    self.seen = answer
+            case Began():
+                self.folder = answer.folder
+                for event in answer.past:
+                    # That it was over is no news: it goes on.
+                    if not isinstance(event, Finished):
+                        self._happened(event)
+                self.state = "training"
+            case Snapshots():
+                self.snapshots = answer.steps
+            case Happened():
+                self._happened(answer.event)
+            case LiveModel():
+                self._show(answer)
+            case Refused():
+                self.state = "idle" if self.state == "looking" else "over"
+                self._studio.complain(answer.message)
+
+    def _show(self, live: LiveModel) -> None:
+        first, self.live = self.live is None, live
+        if not self.watching:
+            return
+        if first:
+            self._studio.open_model(live.path)
+        elif self._studio.document.model.path == live.path and self._studio.opening is None:
+            # The same file with newer weights: no step of the history.
+            self._studio.client.open_model(live.path)
+
+    def _happened(self, event: Event) -> None:
+        match event:
+            case StepDone():
+                self.last = event
+                self.curves.add(event.step, _plotted(event))
+            case Notice():
+                self.notes = [*self.notes, (event.step, event.text)][-MOST_NOTES:]
+            case SamplesDrawn():
+                self.samples = event.path
+            case ScoresMeasured():
+                named = {f"{name} ({event.features})": v for name, v in event.values.items()}
+                self.curves.add(event.step, named)
+            case Returned():
+                self.curves.back_to(event.step)
+            case Finished():
+                self.state, self.model = "over", event.model
+                said = {"budget": "has used up its time", "stopped": "was stopped"}
+                if event.why in said:
+                    self._studio.say(f"Training {said[event.why]} at step {event.step:,}.")
+
+
+def launch(device: str) -> tuple[SpawnProcess, Connection]:
+    """Start a training process; it and the window's end of its pipe."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(
+        target=run_training, args=(theirs, device), name="maquette-training", daemon=True
+    )
+    process.start()
+    theirs.close()
+    return process, ours
+
+
+def _plotted(event: StepDone) -> dict[str, float]:
+    """What is drawn of a step, by name; the part before the slash is the plot."""
+    values = {f"losses/{n}": v for n, v in event.losses.items() if not n.startswith("score/")}
+    values |= {
+        f"scores/{n.removeprefix('score/')}": v
+        for n, v in event.losses.items()
+        if n.startswith("score/")
+    }
+    values |= {f"rates/{network}": rate for network, rate in event.rates.items()}
+    return values | {
+        "speed/images a second": event.images_per_second,
+        "scores/augmentation": event.augmentation,
+    }

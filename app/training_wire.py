@@ -1,0 +1,144 @@
+"""The records that travel between the window and the training process. Needs no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from engine.training.gan.events import Event
+
+Order = Literal["pause", "go on", "stop"]
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What is to be trained, on what, and where the run is kept.
+
+    Attributes:
+        data: folder or archive of pictures.
+        model: a checkpoint, or what stands for a model that ships.
+        folder: of the run; made if it is not there.
+        preset: a name of :data:`engine.training.gan.options.PRESETS`.
+        layers: groups of layers that train; empty for those of the preset.
+        minutes: length; 0 is until somebody stops it.
+        mirror: show every picture mirrored, too.
+    """
+
+    data: str
+    model: str
+    folder: str
+    preset: str = "quick"
+    layers: tuple[str, ...] = ()
+    minutes: float = 20.0
+    mirror: bool = True
+
+
+# To the training process --------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class LookAt:
+    """Open data and model, and tell what they are; nothing is trained."""
+
+    data: str
+    model: str
+
+
+@dataclass(frozen=True)
+class Begin:
+    """Start a run."""
+
+    plan: TrainingPlan
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Go on with a run that was stopped, or broke off."""
+
+    folder: str
+
+
+@dataclass(frozen=True)
+class Obey:
+    """To the run that trains."""
+
+    order: Order
+
+
+@dataclass(frozen=True)
+class GoBack:
+    """Go back to the snapshot of a step, and train on from there."""
+
+    step: int
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Write the average generator as it is now every few seconds, or no longer."""
+
+    on: bool
+
+
+# From it ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The answer to :class:`LookAt`.
+
+    Attributes:
+        data, model: of the question.
+        groups: the layers of the model that can be trained or frozen, by group.
+        sentences: on the data. warnings: what to know before training.
+    """
+
+    data: str
+    model: str
+    groups: tuple[str, ...] = ()
+    sentences: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Began:
+    """A run trains.
+
+    Attributes:
+        folder: where it is kept.
+        past: what had happened before it was resumed.
+    """
+
+    folder: str
+    past: tuple[Event, ...] = ()
+
+
+@dataclass(frozen=True)
+class Snapshots:
+    """Steps that can be gone back to."""
+
+    steps: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Happened:
+    """The run tells."""
+
+    event: Event
+
+
+@dataclass(frozen=True)
+class LiveModel:
+    """The average generator of a step lies at ``path``."""
+
+    path: str
+    step: int
+
+
+@dataclass(frozen=True)
+class Refused:
+    """What was asked for cannot be done, or the run could not go on; one sentence."""
+
+    message: str
+
+
+Answer = Seen | Began | Snapshots | Happened | LiveModel | Refused
