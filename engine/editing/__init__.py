@@ -1,0 +1,1 @@
+"""Editing faces: directions in w, where they are found, and how they are kept."""

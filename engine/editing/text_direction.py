@@ -1,0 +1,169 @@
+"""From a text to a slider: the direction in w along which a model's own people come to fit it.
+
+People are drawn small, once for a model and an encoder (:mod:`engine.editing.samples`). How well
+each fits the text is the score of its picture along the text's direction in the encoder's space.
+w is then regressed on that score and, at the same time, on the scores of everything else that a
+face can be asked about: the coefficient of the text's score is how people differ in w who differ
+in what the text says and in nothing else. That is the partial regression of statistics, shrunk
+(ridge, Hoerl and Kennard 1970), the other way round than usual: w is what is explained, so that the
+direction stays where people are, however many numbers w has.
+
+Strength 1 is one standard deviation of the score among the model's people.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.editing.cache import Cache
+from engine.editing.directions import Direction
+from engine.editing.pca import as_offset, flat_rows
+from engine.editing.samples import ModelId, Progress, SeenSamples, _silent, seen_samples
+from engine.editing.texts import NEUTRAL, Others, checked_text, others, text_delta
+from engine.generators.base import NEVER, CancelToken, Generator
+from engine.text.encoder import TextImageEncoder
+
+#: Share of the samples' number by which the other scores' coefficients are shrunk.
+RIDGE = 1 / 6
+#: A text whose scores spread less than this share of what questions about faces do says next to
+#: nothing to the encoder.
+WEAK = 0.35
+#: A question is the text's own where an answer's direction lies nearer than this to the text's
+#: (cosine), and correlates with it among the people nearly as well as the best one's does.
+OWN_COSINE, OWN_CORRELATION = 0.5, 0.06
+
+
+@dataclass(frozen=True)
+class TextDirection:
+    """What was found for a text.
+
+    Attributes:
+        direction: the slider.
+        power: how far the text spreads the model's people, in shares of what questions about
+            faces do; about 1 for a text that the encoder knows.
+        held: the questions whose answers are held still.
+        note: a sentence where the text says next to nothing; else empty.
+    """
+
+    direction: Direction
+    power: float
+    held: tuple[str, ...]
+    note: str
+
+
+def spread_of(seen: Tensor, axes: Tensor) -> Tensor:
+    """``[K]`` standard deviations of the scores of ``[N, D]`` pictures along ``[K, D]``."""
+    centred = seen.double() - seen.double().mean(0)
+    return (centred @ axes.double().T).std(0)
+
+
+def held_still(seen: Tensor, delta: Tensor, rest: Others) -> Others:
+    """What else can be asked that is not what the text asks for.
+
+    Args:
+        seen: ``[N, D]`` pictures of people.
+        delta: ``[D]`` of the text.
+    """
+    centred = seen.double() - seen.double().mean(0)
+    score, scores = centred @ delta, centred @ rest.axes.T
+    scale = (scores.square().mean(0) * score.square().mean()).sqrt().clamp(min=1e-12)
+    alike = ((scores * score[:, None]).mean(0) / scale).tolist()
+    near = torch.cosine_similarity(rest.axes, delta[None], dim=1).tolist()
+    best = max((r for c, r in zip(near, alike, strict=True) if c > OWN_COSINE), default=np.inf)
+    own = {
+        question
+        for question, c, r in zip(rest.questions, near, alike, strict=True)
+        if c > OWN_COSINE and r > best - OWN_CORRELATION
+    }
+    return rest.only(place for place, q in enumerate(rest.questions) if q not in own)
+
+
+def regressed(w: Tensor, seen: Tensor, delta: Tensor, rest: Others) -> Tensor:
+    """``[D_w]``: what w gains with one standard deviation of the text's score, all else equal.
+
+    Args:
+        w: ``[N, D_w]`` of people.
+        seen: ``[N, D]`` their pictures.
+        delta: ``[D]`` of the text. rest: what is held still.
+    """
+    axes = torch.cat([delta[None], rest.axes]).double()
+    centred = seen.double() - seen.double().mean(0)
+    scores = centred @ axes.T
+    scores = scores / scores.std(0).clamp(min=1e-12)
+    shrink = torch.full((len(axes),), RIDGE * len(w), dtype=torch.float64)
+    shrink[0] = 0.0
+    gram = scores.T @ scores + torch.diag(shrink)
+    wide = w.double() - w.double().mean(0)
+    found: Tensor = torch.linalg.solve(gram, scores.T @ wide)[0]
+    return found
+
+
+def text_direction(
+    generator: Generator,
+    model: ModelId,
+    encoder: TextImageEncoder,
+    encoder_id: str,
+    text: str,
+    neutral: str = "",
+    cache: Cache | None = None,
+    progress: Progress = _silent,
+    cancel: CancelToken = NEVER,
+) -> TextDirection:
+    """The slider of a text. The same on every call; quick once the people are drawn.
+
+    Args:
+        encoder_id: what tells this encoder from others (:mod:`engine.editing.encoders`).
+        neutral: what to compare with; empty for a person of whom nothing is said.
+        progress: how many people are drawn, of how many.
+
+    Raises:
+        UserError: the text is empty or too long, or says what the neutral one says.
+        Cancelled: ``cancel`` was set.
+    """
+    text = checked_text(text)
+    delta = text_delta(encoder, text, neutral)
+    people = seen_samples(generator, model, encoder, encoder_id, cache, progress=progress,
+                          cancel=cancel)  # fmt: skip
+    return from_samples(people, encoder, delta, text, neutral, generator, model)
+
+
+def from_samples(
+    people: SeenSamples,
+    encoder: TextImageEncoder,
+    delta: Tensor,
+    text: str,
+    neutral: str,
+    generator: Generator,
+    model: ModelId,
+) -> TextDirection:
+    """:func:`text_direction` of people that are drawn already."""
+    facts = generator.capabilities
+    everything = others(encoder)
+    typical = float(spread_of(people.seen, everything.axes).median())
+    power = float(spread_of(people.seen, delta[None])[0]) / max(typical, 1e-12)
+    rest = held_still(people.seen, delta, everything)
+    flat = torch.from_numpy(flat_rows(people.w.numpy()))
+    offset = as_offset(regressed(flat, people.seen, delta, rest).numpy(), facts.num_ws)
+    note = ""
+    if power < WEAK:
+        note = (
+            f"The text {text!r} says next to nothing to the text encoder ({encoder_name(encoder)}), "
+            "so the slider may change anything or nothing; use other words, or another encoder."
+        )
+    details = (
+        ("text", text),
+        ("neutral", neutral.strip() or NEUTRAL),
+        ("encoder", encoder_name(encoder)[:100]),
+        ("power", round(power, 4)),
+    )
+    direction = Direction(text[:60], offset, "text", facts.family, model.sha256, details)
+    return TextDirection(direction, power, tuple(dict.fromkeys(rest.questions)), note)
+
+
+def encoder_name(encoder: TextImageEncoder) -> str:
+    """What to call an encoder."""
+    return encoder.name or "the bundled one"
