@@ -25,6 +25,7 @@ MODULES: dict[str, str] = {
     "eg3d": "engine.training.gan.eg3d",
     "cips3d": "engine.training.gan.cips3d",
     "stylenerf": "engine.training.gan.stylenerf",
+    "stylesdf": "engine.training.gan.stylesdf",
 }
 
 
