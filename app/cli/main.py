@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {
     "train": "a generator on your own pictures, or a small one from nothing",
     "blend": "a model with some layers of another",
     "bench": "how fast each family draws",
+    "prepare": "photographs as a data set to train on",
     "evaluate": "how good a model is, in numbers",
     "verify": "compare a family with pictures of its authors' code",
 }

@@ -173,8 +173,10 @@ def _depth(
 ) -> dict[str, Any]:
     deviation = None
     if labels is not None:
-        # Mirrored cameras are among them, so that their mean is 0.
-        deviation = float(np.std([angles_of(label)[0] for label in labels]))
+        # The one of the normal distribution with the same median of |yaw|: a few views from
+        # behind are not to make the side view one from behind.
+        yaws = [angles_of(label)[0] for label in labels]
+        deviation = float(np.median(np.abs(yaws))) / 0.6744897501960817
     yaw = side_yaw(generator.capabilities, deviation)
     values = [
         depth_consistency(generator, w, yaw)

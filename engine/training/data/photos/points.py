@@ -1,0 +1,93 @@
+"""Eyes, mouths and angles given by hand: a small file that people and the window write.
+
+``{"format": 1, "faces": {"photo.jpg": [{"eyes": [[x, y], [x, y]], "mouth": [[x, y], [x, y]],
+"yaw": 12.0, "pitch": -3.0, "certain": true}]}}``: pixels of the upright picture from its top left
+corner, left before right; ``yaw`` and ``pitch`` may be missing, and ``certain`` is false where the
+places are only a guess that nobody has confirmed. An empty list says that there is no face.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.errors import UserError
+from engine.export.files import write_bytes
+from engine.training.data.photos.faces import Face, Points
+
+_FORMAT = 1
+_MOST = 256 << 20
+
+
+def read_points(path: Path) -> dict[str, tuple[Face, ...]]:
+    """The faces of each picture that the file names.
+
+    Raises:
+        UserError: the file cannot be read, or is not as the module's docstring says.
+    """
+    try:
+        if path.stat().st_size > _MOST:
+            raise ValueError("it is too large")
+        stated = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(stated, dict) or stated.get("format") != _FORMAT:
+            raise ValueError("it is of another format")
+        return {name: tuple(map(_face, faces)) for name, faces in stated["faces"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(f"The points in {path} cannot be read ({error}); mend them.") from error
+
+
+def write_points(path: Path, faces: Mapping[str, Sequence[Face]]) -> None:
+    """Store faces; what is dense stays out.
+
+    Raises:
+        ExportError: the file cannot be written.
+    """
+    stated = {name: [_plain(face) for face in each] for name, each in sorted(faces.items())}
+    text = json.dumps({"format": _FORMAT, "faces": stated}, indent=1, ensure_ascii=False)
+    write_bytes(path, (text + "\n").encode())
+
+
+def _plain(face: Face) -> dict[str, Any]:
+    plain: dict[str, Any] = {
+        "eyes": np.round(face.eyes, 2).tolist(),
+        "mouth": np.round(face.mouth, 2).tolist(),
+        "certain": face.certain,
+    }
+    for name, value in (("yaw", face.yaw), ("pitch", face.pitch)):
+        if value is not None:
+            plain[name] = round(value, 3)
+    return plain
+
+
+def _face(stated: Mapping[str, Any]) -> Face:
+    yaw, pitch = (_angle(stated, name) for name in ("yaw", "pitch"))
+    if (yaw is None) != (pitch is None):
+        raise ValueError("yaw and pitch belong together")
+    face = Face(
+        _pair(stated["eyes"]), _pair(stated["mouth"]), None, yaw, pitch,
+        bool(stated.get("certain", True)),
+    )  # fmt: skip
+    if face.size < 1.0:
+        raise ValueError("eyes and mouth are at the same place")
+    return face
+
+
+def _pair(stated: Any) -> Points:
+    points = np.array(stated, np.float64)
+    if points.shape != (2, 2) or not np.isfinite(points).all() or np.abs(points).max() > 1e6:
+        raise ValueError("eyes and mouth are two points of two numbers each")
+    return points
+
+
+def _angle(stated: Mapping[str, Any], name: str) -> float | None:
+    if name not in stated:
+        return None
+    value = float(stated[name])
+    if not math.isfinite(value) or abs(value) > (180 if name == "yaw" else 89):
+        raise ValueError(f"{name} is out of range")
+    return value
