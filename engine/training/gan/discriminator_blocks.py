@@ -23,6 +23,9 @@ from engine.generators.stylegan2 import (
     upfirdn2d,
 )
 
+#: Limit of activations in the authors' discriminators (their guard for half precision).
+CLAMP = 256.0
+
 
 class ConvLayer(nn.Module):
     """Convolution with equalised learning rate; ``down=2`` filters and halves first.
@@ -33,6 +36,8 @@ class ConvLayer(nn.Module):
         bias: whether there is one (a residual block's skip has none).
         down: 1 or 2.
         clamp: limit of the result's magnitude, or ``None``.
+        told: length of a vector that scales what it reads, channel by channel, by 1 + tanh of an
+            affine function of it (EpiGRAF); 0 for none.
     """
 
     resample_filter: Tensor
@@ -47,8 +52,10 @@ class ConvLayer(nn.Module):
         down: int = 1,
         clamp: float | None = None,
         taps: Sequence[float] = DEFAULT_FILTER,
+        told: int = 0,
     ) -> None:
         super().__init__()
+        self.affine = FullyConnected(told, in_channels) if told else None
         self.down, self.clamp, self.padding = down, clamp, kernel_size // 2
         self.activation: Activation = activation
         self.weight_gain = 1.0 / math.sqrt(in_channels * kernel_size**2)
@@ -56,8 +63,10 @@ class ConvLayer(nn.Module):
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
         self.register_buffer("resample_filter", fir_filter(taps))
 
-    def forward(self, x: Tensor, gain: float = 1.0) -> Tensor:
-        """``[N, I, H, W]`` -> ``[N, O, H / down, W / down]``, times ``gain``."""
+    def forward(self, x: Tensor, gain: float = 1.0, told: Tensor | None = None) -> Tensor:
+        """``[N, I, H, W]`` (and ``[N, told]``) -> ``[N, O, H / down, W / down]``, times ``gain``."""
+        if self.affine is not None and told is not None:
+            x = x * (1.0 + self.affine(told).tanh())[:, :, None, None]
         weight, padding = self.weight * self.weight_gain, self.padding
         if self.down == 2:
             # Twice the taps' overhang, and the convolution's own border.
@@ -96,7 +105,8 @@ class ResidualBlock(nn.Module):
         img_channels: of the picture.
         clamp: see :class:`ConvLayer`.
         down: 2 to halve, 1 to keep the size.
-        reads: whether there is a ``fromrgb``; by default only in the first block.
+        reads: whether there is a ``fromrgb`` in later blocks too, where nothing reads it.
+        told: of the second convolution, see :class:`ConvLayer`.
     """
 
     resample_filter: Tensor
@@ -109,7 +119,8 @@ class ResidualBlock(nn.Module):
         img_channels: int,
         clamp: float | None = None,
         down: int = 2,
-        reads: bool | None = None,
+        reads: bool = False,
+        told: int = 0,
     ) -> None:
         super().__init__()
         self.in_channels = in_channels
@@ -117,27 +128,17 @@ class ResidualBlock(nn.Module):
         if in_channels == 0 or reads:
             self.fromrgb = ConvLayer(img_channels, middle, 1, clamp=clamp)
         self.conv0 = ConvLayer(middle, middle, 3, clamp=clamp)
-        self.conv1 = ConvLayer(middle, out_channels, 3, down=down, clamp=clamp)
-        self.skip = ConvLayer(
-            middle, out_channels, 1, bias=False, activation="linear", down=down, clamp=clamp
-        )
+        self.conv1 = ConvLayer(middle, out_channels, 3, down=down, clamp=clamp, told=told)
+        self.skip = ConvLayer(middle, out_channels, 1, bias=False, activation="linear", down=down)
 
-    def forward(
-        self, x: Tensor | None, img: Tensor | None, modulation: Tensor | None = None
-    ) -> Tensor:
-        """Features (or, in the first block, the picture) -> features of half the side.
-
-        ``modulation`` ``[N, middle]`` scales what the second convolution reads (EpiGRAF).
-        """
+    def forward(self, x: Tensor | None, img: Tensor | None, told: Tensor | None = None) -> Tensor:
+        """Features (or, in the first block, the picture) -> features of half the side."""
         if self.in_channels == 0:
             assert img is not None
             x = self.fromrgb(img)
         assert x is not None
         skip = self.skip(x, gain=math.sqrt(0.5))
-        x = self.conv0(x)
-        if modulation is not None:
-            x = x * modulation[:, :, None, None]
-        out: Tensor = skip + self.conv1(x, gain=math.sqrt(0.5))
+        out: Tensor = skip + self.conv1(self.conv0(x), gain=math.sqrt(0.5), told=told)
         return out
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from engine.generators.stylegan2 import fir_filter
 from engine.training.gan.discriminator_blocks import (
+    CLAMP,
     ConditionMapping,
     Epilogue,
     ResidualBlock,
@@ -39,7 +40,7 @@ class ResidualDiscriminator(nn.Module):
         c_dim: int = 0,
         mapping_layers: int = 8,
         group_size: int = 4,
-        clamp: float | None = None,
+        clamp: float | None = CLAMP,
     ) -> None:
         super().__init__()
         widths = dict(widths or block_widths(resolution))
@@ -80,7 +81,7 @@ class DualDiscriminator(ResidualDiscriminator):
         c_dim: int = 25,
         mapping_layers: int = 8,
         group_size: int = 4,
-        clamp: float | None = None,
+        clamp: float | None = CLAMP,
     ) -> None:
         super().__init__(resolution, 6, widths, c_dim, mapping_layers, group_size, clamp)
         # The authors' files hold it; pictures are enlarged by antialiased interpolation.

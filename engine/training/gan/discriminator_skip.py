@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.generators.stylegan2 import fir_filter, upfirdn2d
-from engine.training.gan.discriminator_blocks import ConvLayer, Epilogue, block_widths
+from engine.training.gan.discriminator_blocks import CLAMP, ConvLayer, Epilogue, block_widths
 
 
 class SkipBlock(nn.Module):
@@ -51,7 +51,7 @@ class SkipDiscriminator(nn.Module):
         resolution: int,
         widths: Mapping[int, int] | None = None,
         group_size: int = 8,
-        clamp: float | None = None,
+        clamp: float | None = CLAMP,
     ) -> None:
         super().__init__()
         widths = dict(widths or block_widths(resolution))

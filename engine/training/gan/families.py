@@ -23,6 +23,7 @@ SMALL_JUDGE = 64
 #: Registry name -> module with a ``KIND``.
 MODULES: dict[str, str] = {
     "eg3d": "engine.training.gan.eg3d",
+    "epigraf": "engine.training.gan.epigraf",
     "cips3d": "engine.training.gan.cips3d",
     "stylenerf": "engine.training.gan.stylenerf",
     "stylesdf": "engine.training.gan.stylesdf",
