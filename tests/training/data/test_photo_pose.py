@@ -133,6 +133,21 @@ def test_ffhqs_cameras_are_on_eg3ds_orbit_and_look_as_the_angles_say(
     assert abs(yaw) < 1e-3 or np.sign(angles_of_label(label)[0]) == np.sign(yaw)
 
 
+@given(st.floats(-60, 60), st.floats(-40, 40), st.floats(-170, 170))
+def test_ffhqs_cameras_turn_with_the_square(yaw: float, pitch: float, roll: float) -> None:
+    def turning(degrees: float) -> np.ndarray:
+        a = np.radians(degrees)
+        return np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]])
+
+    rotation = turning(roll) @ OrbitPose(yaw=yaw, pitch=pitch).camera().cam2world[:3, :3].T
+    face = Face.of_dense(1000.0 * average_face() @ rotation.T + (500, 400, 0))
+    square, camera = framed(face, angles_of(face), "ffhq")
+    assert camera is not None
+    # Seen in the square, the head is turned back by as much as the square is.
+    expected = turning(-square.roll) @ rotation
+    np.testing.assert_allclose(camera.cam2world[:3, :3].T, expected, atol=1e-9)
+
+
 def test_angles_by_hand_go_before_points() -> None:
     points, _ = recorded()[0]
     face = Face.of_dense(points)

@@ -74,8 +74,9 @@ def angles_of(face: Face) -> Angles | None:
     return None if face.dense is None else angles_of_dense(face.dense)
 
 
-def _directed(orbit: OrbitPose, angles: Angles) -> Camera:
-    """The camera on an orbit's sphere that looks at its point from the direction of the angles."""
+def _directed(orbit: OrbitPose, angles: Angles, roll: float = 0.0) -> Camera:
+    """The camera on an orbit's sphere that looks at its point from the direction of the angles.
+    ``roll`` turns it clockwise, degrees."""
     yaw, pitch = math.radians(angles.yaw), math.radians(angles.pitch)
     backward = np.array(
         [math.sin(yaw) * math.cos(pitch), math.sin(pitch), math.cos(yaw) * math.cos(pitch)]
@@ -85,7 +86,7 @@ def _directed(orbit: OrbitPose, angles: Angles) -> Camera:
     along = float(target @ backward)
     distance = -along + math.sqrt(along**2 - float(target @ target) + orbit.radius**2)
     straight = OrbitPose(
-        yaw=angles.yaw, pitch=angles.pitch, radius=distance, fov_y=orbit.fov_y,
+        yaw=angles.yaw, pitch=angles.pitch, roll=roll, radius=distance, fov_y=orbit.fov_y,
         center=orbit.look_at, look_at=orbit.look_at,
     )  # fmt: skip
     return straight.camera()
@@ -94,8 +95,8 @@ def _directed(orbit: OrbitPose, angles: Angles) -> Camera:
 def framed(face: Face, angles: Angles | None, framing: Framing) -> tuple[Square, Camera | None]:
     """The square to cut, and the camera that sees what it shows.
 
-    For ``ffhq`` the square is FFHQ's and the camera is on the orbit of EG3D's FFHQ models, upright, as
-    the square is. For ``bundled`` the camera comes first, on the bundled generator's orbit, and the
+    For ``ffhq`` the square is FFHQ's, and the camera is on the orbit of EG3D's FFHQ models and turned as
+    the square is turned against the head. For ``bundled`` the camera comes first, on the bundled generator's orbit, and the
     square is the one in which eyes and mouth (or all points) of the face fall nearest to where this
     camera sees those of the average face.
 
@@ -104,7 +105,9 @@ def framed(face: Face, angles: Angles | None, framing: Framing) -> tuple[Square,
     """
     if framing == "ffhq":
         square = ffhq_square(face)
-        return square, None if angles is None else _directed(FFHQ_ORBIT, angles)
+        if angles is None:
+            return square, None
+        return square, _directed(FFHQ_ORBIT, angles, square.roll - angles.roll)
     if angles is None:
         raise ValueError("the bundled generator's framing needs angles")
     camera = _directed(BUNDLED_ORBIT, angles)
