@@ -86,7 +86,7 @@ class CIPS3DTraining(Adversarial):
         generator: CIPS3DNetwork | None = None,
         discriminator: AuxiliaryDiscriminator | None = None,
     ) -> None:
-        side = options.side or config.img_resolution
+        side = trained_side(config, options)
         if side < 8 or side & (side - 1):
             raise UserError(f"CIPS-3D is trained at 8, 16, 32 ... pixels, not {side}.")
         both = options.auxiliary > 0 or (options.auxiliary < 0 and side <= 128)
@@ -250,6 +250,11 @@ class CIPS3DTraining(Adversarial):
         }
 
 
+def trained_side(config: CIPS3DConfig, options: CIPS3DOptions) -> int:
+    """Side of the pictures that are trained on."""
+    return options.side or config.img_resolution
+
+
 def _started(network: CIPS3DNetwork) -> CIPS3DNetwork:
     """Frequencies and phases that hardly differ between people at first (a quarter of a layer's
     usual spread, as in pi-GAN)."""
@@ -287,6 +292,9 @@ def _make(
     judge: Mapping[str, Tensor] | None,
 ) -> CIPS3DTraining:
     discriminator = None if judge is None else auxiliary_of(judge)
+    side = str(trained_side(config, options))
+    if discriminator is not None and side not in discriminator.main_disc.conv_in:
+        raise ValueError("the discriminator judges pictures of other sizes")
     return CIPS3DTraining(config, options, network, discriminator)
 
 

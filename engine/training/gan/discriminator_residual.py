@@ -88,11 +88,15 @@ class DualDiscriminator(ResidualDiscriminator):
         self.register_buffer("resample_filter", fir_filter())
 
 
-def widths_of(tensors: Mapping[str, Tensor]) -> dict[int, int]:
+def widths_of(tensors: Mapping[str, Tensor], side: int = 0) -> dict[int, int]:
     """Side -> channels of a discriminator's blocks, read off its tensors.
 
+    Args:
+        tensors: of NVIDIA's lineage, residual or skip.
+        side: of the pictures that it must judge, if that is known.
+
     Raises:
-        ValueError: these are no residual discriminator's.
+        ValueError: these are no such discriminator's, or it judges pictures of another side.
     """
     found = {
         int(name[1:].partition(".")[0]): tensor.shape[1]
@@ -102,6 +106,8 @@ def widths_of(tensors: Mapping[str, Tensor]) -> dict[int, int]:
     last = tensors.get("b4.conv.weight")
     if last is None or not found:
         raise ValueError("the tensors are not those of a residual discriminator")
+    if side and max(found) != side:
+        raise ValueError(f"the discriminator judges pictures of {max(found)} pixels, not {side}")
     return {**found, 4: last.shape[0]}
 
 

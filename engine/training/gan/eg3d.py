@@ -286,7 +286,7 @@ def _make(
     discriminator: DualDiscriminator | None = None
     if judge is not None:
         layers = sum(re.fullmatch(r"mapping\.fc\d+\.weight", name) is not None for name in judge)
-        widths = widths_of(judge)
+        widths = widths_of(judge, config.img_resolution)
         discriminator = DualDiscriminator(max(widths), widths, mapping_layers=layers)
         discriminator.load_state_dict(dict(judge))
     return EG3DTraining(config, options, network, discriminator)

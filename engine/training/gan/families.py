@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import importlib
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +26,7 @@ MODULES: dict[str, str] = {
     "eg3d": "engine.training.gan.eg3d",
     "epigraf": "engine.training.gan.epigraf",
     "cips3d": "engine.training.gan.cips3d",
+    "pigan": "engine.training.gan.pigan",
     "stylenerf": "engine.training.gan.stylenerf",
     "stylesdf": "engine.training.gan.stylesdf",
 }
@@ -73,7 +75,8 @@ def training_of(
     Args:
         model: on the device where it is to be trained.
         options: of the family's losses by name, where they are not the defaults.
-        judge: tensors of a discriminator (:func:`judge_tensors`); a new one if absent.
+        judge: tensors of a discriminator (:func:`judge_tensors`); a new one if absent, or where
+            they do not fit the pictures that are trained on.
         seed: of a new discriminator's weights.
 
     Raises:
@@ -83,7 +86,11 @@ def training_of(
     network = copy.deepcopy(model.network)  # type: ignore[attr-defined]
     chosen = options_of(kind, {"fine_tuning": True, **(options or {})})
     with _seeded(seed):
-        training = kind.make(network.config, chosen, network, judge)
+        if judge is not None:
+            with contextlib.suppress(KeyError, IndexError, RuntimeError, ValueError):
+                known = kind.make(network.config, chosen, copy.deepcopy(network), judge)
+                return known.to(model.device)
+        training = kind.make(network.config, chosen, network, None)
     return training.to(model.device)
 
 

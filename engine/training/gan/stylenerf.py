@@ -345,7 +345,7 @@ def _make(
 ) -> StyleNeRFTraining:
     discriminator: SkipDiscriminator | None = None
     if judge is not None:
-        widths = widths_of(judge)
+        widths = widths_of(judge, config.img_resolution)
         discriminator = SkipDiscriminator(max(widths), widths)
         discriminator.load_state_dict(dict(judge))
     return StyleNeRFTraining(config, options, network, discriminator)

@@ -308,6 +308,8 @@ def _make(
         discriminator = CoordDiscriminator(max(widths), widths, outputs)
     if discriminator is not None and judge is not None:
         discriminator.load_state_dict(dict(judge))
+        if max(widths) != config.resolution:
+            raise ValueError("the discriminator judges pictures of another size")
         # One of the first stage judges nothing in the second.
         new_stage = options.doublings and config.decoder_channels is None
         discriminator = None if new_stage else discriminator

@@ -131,10 +131,8 @@ def reopened(
 ) -> list[Generator]:
     """Every authors' file of a state (but for ``no_models``), written, read and built by the
     project's own code."""
-    opened: list[Generator] = []
-    for name, content in training.authors_files(state).items():
+    files = training.authors_files(state)
+    for name, content in files.items():
         torch.save(content, folder / name)
-        if name in no_models:
-            continue
-        opened.append(build_generator(find_source(read_checkpoint(folder / name)), CPU))
-    return opened
+    models = [folder / name for name in files if name not in no_models]
+    return [build_generator(find_source(read_checkpoint(path)), CPU) for path in models]

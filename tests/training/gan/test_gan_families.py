@@ -1,0 +1,91 @@
+"""Which families can be trained, and that an unfit discriminator is left out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from engine.checkpoints import read_checkpoint
+from engine.errors import UserError
+from engine.generators.registry import families, open_model
+from engine.training.gan.contract import Phase, Progress
+from engine.training.gan.families import MODULES, fresh, judge_tensors, training_of
+from tests.training.gan.checks import batch_of, check_groups, losses_of, moved_state, same_tensors
+
+GOLDENS = Path(__file__).parents[2] / "data" / "goldens"
+FILES = {
+    "eg3d": "eg3d_ffhq/checkpoint.pkl",
+    "epigraf": "epigraf/checkpoint.pkl",
+    "cips3d": "cips3d/checkpoint.pth",
+    "pigan": "pigan/CelebA/generator.pth",
+    "stylenerf": "stylenerf_default/checkpoint.pkl",
+    "stylesdf": "stylesdf/checkpoint.pt",
+}
+SIDED = {"cips3d": {"side": 16}, "pigan": {"side": 16}}
+
+
+def test_every_family_that_is_drawn_can_be_trained() -> None:
+    assert set(MODULES) == set(families())
+
+
+@pytest.mark.parametrize("family", sorted(MODULES))
+def test_authors_models_are_trained_on(family: str) -> None:
+    """From the authors' file: the same tensors to start with, both networks get gradients."""
+    path = GOLDENS / FILES[family]
+    model = open_model(path, "cpu")
+    options = {"judge_channels": 8, **SIDED.get(family, {})}
+    training = training_of(model, options)
+    state = {n: t.clone() for n, t in training.generator.state_dict().items()}
+    own = model.network.state_dict()  # type: ignore[attr-defined]
+    assert set(state) <= set(own)
+    assert all(torch.equal(state[name], own[name]) for name in state)
+    check_groups(training)
+    batch = batch_of(training.resolution, count=2)
+    for phase in training.phases(Progress(0, 0))[:1]:
+        losses_of(training, phase, batch, Progress(0, 0))
+        grown = [p for p in training.generator.parameters() if p.grad is not None]
+        assert grown
+    same_tensors(training.drawable(moved_state(training)), moved_state(training))
+
+
+@pytest.mark.parametrize("family", sorted(MODULES))
+def test_small_models_have_the_weights_of_their_seed(family: str) -> None:
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    one, two = fresh(family, 32, seed=1), fresh(family, 32, seed=1)
+    other = fresh(family, 32, seed=2)
+    assert torch.equal(torch.get_rng_state(), before)
+    for name, value in one.state_dict().items():
+        assert torch.equal(value, two.state_dict()[name]), name
+    assert any(
+        not torch.equal(value, other.state_dict()[name]) for name, value in one.state_dict().items()
+    )
+    # A snapshot's state is all there is.
+    two.load_state_dict(other.state_dict())
+    for name, value in other.state_dict().items():
+        assert torch.equal(value, two.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("family", ["eg3d", "stylenerf", "stylesdf", "cips3d"])
+def test_a_discriminator_that_does_not_fit_is_left_out(family: str) -> None:
+    """Of another family's file: a new one is made, and training begins."""
+    strange = judge_tensors(read_checkpoint(GOLDENS / FILES["epigraf"]))
+    assert strange is not None
+    model = open_model(GOLDENS / FILES[family], "cpu")
+    options = {"judge_channels": 8, **SIDED.get(family, {})}
+    training = training_of(model, options, strange)
+    batch = batch_of(training.resolution, count=2)
+    phase = Phase("discriminator", "discriminator")
+    found = losses_of(training, phase, batch, Progress(0, 0))
+    assert bool(torch.isfinite(found["real"]))
+
+
+def test_options_are_checked_by_name_and_kind() -> None:
+    with pytest.raises(UserError, match="no option 'gamma'"):
+        fresh("pigan", 32, {"gamma": 1.0})
+    with pytest.raises(UserError, match="cannot be True"):
+        fresh("pigan", 32, {"r1_gamma": True})
+    with pytest.raises(UserError, match="do not fit"):
+        fresh("pigan", 32, config={"colour": "red"})

@@ -1,0 +1,141 @@
+"""pi-GAN's training on a tiny model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from engine.camera import FAMILY_AXES
+from engine.errors import UserError
+from engine.generators.pigan import PiGAN
+from engine.generators.registry import open_model
+from engine.training.gan.contract import Phase, Progress
+from engine.training.gan.discriminator_growing import GrowingDiscriminator
+from engine.training.gan.families import fresh, training_of
+from engine.training.gan.losses import generator_logistic
+from engine.training.gan.pigan import PiGANOptions, PiGANTraining
+from tests.generators.tiny_pigan import CONFIG, tiny_network
+from tests.training.gan.checks import (
+    batch_of,
+    check_every_phase,
+    check_groups,
+    losses_of,
+    moved_state,
+    only,
+    reopened,
+    same_tensors,
+    seeded,
+)
+
+GOLDEN = Path(__file__).parents[2] / "data" / "goldens" / "pigan" / "CelebA" / "generator.pth"
+BATCH = batch_of(16)
+GROWN = Progress(step=2500, images=10_000_000)
+WIDTHS = {16: 4, 8: 5, 4: 6, 2: 6}
+
+
+def tiny(config: dict[str, Any] | None = None, **options: Any) -> PiGANTraining:
+    changed = replace(CONFIG, **(config or {}))
+    torch.manual_seed(3)
+    judge = GrowingDiscriminator(WIDTHS, 8)
+    chosen = PiGANOptions(**{"side": 16, "least_side": 8, **options})
+    return PiGANTraining(changed, chosen, tiny_network(changed), judge)
+
+
+@pytest.mark.parametrize("config", [{}, {"white_back": True, "stored_averages": True}])
+def test_a_step_of_every_phase(config: dict[str, Any]) -> None:
+    # Grown up, nothing reads small pictures any more.
+    found = check_every_phase(tiny(config), BATCH, GROWN, r"discriminator\.from_rgb\.8\..*")
+    assert set(found) == {"generator", "discriminator"}
+    assert "pose" in found["generator"]
+    assert {"fake", "real", "r1", "pose"} <= set(found["discriminator"])
+
+
+def test_growing() -> None:
+    training = tiny(grow_images=1000, fade_images=500)
+    assert training.growth(Progress(0, 0)) == (8, 1.0)
+    assert training.growth(Progress(0, 999)) == (8, 1.0)
+    assert training.growth(Progress(0, 1250)) == (16, 0.5)
+    assert training.growth(Progress(0, 1600)) == (16, 1.0)
+    assert training.growth(Progress(0, 2**40)) == (16, 1.0)
+    assert tiny(pace=0.5, grow_images=1000).growth(Progress(0, 500))[0] == 16
+    assert tiny(fine_tuning=True).growth(Progress(0, 0)) == (16, 1.0)
+    check_every_phase(training, BATCH, Progress(0, 1250))
+    check_every_phase(training, BATCH, Progress(0, 0), r"discriminator\.(from_rgb|blocks)\.16\..*")
+
+
+def test_a_block_that_is_faded_out_does_not_count() -> None:
+    judge = GrowingDiscriminator(WIDTHS, 8)
+    picture = torch.randn(2, 3, 16, 16, generator=seeded())
+    small = torch.nn.functional.avg_pool2d(picture, 2)
+    torch.testing.assert_close(judge(picture, 0.0), judge(small))
+    assert not torch.allclose(judge(picture, 0.5)[0], judge(small)[0])
+
+
+@pytest.mark.parametrize("config", [{}, {"white_back": True, "last_back": False}])
+def test_batches_are_what_the_model_draws(config: dict[str, Any]) -> None:
+    training = tiny(config)
+    model = training.drawable(training.generator.state_dict())
+    assert isinstance(model, PiGAN) and model.capabilities.resolution == 16
+    poses = [model.capabilities.default_pose.turned(yaw=turn).camera() for turn in (-9.0, 14.0)]
+    z = torch.randn(2, training.config.z_dim, generator=seeded())
+    frames = [model.render(model.map(each), pose) for each, pose in zip(z, poses, strict=True)]
+    axes = FAMILY_AXES["pigan"]
+    cameras = torch.stack([torch.tensor(axes.from_ours(p.cam2world)).float() for p in poses])
+    march = replace(training.march(), last_back=training.config.last_back)
+    with torch.no_grad():
+        found = training.pictures(z, cameras, 16, march, None)
+    expected = torch.stack([frame.rgb for frame in frames])
+    error = ((found.movedim(1, -1) * 0.5 + 0.5).clamp(0, 1) - expected).abs().flatten()
+    assert float(error.median()) < 5e-6 and float(error.quantile(0.99)) < 1e-3
+
+
+def test_the_generator_learns_from_the_best_of_a_batch() -> None:
+    training = tiny(best_share=0.5, best_decay=0.0, pose_weight=0.0)
+    assert training.best(Progress(1, 0), 4) == 2
+    assert tiny().best(Progress(0, 0), 4) == 4
+    assert tiny().best(Progress(10**6, 0), 10) == 6
+    phase = Phase("generator", "generator")
+    found = losses_of(training, phase, BATCH, GROWN)
+    plain = tiny(best_share=1.0, pose_weight=0.0)
+    only(plain, "generator")
+    logits: list[torch.Tensor] = []
+    plain.discriminator.register_forward_hook(lambda m, a, out: logits.append(out[0]))
+    losses_of(plain, phase, BATCH, GROWN)
+    expected = generator_logistic(logits[0].sort().values[2:])
+    assert float(found["generator"].detach()) == pytest.approx(float(expected.detach()))
+
+
+def test_groups_name_every_parameter_once() -> None:
+    check_groups(tiny())
+
+
+def test_authors_files_are_read_back_to_the_averaged_tensors(tmp_path: Path) -> None:
+    training = tiny()
+    state = moved_state(training)
+    (model,) = reopened(training, state, tmp_path, "ema.pth")
+    same_tensors(model, state)
+    stored = torch.load(tmp_path / "generator.pth", weights_only=True)
+    assert torch.equal(
+        stored["siren.final_layer.weight"], training.generator.siren.final_layer.weight
+    )
+
+
+def test_an_authors_model_is_trained_on() -> None:
+    training = training_of(open_model(GOLDEN, "cpu"), {"side": 16, "judge_channels": 8})
+    found = losses_of(training, Phase("generator", "generator"), BATCH, GROWN)
+    assert bool(torch.isfinite(found["generator"]))
+    with pytest.raises(UserError, match="not 48"):
+        training_of(open_model(GOLDEN, "cpu"), {"side": 48})
+
+
+@pytest.mark.parametrize("side", [32, 64])
+def test_a_small_model_from_nothing(side: int) -> None:
+    training = fresh("pigan", side)
+    found = losses_of(
+        training, Phase("generator", "generator"), batch_of(side, count=2), Progress(0, 0)
+    )
+    assert bool(torch.isfinite(found["generator"])) and training.resolution == side
