@@ -179,7 +179,7 @@ class TrainingData:
         items = items_at(self.seed, self.items, position + rank * count, count)
         images = np.stack([self._item(int(item)) for item in items])
         tensor = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
-        return Batch(tensor.float() / 127.5 - 1.0, self.cameras(items))
+        return Batch(tensor.float().div_(127.5).sub_(1.0), self.cameras(items))
 
     def cameras(self, items: NDArray[np.int64]) -> Tensor | None:
         """``[N, 25]`` the cameras of items (see :attr:`items`: the second half is mirrored)."""
