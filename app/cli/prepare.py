@@ -43,8 +43,8 @@ class PrepareOptions:
     """How faces are cut: as FFHQ, for models that were trained on it, or as the bundled generator
     shows its heads."""
     finder: Literal["auto", "mediapipe", "cascade", "none"] = "auto"
-    """What finds faces; 'auto' takes MediaPipe where it is, else the rough finder; 'none' uses
-    --points alone."""
+    """What finds faces; 'auto' takes MediaPipe where it is, and the rough finder where it is not or
+    finds nothing; 'none' uses --points alone."""
     finder_python: Annotated[
         str | None,
         tyro.conf.arg(metavar="PATH", help_behavior_hint="(default: the installed one)"),
@@ -105,13 +105,14 @@ def open_finder(kind: str, python: str | None) -> Finder | None:
         UserError: MediaPipe is asked for and is not there.
     """
     from engine.training.data.photos.environment import HOW_TO, find_python
-    from engine.training.data.photos.finder import CascadeFinder, MediaPipeFinder
+    from engine.training.data.photos.finder import CascadeFinder, EitherFinder, MediaPipeFinder
 
     if kind == "none":
         return None
     if kind != "cascade":
         if found := find_python(python):
-            return MediaPipeFinder(found)
+            mediapipe = MediaPipeFinder(found)
+            return mediapipe if kind == "mediapipe" else EitherFinder(mediapipe, CascadeFinder())
         if kind == "mediapipe":
             raise UserError(f"MediaPipe is not installed: {HOW_TO}.")
     return CascadeFinder()

@@ -45,7 +45,7 @@ def test_mediapipes_faces_become_a_data_set(run: Run, photos: Path, tmp_path: Pa
         "--finder-python", python,
     )  # fmt: skip
     assert result.status == 0, result.err
-    assert "1 pictures in set, 1 with cameras (MediaPipe 0.10.21-fake)" in result.out
+    assert "1 pictures in set, 1 with cameras (MediaPipe 0.10.21-fake, then" in result.out
     assert "left out broken.jpg: it is damaged, or no picture" in result.out
     summary = TrainingData.open(tmp_path / "set", 64).summary
     assert summary.posed and summary.yaw is not None and summary.pitch is not None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -14,20 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.errors import UserError
-from engine.training.data import choices
-from engine.training.data.cameras import Label, mirrored
+from engine.training.data.cameras import mirrored
 from engine.training.data.decode import Pixels, Unreadable, decode, square
-from engine.training.data.files import Files, open_files
-from engine.training.data.labels import read_labels
 from engine.training.data.order import items_at
-from engine.training.data.scan import Progress, Seen, scan
-from engine.training.data.summary import (
-    DataSummary,
-    DataWarning,
-    Skipped,
-    find_warnings,
-    middle_angles,
-)
+from engine.training.data.scan import Progress
+from engine.training.data.survey import Survey, nothing_usable, survey
 from engine.training.gan.contract import Batch
 
 #: Decoded pictures are kept until they take so many bytes.
@@ -48,28 +37,18 @@ class TrainingData:
         summary: in numbers. warnings: what to know before training.
     """
 
-    def __init__(
-        self,
-        files: Files,
-        resolution: int,
-        names: Sequence[str],
-        labels: Sequence[Label] | None,
-        summary: DataSummary,
-        warnings: Sequence[DataWarning],
-        skipped: Sequence[Skipped],
-        seed: int,
-    ) -> None:
-        self.path = files.path
-        self.resolution = resolution
-        self.names = tuple(names)
-        self.summary = summary
-        self.warnings = tuple(warnings)
-        self.skipped = tuple(skipped)
+    def __init__(self, found: Survey, seed: int) -> None:
+        self.path = found.files.path
+        self.resolution = found.summary.resolution
+        self.names = found.names
+        self.summary = found.summary
+        self.warnings = found.warnings
+        self.skipped = found.skipped
         self.seed = seed
-        self._files = files
-        self._labels = None if labels is None else np.stack(labels).astype(np.float32)
+        self._files = found.files
+        self._labels = None if found.labels is None else np.stack(found.labels).astype(np.float32)
         self._kept: dict[int, Pixels] = {}
-        self._room = MEMORY // (resolution * resolution * 3)
+        self._room = MEMORY // (self.resolution * self.resolution * 3)
 
     @classmethod
     def open(
@@ -84,9 +63,8 @@ class TrainingData:
     ) -> Self:
         """Open a folder of pictures, or a zip archive or folder in StyleGAN's and EG3D's layout.
 
-        Every picture is decoded once, or was at an earlier opening (see ``scan``); those that
-        cannot be are listed in ``skipped``. Pictures that a person ticked off (``choices``) are
-        left out. Where ``dataset.json`` has cameras, pictures without one are left out, too.
+        See :func:`survey`: what cannot be read is listed in ``skipped``, and pictures that a person
+        ticked off are left out.
 
         Args:
             resolution: side in pixels; pictures are cut to their middle square and resampled.
@@ -98,52 +76,10 @@ class TrainingData:
             UserError: nothing is there, it is not such a thing, or no usable picture is in it.
             Cancelled: ``cancelled`` said so.
         """
-        if resolution < 1:
-            raise UserError(f"The resolution must be at least 1 pixel, not {resolution}.")
-        files = open_files(Path(path))
-        labels = read_labels(files)
-        dropped = choices.read_dropped(files.beside(choices.NAME))
-        looked = scan(files, progress, cancelled)
-        cameras = {} if labels is None else labels.cameras
-        bad = {} if labels is None else labels.bad
-        posed = any(name in cameras for name in looked)
-        skipped = [Skipped(*pair) for pair in files.refused]
-        kept: list[tuple[str, Seen]] = []
-        unposed: list[str] = []
-        for name, seen in looked.items():
-            if name in dropped:
-                continue
-            reason = seen.trouble
-            if not reason and posed:
-                reason = _no_camera(name, seen, cameras, bad)
-                unposed += [name] if reason else []
-            if reason:
-                skipped.append(Skipped(name, reason))
-            else:
-                kept.append((name, seen))
-        if not kept:
-            raise UserError(_nothing(files, len(looked), skipped, dropped))
-        names = [name for name, _ in kept]
-        own = [cameras[name] for name in names] if posed else None
-        sides = [min(seen.width, seen.height) for _, seen in kept]
-        yaw, pitch = middle_angles(own or [])
-        summary = DataSummary(
-            name=files.path.name or str(files.path),
-            pictures=len(kept),
-            dropped=len(dropped & set(looked)),
-            skipped=len(skipped),
-            resolution=resolution,
-            smallest=min(sides),
-            largest=max(sides),
-            posed=posed,
-            yaw=yaw,
-            pitch=pitch,
-            mirrored=mirror,
-            fingerprint=_fingerprint(kept, own, mirror),
-        )
-        foreign = 0 if labels is None else labels.foreign
-        warnings = find_warnings(kept, skipped, resolution, posed, unposed, foreign)
-        return cls(files, resolution, names, own, summary, warnings, skipped, seed)
+        found = survey(path, resolution, mirror, progress, cancelled)
+        if not found.names:
+            raise UserError(nothing_usable(found))
+        return cls(found, seed)
 
     def __len__(self) -> int:
         """Pictures that take part; mirrored ones are not counted."""
@@ -218,40 +154,3 @@ class TrainingData:
     def _item(self, item: int) -> Pixels:
         pixels = self.picture(item % len(self))
         return pixels[:, ::-1] if item >= len(self) else pixels
-
-
-def _no_camera(name: str, seen: Seen, cameras: Mapping[str, Label], bad: Mapping[str, str]) -> str:
-    """Why a picture of a data set with cameras cannot take part, or nothing."""
-    if name in bad:
-        return f"its camera {bad[name]}"
-    if name not in cameras:
-        return "dataset.json has no camera for it"
-    if seen.width != seen.height:
-        return "it has a camera but is not square"
-    return ""
-
-
-def _nothing(files: Files, looked: int, skipped: Sequence[Skipped], dropped: frozenset[str]) -> str:
-    if dropped and looked:
-        return f"Every usable picture of {files.path} is ticked off; keep some."
-    if skipped:
-        first = skipped[0]
-        return (
-            f"No picture of {files.path} can be used ({first.name}: {first.reason}); choose "
-            "another folder or archive."
-        )
-    return (
-        f"{files.path} holds no pictures (PNG, JPEG, WebP, BMP or TIFF); choose another folder or "
-        "archive."
-    )
-
-
-def _fingerprint(
-    kept: Sequence[tuple[str, Seen]], labels: Sequence[Label] | None, mirror: bool
-) -> str:
-    digest = hashlib.sha256(b"mirrored" if mirror else b"plain")
-    for index, (name, seen) in enumerate(kept):
-        digest.update(json.dumps([name, seen.sha256]).encode())
-        if labels is not None:
-            digest.update(np.ascontiguousarray(labels[index], "<f4").tobytes())
-    return digest.hexdigest()

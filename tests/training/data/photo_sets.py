@@ -67,10 +67,14 @@ class KnowingFinder(Finder):
     def __init__(self, faces: dict[tuple[int, int], list[Face]]) -> None:
         self.faces = faces
         self.asked = 0
+        self.closed = False
 
     def find(self, picture: Image.Image) -> list[Face]:
         self.asked += 1
         return self.faces.get(picture.size, [])
+
+    def close(self) -> None:
+        self.closed = True
 
 
 _FAKE = '''

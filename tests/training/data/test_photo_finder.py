@@ -14,8 +14,8 @@ from engine.errors import UserError
 from engine.training.data.photos import environment, finder
 from engine.training.data.photos.environment import find_python, has_mediapipe
 from engine.training.data.photos.faces import Face
-from engine.training.data.photos.finder import CascadeFinder, MediaPipeFinder
-from tests.training.data.photo_sets import face_at, fake_python
+from engine.training.data.photos.finder import CascadeFinder, EitherFinder, MediaPipeFinder
+from tests.training.data.photo_sets import KnowingFinder, face_at, fake_python
 
 #: Where MediaPipe 0.10.21 sees eyes and mouth in the portrait that scikit-image ships.
 ASTRONAUT = np.array([(204.6, 100.9), (246.5, 103.0), (201.8, 139.2), (245.0, 141.0)])
@@ -144,6 +144,17 @@ def test_an_installation_that_fails_leaves_nothing(
     monkeypatch.setattr(environment.shutil, "which", lambda name: None)
     with pytest.raises(UserError, match=r"needs Python 3\.11 or 3\.12"):
         environment.install(said.append, tmp_path / "other")
+
+
+def test_the_second_finder_is_asked_where_the_first_finds_nothing() -> None:
+    first = KnowingFinder({(30, 30): [FACE]})
+    second = KnowingFinder({(30, 30): [], (40, 40): [FACE, FACE]})
+    either = EitherFinder(first, second)
+    assert either.find(Image.new("RGB", (30, 30))) == [FACE] and second.asked == 0
+    assert either.find(Image.new("RGB", (40, 40))) == [FACE, FACE] and first.asked == 2
+    with either:
+        pass
+    assert first.closed and second.closed
 
 
 def test_the_rough_finder_finds_a_portrait_and_is_never_certain() -> None:

@@ -129,6 +129,21 @@ def test_several_faces_small_faces_and_edges_are_told(tmp_path: Path) -> None:
     assert "reach beyond their photographs" in notes(cut)
 
 
+def test_few_and_double_photographs_are_told(tmp_path: Path) -> None:
+    finder = write_photos(tmp_path / "photos")
+    copy = (tmp_path / "photos" / "ann.png").read_bytes()
+    (tmp_path / "photos" / "ann again.png").write_bytes(copy)
+    result = prepare(PrepareJob(tmp_path / "photos", tmp_path / "out", 64), finder)
+    assert "Only 4 pictures" in notes(result) and "there twice" in notes(result)
+    report = json.loads((tmp_path / "out" / "maquette-prepared.json").read_text())
+    assert report["notes"] == list(result.notes)
+    # The look at the finished set is kept and still good.
+    scan = tmp_path / "out" / "maquette-scan.json"
+    before = scan.stat().st_mtime_ns
+    assert len(TrainingData.open(tmp_path / "out", 64)) == 4
+    assert scan.stat().st_mtime_ns == before
+
+
 def test_guesses_wait_until_they_are_confirmed(tmp_path: Path) -> None:
     finder = write_photos(tmp_path / "photos")
     for size, faces in finder.faces.items():

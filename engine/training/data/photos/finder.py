@@ -161,6 +161,21 @@ def _pump(stream: Any, take: Any) -> None:
     take(b"")
 
 
+class EitherFinder(Finder):
+    """The first finder, and where it finds nothing, the second."""
+
+    def __init__(self, first: Finder, second: Finder) -> None:
+        self._both = first, second
+        self.name = f"{first.name}, then {second.name}"
+
+    def find(self, picture: Image.Image) -> list[Face]:
+        return self._both[0].find(picture) or self._both[1].find(picture)
+
+    def close(self) -> None:
+        for finder in self._both:
+            finder.close()
+
+
 class CascadeFinder(Finder):
     """scikit-image's cascade of local binary patterns: boxes of frontal faces, in which eyes and
     mouth are guessed at their average places. Its faces are never ``certain``."""

@@ -32,9 +32,13 @@ from engine.training.data.photos.faces import Face
 from engine.training.data.photos.finder import Finder
 from engine.training.data.photos.points import write_points
 from engine.training.data.photos.pose import MOST_PITCH, Angles, Framing, angles_of, framed
-from engine.training.heads.layout import picture_name
+from engine.training.data.survey import survey
 
+#: Pictures in one folder.
+PER_FOLDER = 1000
 REPORT_NAME, POINTS_NAME = "maquette-prepared.json", "maquette-points.json"
+#: Warnings of the finished set that its own notes do not tell better.
+_TOLD = ("few", "duplicates")
 #: A square of which more lies beyond the photograph is mostly made up.
 MOST_OUTSIDE = 0.35
 #: A square of fewer pixels shows nobody.
@@ -144,7 +148,13 @@ def prepare(
         result = _Run(job, finder, files, folder).all(progress, cancelled)
         if not result.made and not result.guesses:
             raise UserError(_nothing(job, result.skipped))
-        _write_texts(job, finder, result, folder)
+        _write_labels(result, folder)
+        if result.made:
+            # What would be said when it is opened. The look is kept, so that opening is quick.
+            warnings = survey(folder, job.resolution, mirror=not job.mirror).warnings
+            told = tuple(w.text for w in warnings if w.kind in _TOLD)
+            result = replace(result, notes=result.notes + told)
+        _write_report(job, finder, result, folder)
     return result
 
 
@@ -225,7 +235,8 @@ class _Run:
             self._write(replace(made, label=_numbers(turned), mirrored=True), pixels[:, ::-1])
 
     def _write(self, made: Made, pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> None:
-        name = picture_name(len(self._made))
+        number = len(self._made)
+        name = f"{number // PER_FOLDER:05d}/img{number:08d}.png"
         path = self._folder / name
         path.parent.mkdir(exist_ok=True)
         Image.fromarray(np.ascontiguousarray(pixels)).save(path, "PNG")
@@ -265,10 +276,13 @@ def _numbers(label: np.ndarray[Any, np.dtype[np.float32]] | None) -> tuple[float
     return None if label is None else tuple(float(v) for v in label)
 
 
-def _write_texts(job: PrepareJob, finder: Finder | None, result: Prepared, folder: Path) -> None:
+def _write_labels(result: Prepared, folder: Path) -> None:
     labels = [[made.name, list(made.label)] for made in result.made if made.label is not None]
     if labels:
         (folder / LABELS_NAME).write_text(json.dumps({"labels": labels}), encoding="utf-8")
+
+
+def _write_report(job: PrepareJob, finder: Finder | None, result: Prepared, folder: Path) -> None:
     report = {
         "format": 1,
         "photos": job.photos.name,
