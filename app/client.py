@@ -16,6 +16,7 @@ from multiprocessing.context import SpawnProcess
 
 from app import arrivals
 from app.arrivals import Arrivals
+from app.edit_tasks import EditTasks
 from app.export_queue import ExportQueue, how_it_ended
 from app.frames import BUCKETS, FrameRing
 from app.jobs import Job, JobState
@@ -63,10 +64,8 @@ class EngineClient:
         client.start()
         client.open_model("bundled")
         while running:
-            for event in client.poll():
-                ...                                  # ModelLoaded, FrameReady, ...
-            if document_changed:
-                client.request(document.recipe, moving=mouse_is_down)
+            events = client.poll()  # ModelLoaded, FrameReady, ...
+            client.request(document.recipe, moving=mouse_is_down)
         client.close()
 
     Args:
@@ -82,6 +81,8 @@ class EngineClient:
     ) -> None:
         self._options = ProcessOptions(device, opener, target_fps)
         self._exports = ExportQueue(self._options)
+        #: What is looked for to edit faces, in a process of its own.
+        self.tasks = EditTasks(lambda: self._options)
         self._events: list[Event] = []
         self._process: SpawnProcess | None = None
         self._connection: Connection | None = None
@@ -179,7 +180,7 @@ class EngineClient:
         self._flush()
         if self._connection is not None and self._model is not None and self._opening is None:
             self.thumbnails.flush()
-        self._events.extend(self._exports.poll())
+        self._events.extend((*self._exports.poll(), *self.tasks.poll()))
         events, self._events = self._events, []
         return events
 
@@ -255,6 +256,7 @@ class EngineClient:
         self._closed = True
         atexit.unregister(self.close)
         self._end_process()
+        self.tasks.close()
         self._exports.close()
 
     # The engine's side ----------------------------------------------------------------------

@@ -49,7 +49,7 @@ class Prompt:
 
     Attributes:
         kind: ``"save"``, ``"open"``, ``"model"``, ``"open latent"``, ``"save latent"``,
-            ``"save model"``, ``"open timeline"`` or ``"save timeline"``.
+            ``"save model"``, ``"open direction"``, ``"save direction"``, ``"open timeline"`` or ``"save timeline"``.
         title: heading.
         button: label of the button that takes the path.
         path: to begin with.

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from app.edit_wire import TaskEvent
 from engine.capabilities import Capabilities
 from engine.recipe import ModelRef, Recipe
 
@@ -204,5 +205,6 @@ Event = (
     | ThumbnailReady
     | SecondRead
     | SecondFailed
+    | TaskEvent
     | JobEvent
 )

@@ -11,6 +11,7 @@ import os
 import signal
 from multiprocessing.connection import Connection
 
+from app.edit_mailbox import EditMailbox
 from app.faults import log_failure
 from app.mailboxes import EngineMailbox, ExportMailbox
 from app.processor import wait_asleep
@@ -32,6 +33,22 @@ def run_engine(connection: Connection, options: ProcessOptions) -> None:
         raise
 
 
+def run_edits(connection: Connection, options: ProcessOptions) -> None:
+    """Entry of the process that finds edits; returns never (the process ends with the pipe)."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "nice"):
+        os.nice(5)  # the live picture goes first
+    mailbox = EditMailbox(connection)
+    wait_asleep()
+    try:
+        from app.edit_finder import Finder
+
+        Finder(mailbox, options).run()
+    except BaseException as error:
+        log_failure("edits", error)
+        raise
+
+
 def run_exports(connection: Connection, options: ProcessOptions) -> None:
     """Entry of the export process; returns when the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -45,4 +62,19 @@ def run_exports(connection: Connection, options: ProcessOptions) -> None:
         Exporter(mailbox, options).run()
     except BaseException as error:
         log_failure("export", error)
+        raise
+
+
+def run_training(connection: Connection, device: str) -> None:
+    """Entry of the training process; returns when the pipe is closed and the run is kept."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "nice"):
+        os.nice(5)  # the live picture goes first
+    wait_asleep()
+    try:
+        from app.trainer import Trainer
+
+        Trainer(connection, device).run()
+    except BaseException as error:
+        log_failure("training", error)
         raise

@@ -23,6 +23,8 @@ _HINTS = {
     "open latent": f"Path of a {LATENT_SUFFIX} file, such as projected_w.npz",
     "open timeline": "Path of a .json file that Maquette saved",
     "save timeline": "Path of a .json file",
+    "open direction": "Path of a direction's .json file; its numbers lie beside it",
+    "save direction": "Path of a .json file; the numbers lie beside it",
     "save model": "Path of a .json file; the tensors lie beside it",
     "save latent": f"Path of a {LATENT_SUFFIX} file",
 }
@@ -152,6 +154,8 @@ class ProjectPrompt:
             patterns = file_patterns((LATENT_SUFFIX,), "Latents")
         elif prompt.kind.endswith("timeline"):
             patterns = file_patterns((".json",), "Timelines")
+        elif prompt.kind.endswith("direction"):
+            patterns = file_patterns((".json",), "Directions")
         elif prompt.kind == "save model":
             patterns = file_patterns((".json",), "Models")
         question = Question(
