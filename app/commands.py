@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app import interaction
+from app import possible as can
 from app.chords import Chord, chords, first_of
 from app.document import Direction
-from app.studio import BRIEF_GESTURE, EngineState, Studio
+from app.studio import BRIEF_GESTURE, Studio
 from engine.capabilities import ViewMode
 
 if TYPE_CHECKING:
@@ -58,66 +59,8 @@ class Command:
 
 
 CAMERA, IDENTITY, VIEW, GENERAL = "Camera", "Identity", "View", "General"
-TIMELINE, COMPARE = "Timeline", "Compare"
+TIMELINE, COMPARE, EDIT = "Timeline", "Compare", "Edit"
 PROJECT, EXPORT, WINDOW = "Project", "Export", "Window"
-
-
-def _model(studio: Studio) -> str:
-    return "" if studio.model is not None else "No model is open yet."
-
-
-def _undo(studio: Studio) -> str:
-    return "" if studio.history.can_undo else "There is nothing to undo."
-
-
-def _redo(studio: Studio) -> str:
-    return "" if studio.history.can_redo else "There is nothing to redo."
-
-
-def _blended(studio: Studio) -> str:
-    return "" if studio.document.recipe.blend else "There is no blend; begin one first."
-
-
-def _mixed(studio: Studio) -> str:
-    return "" if studio.document.recipe.mixes else "No other face is mixed in."
-
-
-def _swapped(studio: Studio) -> str:
-    return "" if studio.document.recipe.swap else "No second model is chosen."
-
-
-def _own_settings(studio: Studio) -> str:
-    facts = studio.capabilities
-    return "" if facts and facts.settings else "The open model has no settings of its own."
-
-
-def _keyed(studio: Studio) -> str:
-    return "" if studio.document.timeline.keys else "The timeline has no keys yet; add one first."
-
-
-def _stopped(studio: Studio) -> str:
-    return "" if studio.engine is EngineState.DEAD else "The engine is running."
-
-
-def _finished(studio: Studio) -> str:
-    over = len(studio.jobs.entries) > len(studio.jobs.active)
-    return "" if over else "No job is over."
-
-
-def _seen(mode: ViewMode) -> Callable[[Studio], str]:
-    return lambda s: s.capabilities.why_not(mode) if s.capabilities else ""
-
-
-def _pinned(studio: Studio) -> str:
-    return studio.compare.why_not_shown
-
-
-def _reference(studio: Studio) -> str:
-    return "" if studio.document.reference else studio.compare.why_not_shown
-
-
-def _before(studio: Studio) -> str:
-    return studio.compare.why_not_held
 
 
 def _look(direction: Direction) -> Callable[[Parts], None]:
@@ -165,58 +108,74 @@ COMMANDS: tuple[Command, ...] = (
     Command("face_pin", "Pin this face", IDENTITY, lambda w: w.faces.pin(), "F",
             "Keep the face with a name, in this project"),
     Command("face_vary", "More like this", IDENTITY, lambda w: w.faces.vary(), "V",
-            "A face at random that is like this one", _model),
+            "A face at random that is like this one", can.model),
     Command("gallery", "Gallery of faces", IDENTITY, lambda w: w.gallery.toggle(), "G",
             "Small pictures of many seeds, of the favourites, and of faces like this one"),
     Command("latent_load", "Load a latent", IDENTITY, lambda w: w.faces.ask_load(),
-            tip="Show the face of an .npz file, such as projected_w.npz", why_not=_model),
+            tip="Show the face of an .npz file, such as projected_w.npz", why_not=can.model),
     Command("latent_save", "Save the latent of this face", IDENTITY,
             lambda w: w.faces.ask_save(),
             tip="Write the face as numbers (w), for other tools or to load it again",
-            why_not=_model),
+            why_not=can.model),
     Command("blend_start", "Blend with another face", IDENTITY, lambda w: w.blend.start(),
             tip="Go half-way to a face at random; then choose the face and how far",
-            why_not=_model),
+            why_not=can.model),
     Command("blend_swap", "Swap the two faces of the blend", IDENTITY, lambda w: w.blend.swap(),
-            tip="Exchange the two faces", why_not=_blended),
+            tip="Exchange the two faces", why_not=can.blended),
     Command("blend_clear", "Clear the blend", IDENTITY, lambda w: w.blend.clear(),
-            tip="The face above alone", why_not=_blended),
+            tip="The face above alone", why_not=can.blended),
     Command("mix_add", "Mix in another face", IDENTITY, lambda w: w.mixing.add(),
-            why_not=_model),
+            why_not=can.model),
     Command("mix_clear", "Clear the style mix", IDENTITY, lambda w: w.mixing.clear(),
-            tip="A alone: remove all the others", why_not=_mixed),
+            tip="A alone: remove all the others", why_not=can.mixed),
+    Command("edit_by_text", "Edit the face by a text", EDIT, lambda w: w.edit_by_text(), "E",
+            "Say what should be seen; it becomes a slider", can.model),
+    Command("edit_ways", "Ways of the model", EDIT, lambda w: w.ways.toggle(),
+            tip="What the model itself can change, with small pictures, to choose from",
+            why_not=can.model),
+    Command("edit_load", "Load a direction", EDIT, lambda w: w.edit.ask_load(),
+            tip="Add an edit from a direction's files", why_not=can.model),
+    Command("edit_stop", "Stop looking for an edit", EDIT, lambda w: w.edit.stop(),
+            tip="Take no more steps; what is reached can be kept", why_not=can.sought),
+    Command("edit_keep", "Keep the edit that is tried out", EDIT, lambda w: w.edit.keep(),
+            tip="Make it one of the edits, as it is now", why_not=can.tried),
+    Command("edit_discard", "Discard the edit that is tried out", EDIT,
+            lambda w: w.edit.discard(), tip="The face as it was before", why_not=can.tried),
+    Command("edit_mute", "All edits off, or on again", EDIT, lambda w: w.edit.mute_all(),
+            why_not=can.edited),
+    Command("edit_clear", "Remove all edits", EDIT, lambda w: w.edit.clear(), why_not=can.edited),
     Command("second_choose", "Take layers of a second model", IDENTITY,
             lambda w: w.second.browse(),
             tip="Choose a model of the same build whose layers the open one borrows",
             why_not=lambda s: s.second.why_not),
     Command("second_save", "Save the two models as one", IDENTITY, lambda w: w.second.ask_save(),
             tip="Write the open model with the borrowed layers as a model of its own",
-            why_not=_swapped),
+            why_not=can.swapped),
     Command("second_clear", "Remove the second model", IDENTITY, lambda w: w.second.clear(),
-            tip="The open model alone", why_not=_swapped),
+            tip="The open model alone", why_not=can.swapped),
     Command("model_settings_reset", "Reset the model's settings", IDENTITY,
             lambda w: w.model_settings.reset(),
-            tip="All of these back to the model's own defaults", why_not=_own_settings),
+            tip="All of these back to the model's own defaults", why_not=can.own_settings),
 
     Command("view_picture", "Show the picture", VIEW, _view("picture"), "P",
-            "The finished picture", _seen("picture")),
+            "The finished picture", can.seen("picture")),
     Command("view_raw", "Show the raw volume rendering", VIEW, _view("raw"), "W",
-            "The volume rendering before the upsampler", _seen("raw")),
+            "The volume rendering before the upsampler", can.seen("raw")),
     Command("view_depth", "Show the depth", VIEW, _view("depth"), "D",
-            "Distance from the camera, near is bright", _seen("depth")),
+            "Distance from the camera, near is bright", can.seen("depth")),
     Command("view_normals", "Show the normals", VIEW, _view("normals"), "N",
-            "Direction of the surface", _seen("normals")),
+            "Direction of the surface", can.seen("normals")),
     Command("view_opacity", "Show the opacity", VIEW, _view("opacity"), "O",
-            "How much of each pixel is covered", _seen("opacity")),
+            "How much of each pixel is covered", can.seen("opacity")),
 
     Command("palette", "Find a command", GENERAL, lambda w: w.palette.toggle(), "Ctrl+P",
             "Every command, found by a few letters of its name", everywhere=True),
     Command("help", "This list of keys", GENERAL, lambda w: w.help.toggle(), "F1, ?",
             "All keys, and what the mouse does"),
-    Command("undo", "Undo", GENERAL, lambda w: w.kit.studio.undo(), "Ctrl+Z", why_not=_undo,
+    Command("undo", "Undo", GENERAL, lambda w: w.kit.studio.undo(), "Ctrl+Z", why_not=can.undo,
             repeats=True),
     Command("redo", "Redo", GENERAL, lambda w: w.kit.studio.redo(), "Ctrl+Shift+Z, Ctrl+Y",
-            why_not=_redo, repeats=True),
+            why_not=can.redo, repeats=True),
     Command("history", "History of all steps", GENERAL, lambda w: w.history.toggle(), "Ctrl+H",
             "Every step, to go back or forward to any of them"),
     Command("open", "Open a checkpoint", GENERAL, lambda w: w.model.browse(), "Ctrl+O",
@@ -228,14 +187,14 @@ COMMANDS: tuple[Command, ...] = (
             tip="Find models in a folder, and see what their authors have released"),
     Command("engine_restart", "Start the engine again", GENERAL,
             lambda w: w.kit.studio.restart_engine(),
-            tip="Start the process that draws once more", why_not=_stopped),
+            tip="Start the process that draws once more", why_not=can.stopped),
 
     Command("export", "Export what the panel shows", EXPORT, lambda w: w.export.start(),
-            "Ctrl+E", "Put it into the queue of exports; work goes on meanwhile", _model),
+            "Ctrl+E", "Put it into the queue of exports; work goes on meanwhile", can.model),
     Command("jobs", "Jobs: what is exported, and was", EXPORT, lambda w: w.jobs.toggle(), "Ctrl+J",
             "Everything that is exported or was: progress, cancel, folder, again"),
     Command("jobs_clear", "Clear finished jobs", EXPORT, lambda w: w.kit.studio.jobs.clear(),
-            tip="Take what is over out of the list of jobs; the files stay", why_not=_finished),
+            tip="Take what is over out of the list of jobs; the files stay", why_not=can.finished),
     Command("export_picture", "Prepare a picture", EXPORT, lambda w: w.prepare_export("picture")),
     Command("export_video", "Prepare a video", EXPORT, lambda w: w.prepare_export("video")),
     Command("export_mesh", "Prepare a mesh", EXPORT, lambda w: w.prepare_export("mesh")),
@@ -244,53 +203,55 @@ COMMANDS: tuple[Command, ...] = (
     Command("compare_hold", "Hold: reference or before the edit", COMPARE,
             lambda w: w.viewport.hold_reference(), "B",
             "While the key is held the whole picture shows the reference; with nothing "
-            "pinned, the state before the last edit", _before),
+            "pinned, the state before the last edit", can.before),
     Command("compare_pin", "Pin as reference", COMPARE, lambda w: w.kit.studio.compare.pin(), "C",
-            "Keep the present state and show it beside what comes next", _model),
+            "Keep the present state and show it beside what comes next", can.model),
     Command("compare_split", "Show or hide the split", COMPARE,
             lambda w: w.kit.studio.compare.toggle_split(), "S",
-            "The reference beside the picture, with a line to drag between the two", _pinned),
+            "The reference beside the picture, with a line to drag between the two", can.pinned),
     Command("compare_swap", "Swap with the reference", COMPARE,
             lambda w: w.kit.studio.compare.swap(), "X",
             "The reference becomes the present state, and the present state the reference",
-            _pinned),
+            can.pinned),
     Command("compare_camera", "Let the reference keep its own camera, or not", COMPARE,
             lambda w: w.kit.studio.compare.toggle_camera(),
-            tip="Seen as it was pinned, or by the present camera", why_not=_pinned),
+            tip="Seen as it was pinned, or by the present camera", why_not=can.pinned),
     Command("compare_unpin", "Unpin the reference", COMPARE,
-            lambda w: w.kit.studio.compare.unpin(), tip="Compare no more", why_not=_reference),
+            lambda w: w.kit.studio.compare.unpin(), tip="Compare no more", why_not=can.reference),
 
     Command("timeline", "Show or hide the timeline", TIMELINE,
             lambda w: w.timeline.playback.toggle(), "T",
             "Keys of camera and face in time: play them, film them"),
     Command("timeline_play", "Play or pause the timeline", TIMELINE,
             lambda w: w.timeline.playback.play_or_pause(), "Space",
-            "Play from the playhead in real time, or stop", _keyed),
+            "Play from the playhead in real time, or stop", can.keyed),
     Command("timeline_add", "Add a key to the timeline", TIMELINE,
             lambda w: w.timeline.set_key(), "K",
-            "Keep this view and face at the playhead; a key that is there takes them over", _model),
+            "Keep this view and face at the playhead; a key that is there takes them over", can.model),
     Command("timeline_previous", "Go to the previous key", TIMELINE,
-            lambda w: w.timeline.playback.step(-1), ",", why_not=_keyed),
+            lambda w: w.timeline.playback.step(-1), ",", why_not=can.keyed),
     Command("timeline_next", "Go to the next key", TIMELINE,
-            lambda w: w.timeline.playback.step(1), ".", why_not=_keyed),
+            lambda w: w.timeline.playback.step(1), ".", why_not=can.keyed),
     Command("timeline_duplicate", "Duplicate the chosen key", TIMELINE,
             lambda w: w.timeline.playback.duplicate(),
-            tip="Copy the chosen key to the playhead, or a second on", why_not=_keyed),
+            tip="Copy the chosen key to the playhead, or a second on", why_not=can.keyed),
     Command("timeline_delete", "Delete the chosen key", TIMELINE,
-            lambda w: w.timeline.playback.delete(), "Delete", "Remove the chosen key", _keyed),
+            lambda w: w.timeline.playback.delete(), "Delete", "Remove the chosen key", can.keyed),
     Command("timeline_clear", "Clear the timeline", TIMELINE, lambda w: w.timeline.clear(),
-            tip="Remove all keys", why_not=_keyed),
+            tip="Remove all keys", why_not=can.keyed),
     Command("timeline_load", "Load a timeline", TIMELINE, lambda w: w.timeline.ask_load(),
             tip="Take over the keys of a saved path (.json)"),
     Command("timeline_save", "Save the timeline as a file", TIMELINE,
             lambda w: w.timeline.ask_save(),
             tip="Keep the path as a file of its own, for other projects and for maquette video",
-            why_not=_keyed),
+            why_not=can.keyed),
     Command("timeline_export", "Export a video of the timeline", TIMELINE,
             lambda w: w.film_timeline(),
             tip="Film the timeline at full quality in the background, with the size and the "
-            "format of the Video tab", why_not=_keyed),
+            "format of the Video tab", why_not=can.keyed),
 
+    Command("train", "Train a model", PROJECT, lambda w: w.train.toggle(),
+            tip="Fine-tune a generator on pictures of your own, and watch it"),
     Command("project_new", "New project", PROJECT, lambda w: w.kit.studio.desk.new(), "Ctrl+N",
             "Begin anew on the present model"),
     Command("project_open", "Open a project", PROJECT, lambda w: w.kit.studio.desk.ask_open(),

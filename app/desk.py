@@ -106,6 +106,14 @@ class Desk:
         self._guard(self._leave)
 
     def _leave(self) -> None:
+        if self._studio.training.is_busy:
+            self.talk.ask(
+                "A training run goes on. Closing the window stops it after the present step; what there "
+                "is will be kept, and the run can go on later.",
+                Choice("Stop it", "train_end", self._end_training, "Keep the run and leave"),
+                Choice("Keep the window", "train_keep", nothing, "Go on training"),
+            )
+            return
         count = len(self._studio.jobs.active)
         if not count:
             self._shut_door()
@@ -122,6 +130,10 @@ class Desk:
             ),
             Choice("Keep the window", "jobs_keep", nothing, "Go on exporting"),
         )
+
+    def _end_training(self) -> None:
+        self._studio.training.stop()
+        self._shut_door()
 
     def _end_jobs(self) -> None:
         self._studio.jobs.cancel_all()

@@ -20,6 +20,7 @@ from app.panels.compare import ComparePanel
 from app.panels.confirm import Confirm
 from app.panels.dock_drag import GRIPS, DockDrag
 from app.panels.docking import Docking
+from app.panels.edit import EditPanel
 from app.panels.export import ExportPanel
 from app.panels.faces import FacesPanel
 from app.panels.gallery import GalleryWindow
@@ -44,6 +45,8 @@ from app.panels.timeline import TimelinePanel
 from app.panels.timeline_canvas import TimelineCanvas
 from app.panels.toasts import Toasts
 from app.panels.toolbar import Toolbar
+from app.panels.train import TrainWindow
+from app.panels.ways import WaysWindow
 from app.playback import Playback
 from app.studio import Studio
 from app.viewport import Viewport
@@ -71,6 +74,7 @@ class Parts:
     models: ModelsWindow
     palette: Palette
     jobs: JobsWindow
+    train: TrainWindow
     toolbar: Toolbar
     model: ModelPanel
     identity: IdentityPanel
@@ -79,6 +83,8 @@ class Parts:
     blend: BlendPanel
     mixing: MixingPanel
     second: SecondModelPanel
+    ways: WaysWindow
+    edit: EditPanel
     camera: CameraPanel
     viewport: Viewport
     model_settings: ModelSettingsPanel
@@ -102,11 +108,15 @@ class Parts:
         self.toolbar = Toolbar(
             kit, self.menu, self.history.toggle, self.help.toggle, self.settings.toggle
         )
-        self.model, self.identity = ModelPanel(kit, self.models.toggle), IdentityPanel(kit)
+        self.train = TrainWindow(kit)
+        self.model = ModelPanel(kit, self.models.toggle, self.train.toggle)
+        self.identity = IdentityPanel(kit)
         self.gallery = GalleryWindow(kit, texture)
         self.faces = FacesPanel(kit, self.gallery.toggle)
         self.blend, self.mixing = BlendPanel(kit), MixingPanel(kit)
         self.second, self.compare = SecondModelPanel(kit), ComparePanel(kit)
+        self.ways = WaysWindow(kit)
+        self.edit = EditPanel(kit, self.ways.toggle)
         self.camera, self.model_settings = CameraPanel(kit), ModelSettingsPanel(kit)
         self.confirm, self.prompt = Confirm(kit, self.modal), ProjectPrompt(kit, self.modal)
         self.export = ExportPanel(kit, self.confirm)
@@ -120,7 +130,7 @@ class Parts:
         self.palette = Palette(kit, self.perform)
         self.popups = (
             self.help, self.settings, self.history, self.models, self.palette, self.jobs,
-            self.gallery,
+            self.gallery, self.train, self.ways,
         )  # fmt: skip
         self._rescale = rescale
         self.left = (
@@ -129,6 +139,7 @@ class Parts:
             Section(kit, "Faces", self.faces),
             Section(kit, "Blend", self.blend),
             Section(kit, "Style mixing", self.mixing),
+            Section(kit, "Edit", self.edit),
             Section(kit, "Second model", self.second),
         )
         self.right = (
@@ -165,9 +176,17 @@ class Parts:
         """Show the present state everywhere."""
         for part in (
             self.toolbar, *self.left, *self.right, self.timeline, self.status, self.settings, self.history,
-            self.models, self.palette, self.jobs, self.gallery, self.confirm, self.prompt, self.toasts,
+            self.models, self.palette, self.jobs, self.gallery, self.train, self.ways, self.confirm,
+            self.prompt, self.toasts,
         ):  # fmt: skip
             part.update(studio)
+
+    def after_frame(self) -> None:
+        """Follow the mouse and free what is shown no more; call once after each frame."""
+        self.gallery.after_frame()
+        self.ways.after_frame()
+        self.train.after_frame()
+        self.mixing.canvas.fit()
 
     @property
     def drawn(self) -> tuple[DockDrag, Viewport, MixingCanvas, TimelineCanvas]:
@@ -193,6 +212,11 @@ class Parts:
         self.timeline.playback.pause()
         self.docking.reveal("export")
         self.export.film_timeline()
+
+    def edit_by_text(self) -> None:
+        """Show the section of edits, with the keyboard in its text."""
+        self.docking.reveal("edit")
+        self.edit.focus()
 
     def resize(self, step: int) -> None:
         """Make the interface larger (1) or smaller (-1)."""
@@ -260,7 +284,10 @@ class Parts:
             "help_open": self.help.is_open,
             "settings_open": self.settings.is_open,
             "jobs_open": self.jobs.is_open,
+            "train": self.train.described(),
             "gallery": self.gallery.described(),
+            "edit": self.edit.described(),
+            "ways": self.ways.described(),
             "timeline": self.timeline.described(),
             "compare": self.viewport.described(),
             "dock": self.docking.described(),
@@ -273,6 +300,8 @@ class Parts:
         self.toasts.clear()
         popups = (*self.popups, self.menu)
         self.gallery.delete()
+        self.ways.delete()
+        self.train.delete()
         self.history.delete()
         self.dock_drag.delete()
         self.docking.delete()

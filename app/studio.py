@@ -11,7 +11,6 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from enum import Enum
 from pathlib import Path
 
 from app import document as edits
@@ -19,6 +18,9 @@ from app.client import EngineClient
 from app.comparison import Comparison
 from app.desk import Desk
 from app.document import Document
+from app.edit_wire import TaskEvent
+from app.editing import Editing
+from app.engine_state import EngineState
 from app.exports import Export, Kind, outcome
 from app.gallery import Gallery
 from app.history import History
@@ -47,7 +49,9 @@ from app.project import is_project
 from app.recovery import Recovery
 from app.second_model import SecondModel
 from app.settings import Settings, save_settings
+from app.training import Training, launch
 from app.typed_paths import whole_path
+from app.ways import WaysOfModel
 from engine.assets import BUNDLED, shipped_generator
 from engine.capabilities import Capabilities
 from engine.errors import UserError
@@ -56,18 +60,6 @@ log = logging.getLogger(__name__)
 
 #: Seconds after which turning the wheel or holding a key counts as finished.
 BRIEF_GESTURE = 0.35
-
-
-class EngineState(Enum):
-    """The state of the engine, in the words of the status line."""
-
-    STARTING = "Starting the engine"
-    OPENING = "Opening the model"
-    DRAWING = "Drawing"
-    READY = "Ready"
-    EMPTY = "No model"
-    RESTARTING = "Restarting the engine"
-    DEAD = "Engine stopped"
 
 
 class Studio:
@@ -107,7 +99,9 @@ class Studio:
         self.jobs = JobList(client, self.touch)
         self.gallery = Gallery(self)
         self.second = SecondModel(self)
+        self.editing, self.ways = Editing(self), WaysOfModel(self)
         self.compare = Comparison(self)
+        self.training = Training(self, lambda: launch(self.settings.device))
         self.desk = Desk(self, recovery)
 
     # What panels read -------------------------------------------------------------------
@@ -342,6 +336,8 @@ class Studio:
             self.end_gesture()
         self.desk.poll()
         self.gallery.poll()
+        self.ways.poll()
+        self.training.poll()
         if self.notices.expire(self.clock()):
             self.touch()
         # The client's own facts change without an event (a drawing that begins, for one).
@@ -377,7 +373,11 @@ class Studio:
                     "The engine is back; your work is as it was.", "good", self.clock(), "engine"
                 )
             case ThumbnailReady():
-                self.gallery.take(event)
+                if not (self.training.grid.take(event) or self.ways.take(event)):
+                    self.gallery.take(event)
+            case TaskEvent():
+                if not self.editing.take(event):
+                    self.ways.take_found(event)
             case SecondRead() | SecondFailed():
                 self.second.take(event)
             case JobProgress() | JobFinished() | JobFailed() | JobCancelled():
@@ -407,6 +407,7 @@ class Studio:
                 self.history = self.history.edit("Open model", opened)
         self._remember(self.settings.with_recent(event.ref.path))
         self.compare.model_opened()
+        self.editing.model_opened()
         self._request(moving=False)
 
     def _model_failed(self, event: ModelFailed) -> None:
@@ -436,7 +437,7 @@ class Studio:
         if self.model is None or self.document.model.path != self.model.ref.path:
             return
         self.compare.ask()
-        self.client.request(self.document.recipe, moving=moving)
+        self.client.request(self.editing.shown(self.document.recipe), moving=moving)
 
     def redraw(self) -> None:
         """Something else is to be seen of the same document."""

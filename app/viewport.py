@@ -7,6 +7,7 @@ import dearpygui.dearpygui as dpg
 from app import document as edits
 from app import interaction, path_preview, theme
 from app.commands import command
+from app.engine_state import EngineState
 from app.geometry import Rect, fit_picture
 from app.gizmo import AxisEnd, Gizmo, end_at
 from app.keyboard import is_down
@@ -14,7 +15,7 @@ from app.kit import Kit
 from app.live_texture import LiveTexture
 from app.playback import Playback
 from app.split_view import SplitView
-from app.studio import BRIEF_GESTURE, EngineState, Studio
+from app.studio import BRIEF_GESTURE, Studio
 from engine.timeline import Timeline
 
 LEFT, RIGHT, MIDDLE = 0, 1, 2

@@ -94,6 +94,7 @@ def run(path: str | None = None, device: str = "auto", *, opener: str = "") -> i
     finally:
         studio.desk.shut()
         studio.gallery.shut()
+        studio.training.close()
         client.close()
     return 0
 
@@ -260,8 +261,7 @@ class Window:
         drawn = time.monotonic()
         self._pointer.compare(self._watch.last)
         self._texture.after_frame()
-        self._parts.gallery.after_frame()
-        self._parts.mixing.canvas.fit()
+        self._parts.after_frame()
         self._keyboard.see_modifiers()
         if self._runner.run(dpg.get_callback_queue()):
             self._pace.touch(started)

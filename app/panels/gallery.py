@@ -346,7 +346,7 @@ class Textures:
         with dpg.texture_registry() as registry:
             grey = [channel / 255 for channel in theme.FIELD]
             Textures._blank = int(dpg.add_static_texture(1, 1, grey))
-        self._registry = int(registry)
+        self.registry = int(registry)
         self._kept: OrderedDict[int, tuple[Pixels, int]] = OrderedDict()
         self._old: list[tuple[int, int]] = []
 
@@ -365,7 +365,7 @@ class Textures:
             return known[1]
         rgba = np.ones((SIDE, SIDE, 4), np.float32)
         rgba[..., :3] = picture / 255.0
-        item = int(dpg.add_static_texture(SIDE, SIDE, rgba.ravel().tolist(), parent=self._registry))
+        item = int(dpg.add_static_texture(SIDE, SIDE, rgba.ravel().tolist(), parent=self.registry))
         # The array is kept, too: its id stands for it.
         self._kept[id(picture)] = (picture, item)
         while len(self._kept) > 3 * PAGE:
@@ -382,4 +382,4 @@ class Textures:
 
     def delete(self) -> None:
         """Take all of them away."""
-        dpg.delete_item(self._registry)
+        dpg.delete_item(self.registry)

@@ -53,10 +53,13 @@ class ModelPanel:
     Args:
         kit: what every panel is given.
         show_models: opens or closes the window with all models.
+        show_training: opens or closes the window for training.
     """
 
-    def __init__(self, kit: Kit, show_models: Callable[[], None]) -> None:
-        self._kit, self._show_models = kit, show_models
+    def __init__(
+        self, kit: Kit, show_models: Callable[[], None], show_training: Callable[[], None]
+    ) -> None:
+        self._kit, self._show_models, self._show_training = kit, show_models, show_training
         self._listed: tuple[object, ...] | None = None
 
     def build(self) -> None:
@@ -84,10 +87,12 @@ class ModelPanel:
                 "Folder", self.browse_folder, "model_folder",
                 tip("open_folder"), width=-1,
             )  # fmt: skip
-        kit.button(
-            "All models ...", self._show_models, "models",
-            tip("models"), width=-1,
-        )  # fmt: skip
+        with dpg.group(horizontal=True, horizontal_spacing=kit.px(6)):
+            kit.button(
+                "All models ...", self._show_models, "models",
+                tip("models"), width=-kit.px(86),
+            )  # fmt: skip
+            kit.button("Train ...", self._show_training, "train", tip("train"), width=-1)
         with dpg.group() as recent:
             dpg.add_spacer(height=kit.px(2))
             kit.text("Recent", theme=kit.themes.muted, font=kit.fonts.small)

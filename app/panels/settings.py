@@ -13,12 +13,18 @@ from app.panels.popup import Popup
 from app.settings import THEMES
 from app.studio import Studio
 
-SIZE = (380, 242)
+SIZE = (380, 282)
 RATES: dict[str, float | None] = {
     "Automatic": None, "5 fps": 5.0, "10 fps": 10.0, "15 fps": 15.0, "24 fps": 24.0,
     "30 fps": 30.0, "60 fps": 60.0,
 }  # fmt: skip
 DEVICES = {"Automatic": "auto", "CPU": "cpu", "GPU (CUDA)": "cuda"}
+
+
+ENCODER = (
+    "What reads texts: empty for the bundled one, or CLIP weights of your own: a file, a folder as "
+    "open_clip saves it, or the name of an open_clip model with its file, ViT-B-32=FILE"
+)
 
 
 class SettingsWindow(Popup):
@@ -27,6 +33,7 @@ class SettingsWindow(Popup):
     def __init__(self, kit: Kit, rescale: Callable[[float], None]) -> None:
         super().__init__(kit, SIZE)
         self._rescale = rescale
+        self._encoder_shown = ""
 
     def build(self) -> None:
         """Create the items."""
@@ -51,6 +58,14 @@ class SettingsWindow(Popup):
                     dpg.add_combo(list(DEVICES), width=-1, callback=self._set_device)
                 )
                 kit.explain(self._device)
+            with kit.row("Text encoder", ENCODER):
+                self._encoder = kit.box(
+                    "text_encoder", width=-kit.px(56), hint="The bundled one",
+                    enter=self._set_encoder,
+                )  # fmt: skip
+                kit.button("Try", self._set_encoder, "text_encoder_try",
+                    "Use it, and see whether it can be read", width=-1,
+                )  # fmt: skip
             dpg.add_spacer(height=kit.px(4))
             kit.button("Close", self.close, "settings_close", "Close this window (Esc)", width=-1)
         self.window = int(window)
@@ -63,6 +78,10 @@ class SettingsWindow(Popup):
         rates = {v: k for k, v in RATES.items()}
         rate = rates.get(settings.target_fps) or f"{settings.target_fps:g} fps"
         kit.show_value(self._rate, rate)
+        if settings.text_encoder != self._encoder_shown:
+            # Not each time: a text that is typed is no setting yet.
+            self._encoder_shown = settings.text_encoder
+            kit.show_value(self._encoder, settings.text_encoder)
         devices = {v: k for k, v in DEVICES.items()}
         kit.show_value(self._device, devices.get(settings.device, settings.device))
 
@@ -88,3 +107,9 @@ class SettingsWindow(Popup):
         if device != studio.settings.device:
             studio.client.restart(device)
             studio.change_settings(replace(studio.settings, device=device))
+
+    def _set_encoder(self) -> None:
+        studio, text = self._kit.studio, str(dpg.get_value(self._encoder)).strip()
+        self._encoder_shown = text
+        studio.change_settings(replace(studio.settings, text_encoder=text))
+        studio.editing.try_encoder()

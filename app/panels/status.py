@@ -7,9 +7,10 @@ from collections.abc import Callable
 import dearpygui.dearpygui as dpg
 
 from app.commands import tip
+from app.engine_state import EngineState
 from app.kit import Kit
 from app.panels.jobs import button_label
-from app.studio import EngineState, Studio
+from app.studio import Studio
 
 
 def device_title(device: str) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dearpygui.dearpygui as dpg
 
 from app.commands import tip
+from app.engine_state import EngineState
 from app.geometry import Rect
 from app.kit import Kit
 from app.notices import Notice
-from app.studio import EngineState, Studio
+from app.studio import Studio
 
 WIDTH, GAP = 400, 10
 

@@ -76,7 +76,7 @@ class TrainWindow(Popup):
     def after_frame(self) -> None:
         """Follow the mouse; call once a frame."""
         if self.is_open:
-            self._view.after_frame()
+            self._view.after_frame(self.window)
 
     def delete(self) -> None:
         """Take away what is no part of the window."""

@@ -229,17 +229,25 @@ class TrainView:
         room = COLUMNS * self._kit.px(CELL)
         dpg.draw_image(texture, (0, 0), (room, round(room * height / width)), parent=self._canvas)
 
-    def after_frame(self) -> None:
-        """Follow the mouse on the samples, and free what is shown no more; call once a frame."""
+    def after_frame(self, window: int) -> None:
+        """Follow the mouse on the samples, and free what is shown no more; call once a frame.
+
+        Args:
+            window: what the samples lie in.
+        """
         self._textures.after_frame()
         if self._old and self._drawn is not None:
             old, self._old = self._old, []
             for texture in old:
                 dpg.delete_item(texture)
-        down = bool(dpg.is_mouse_button_down(0))
+        over, down = dpg.is_item_hovered(self._canvas), dpg.is_mouse_button_down(0)
+        # The toolkit moves a window that is dragged where nothing takes the mouse.
+        held = bool(over or self._mouse is not None)
+        if dpg.get_item_configuration(window)["no_move"] != held:
+            dpg.configure_item(window, no_move=held)
         if not down:
             self._mouse = None
-        elif self._mouse is not None or dpg.is_item_hovered(self._canvas):
+        elif held:
             x, y = self._kit.pointer.newest()
             if self._mouse is not None and (x, y) != self._mouse:
                 degrees = DEGREES_PER_CELL / self._kit.px(CELL)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from app.engine_state import EngineState
 from app.messages import ModelFailed
 from app.project import read_project
-from app.studio import EngineState
 from engine.errors import UserError
 from tests.app.bench import Bench, sha
 from tests.app.test_studio import CAPABILITIES

@@ -11,6 +11,7 @@ import pytest
 
 from app import document as edits
 from app import mixing_edits as mixing
+from app.engine_state import EngineState
 from app.jobs import ExportPicture
 from app.messages import (
     EngineDied,
@@ -24,7 +25,7 @@ from app.messages import (
     ModelLoaded,
 )
 from app.settings import Settings
-from app.studio import EngineState, Studio
+from app.studio import Studio
 from engine.camera import OrbitPose
 from engine.capabilities import Capabilities
 from engine.errors import UserError

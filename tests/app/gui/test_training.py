@@ -1,0 +1,120 @@
+"""Training from the window, with a real mouse: a tiny model on a handful of pictures."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.app.gui.driver import App
+from tests.training.gan.pictures import write_pictures
+
+pytestmark = pytest.mark.gui
+
+GOLDEN = Path(__file__).parents[2] / "data" / "goldens" / "eg3d_ffhq" / "checkpoint.pkl"
+WINDOW = ("-m", "app", "--device", "cpu")
+
+
+@pytest.fixture
+def opened(display: str, tmp_path: Path) -> Iterator[App]:
+    """The window on the tiny model, with the window for training open."""
+    write_pictures(tmp_path / "discs", 12)
+    # Paths are typed as they are seen from here: where frames are slow a long one takes long.
+    app = App(tmp_path, display, GOLDEN, command=WINDOW, cwd=tmp_path)
+    try:
+        app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY", 60)
+        app.click("train")
+        app.wait("the window", lambda s: s["train"] is not None)
+        yield app
+    finally:
+        app.close()
+    assert "Traceback" not in app.log.read_text(), app.log.read_text()[-3000:]
+
+
+def fill(app: App) -> None:
+    """The form, with the model that is open."""
+    app.fill("train_data", "discs")
+    app.click("train_open_model")
+    app.click("train_look")
+    app.wait("both were looked at", lambda s: s["train"]["groups"], 60)
+    app.fill("train_folder", "run")
+
+
+def trained(app: App, steps: int) -> None:
+    app.wait(f"{steps} steps", lambda s: s["train"]["step"] >= steps, 90)
+
+
+def test_a_model_is_trained_watched_turned_stopped_and_opened(opened: App, tmp_path: Path) -> None:
+    app, run = opened, tmp_path / "run"
+    fill(app)
+    assert app.state["train"]["groups"] == ["mapping", "geometry", "upsampler"]
+    app.click("train_start")
+    app.wait("a run", lambda s: s["train"]["state"] == "training", 60)
+    trained(app, 2)
+    # While it is trained it can be looked at, and is renewed.
+    app.click("train_watch")
+    first = app.wait("it to look at", lambda s: s["train"]["live"] >= 0, 60)["train"]["live"]
+    app.wait("it open", lambda s: s["model_path"] == str(run / "live.json"), 60)
+    app.wait("it anew", lambda s: s["train"]["live"] > first, 60)
+    app.wait("all samples", lambda s: s["train"]["samples"] == 8, 60)
+    steps = app.state["steps"]
+    place = app.state["widgets"]["train_samples"][:2]
+    app.slide("train_samples", 0.4, 0.6, hold=0.5)
+    # To the right turns noses to the right, as on the picture: the camera's yaw falls.
+    app.wait("turned samples", lambda s: s["train"]["yaw"] < -10)
+    assert app.state["widgets"]["train_samples"][:2] == place
+    assert app.state["recipe"]["pose"]["yaw"] == app.state["home"]["yaw"]
+    # However often it was renewed: no step of the history but its opening.
+    assert app.state["steps"] == steps
+    app.click("train_pause")
+    app.wait("a pause", lambda s: s["train"]["state"] == "paused")
+    app.click("train_pause")
+    app.wait("training again", lambda s: s["train"]["state"] == "training")
+    app.click("train_stop")
+    app.wait("the end", lambda s: s["train"]["state"] == "over", 60)
+    assert app.state["train"]["model"] == str(run / "model.json")
+    app.click("train_result")
+    app.wait("it open", lambda s: s["model_path"] == str(run / "model.json"), 60)
+    # And on.
+    step = app.state["train"]["step"]
+    app.click("train_resume")
+    app.wait("it to go on", lambda s: s["train"]["state"] == "training", 60)
+    trained(app, step + 1)
+    app.click("train_stop")
+    app.wait("the end", lambda s: s["train"]["state"] == "over", 60)
+
+
+def test_what_is_wrong_is_one_sentence_and_a_dead_run_goes_on(opened: App, tmp_path: Path) -> None:
+    app, run = opened, tmp_path / "run"
+    app.click("train_start")
+    app.wait("what is missing", lambda _s: any("Choose the pictures" in n for n in app.notices()))
+    app.fill("train_data", "nothing")
+    app.click("train_look")
+    app.wait("the reason", lambda _s: any("nothing" in n for n in app.notices()), 60)
+    fill(app)
+    app.click("train_start")
+    app.wait("a run", lambda s: s["train"]["state"] == "training", 60)
+    trained(app, 1)
+    children = Path(f"/proc/{app.process.pid}/task/{app.process.pid}/children").read_text()
+    training = [
+        int(pid)
+        for pid in children.split()
+        if int(pid) not in (app.state["engine_pid"],)
+        and "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()
+    ]
+    assert len(training) == 1
+    os.kill(training[0], signal.SIGKILL)
+    app.wait("the news", lambda _s: any("killed by signal 9" in n for n in app.notices()))
+    assert app.state["train"]["state"] == "over"
+    app.click("train_resume")
+    app.wait("it to go on", lambda s: s["train"]["state"] == "training", 60)
+    trained(app, 2)
+    # Leaving asks, and keeps it.
+    app.ask_to_close()
+    app.wait("the question", lambda s: s["project"]["question"] is not None)
+    app.click("train_end")
+    assert app.ended(60) == 0
+    assert (run / "model.json").is_file()
