@@ -1,4 +1,4 @@
-"""The generator that ships: real heads, different people, true parallax, a usable mesh.
+"""The generators that ship: real heads, different people, true parallax, a usable mesh.
 
 These are not golden pictures (better weights may replace these at any time) but properties
 that any generator worth shipping has and that a broken or flat one lacks.
@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.assets import bundled_generator
+from engine.assets import Shipped, model_place, shipped_generators
 from engine.camera import Camera, OrbitPose
 from engine.export.mesh import extract_mesh
 from engine.export.options import MeshOptions
@@ -26,9 +26,14 @@ SEEDS = (1, 2, 3, 4)
 SMALL = Quality(neural_resolution=64, upsample=False)
 
 
+@pytest.fixture(scope="module", params=shipped_generators(), ids=lambda one: one.key)
+def shipped(request) -> Shipped:
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def generator() -> Generator:
-    return open_model("bundled", "cpu")
+def generator(shipped) -> Generator:
+    return open_model(shipped.key, "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +48,12 @@ def view(generator: Generator, w: Tensor, **angles: float) -> tuple[Frame, Camer
         return generator.render(w, camera, SMALL), camera
 
 
-def test_it_is_small_and_says_what_it_is(generator):
-    weights = bundled_generator().with_suffix(".safetensors")
+def test_it_is_small_and_says_what_it_is(generator, shipped):
+    weights = model_place(shipped.key).with_suffix(".safetensors")
     assert weights.stat().st_size <= 25_000_000
     capabilities = generator.capabilities
-    assert capabilities.family == "eg3d" and 128 <= capabilities.resolution <= 256
+    assert capabilities.family == ("eg3d" if shipped.key == "bundled" else "cips3d")
+    assert 128 <= capabilities.resolution <= 256
 
 
 def test_a_head_stands_in_the_middle_on_an_empty_background(generator, people):
