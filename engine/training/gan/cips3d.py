@@ -51,7 +51,8 @@ class CIPS3DOptions(CommonOptions):
     """CIPS-3D's losses. Rates of 0 are the published ones for the pictures' side.
 
     Attributes:
-        side: of the pictures that are trained on, pixels; 0 is the model's own.
+        side: of the pictures that are trained on, pixels; 0 is the model's own. The model keeps
+            its own to draw with.
         auxiliary: judge the NeRF's own picture too: 1 yes, 0 no, -1 up to 128 pixels, as published.
         gradient_pixels: pixels of a picture that carry gradients; 0 is all of them.
         noise_steps: steps in which the noise on densities falls from 1 to 0.
@@ -104,7 +105,6 @@ class CIPS3DTraining(Adversarial):
                 )
             )
         network = generator or _started(CIPS3DNetwork(config))
-        config = replace(config, img_resolution=side)
         super().__init__("cips3d", config, network, discriminator, side, options)
         self.both, self.options = both, options
         self.prior = PosePrior(yaw_spread=options.yaw_spread, pitch_spread=options.pitch_spread)
@@ -298,4 +298,14 @@ def _make(
     return CIPS3DTraining(config, options, network, discriminator)
 
 
-KIND = Kind(CIPS3DOptions, _make, fresh_config)
+#: Side of pictures on a CPU, and pixels of them that carry gradients there.
+_CPU_SIDE, _CPU_PIXELS = 64, 32 * 32
+KIND = Kind(
+    CIPS3DOptions,
+    _make,
+    fresh_config,
+    lambda config: {
+        "side": min(1 << (config.img_resolution.bit_length() - 1), _CPU_SIDE),
+        "gradient_pixels": _CPU_PIXELS,
+    },
+)

@@ -41,6 +41,8 @@ class EG3DOptions(CommonOptions):
             512, falling to none over so many images. Not in fine-tuning.
         neural_from, neural_to, neural_images: side of the volume rendering at first, at last and
             the images between; ``None`` keeps the model's own.
+        volume_side: side of the volume rendering while training, pixels, which the model does not
+            keep: its super-resolution takes any. 0 is the model's present one.
     """
 
     swap_from: float = 1.0
@@ -55,6 +57,7 @@ class EG3DOptions(CommonOptions):
     neural_from: int | None = None
     neural_to: int | None = None
     neural_images: float = 1_000_000
+    volume_side: int = 0
 
 
 class EG3DTraining(Adversarial):
@@ -103,6 +106,10 @@ class EG3DTraining(Adversarial):
         share = self.faded(progress, self.options.neural_images)
         return round(first * (1.0 - share) + last * share)
 
+    def volume_resolution(self, progress: Progress) -> int:
+        """Side that the volume is rendered at in this step, pixels."""
+        return self.options.volume_side or self.neural_resolution(progress)
+
     def swap_probability(self, progress: Progress) -> float:
         """Probability that the mapping is shown another picture's camera."""
         first, last = self.options.swap_from, self.options.swap_to
@@ -128,8 +135,8 @@ class EG3DTraining(Adversarial):
         cameras = _cameras(step)
         ws = self._ws(step, cameras, update_average=phase == "discriminator")
         planes = self.generator.planes(ws, step.random)
-        side = self.neural_resolution(step.progress)
-        self.neural_side.fill_(side)
+        self.neural_side.fill_(self.neural_resolution(step.progress))
+        side = self.volume_resolution(step.progress)
         poses, lenses = cameras[:, :16].reshape(-1, 4, 4), cameras[:, 16:].reshape(-1, 3, 3)
         volume = self.generator.volume(planes, poses, lenses, side, jitter=step.random)
         picture = self.generator.superresolve(volume.rgb, volume.features, ws)
@@ -138,7 +145,7 @@ class EG3DTraining(Adversarial):
     def real(self, step: Step) -> Seen:
         """Real pictures, and the same as small as the volume is rendered."""
         images = step.batch.images
-        raw = resized(images, self.neural_resolution(step.progress))
+        raw = resized(images, self.volume_resolution(step.progress))
         raw = gaussian_blur(raw, self.blur(step.progress) * raw.shape[-1] / images.shape[-1])
         return Seen((images, raw), _cameras(step))
 
@@ -292,4 +299,11 @@ def _make(
     return EG3DTraining(config, options, network, discriminator)
 
 
-KIND = Kind(EG3DOptions, _make, fresh_config)
+#: Rays of a picture on a CPU: 40 a side.
+_CPU_SIDE = 40
+KIND = Kind(
+    EG3DOptions,
+    _make,
+    fresh_config,
+    lambda config: {"volume_side": min(config.neural_rendering_resolution, _CPU_SIDE)},
+)

@@ -42,11 +42,13 @@ class Kind:
             discriminator's tensors (new if ``None``) -> the training. Weights that are new are
             drawn from torch's global state, which the caller has seeded.
         fresh: side of the pictures and changes -> configuration of a small model.
+        on_cpu: configuration -> options that make fine-tuning it on a CPU bearable.
     """
 
     options: type[CommonOptions]
     make: Callable[[Any, Any, Any, Mapping[str, Tensor] | None], Adversarial]
     fresh: Callable[..., Any]
+    on_cpu: Callable[[Any], Mapping[str, Any]] = lambda config: {}
 
 
 def kind_of(family: str) -> Kind:
@@ -70,7 +72,8 @@ def training_of(
     judge: Mapping[str, Tensor] | None = None,
     seed: int = 0,
 ) -> Adversarial:
-    """Fine-tuning: training that starts from an opened model's weights, which are copied.
+    """Fine-tuning: training that starts from an opened model's weights, which are copied. On a CPU
+    a new discriminator is a small one, and pictures are drawn as the family's ``on_cpu`` says.
 
     Args:
         model: on the device where it is to be trained.
@@ -84,7 +87,10 @@ def training_of(
     """
     kind = kind_of(model.capabilities.family)
     network = copy.deepcopy(model.network)  # type: ignore[attr-defined]
-    chosen = options_of(kind, {"fine_tuning": True, **(options or {})})
+    defaults: dict[str, Any] = {"fine_tuning": True}
+    if model.device.type == "cpu":
+        defaults |= {"judge_channels": SMALL_JUDGE, **kind.on_cpu(network.config)}
+    chosen = options_of(kind, {**defaults, **(options or {})})
     with _seeded(seed):
         if judge is not None:
             with contextlib.suppress(KeyError, IndexError, RuntimeError, ValueError):

@@ -46,7 +46,8 @@ class PiGANOptions(CommonOptions):
     """pi-GAN's losses; defaults as released for CelebA.
 
     Attributes:
-        side: of the largest pictures that are trained on, pixels; 0 is the model's own.
+        side: of the largest pictures that are trained on, pixels; 0 is the model's own. The model
+            keeps its own to draw with.
         least_side: of the first pictures.
         grow_images, fade_images: images between two doublings of the side, and of these the
             ones in which a new block is faded in. Not in fine-tuning.
@@ -93,7 +94,7 @@ class PiGANTraining(Adversarial):
         if side < 8 or side & (side - 1):
             raise UserError(f"pi-GAN is trained at 8, 16, 32 ... pixels, not {side}.")
         # Averages of styles that are still learnt are found anew when they are needed.
-        config = replace(config, resolution=side, stored_averages=False)
+        config = replace(config, stored_averages=False)
         network = PiGANNetwork(config)
         if generator is not None:
             own = {n: t for n, t in generator.state_dict().items() if not n.startswith("avg_")}
@@ -269,4 +270,11 @@ def _make(
     return training
 
 
-KIND = Kind(PiGANOptions, _make, fresh_config)
+#: Side of pictures on a CPU.
+_CPU_SIDE = 32
+KIND = Kind(
+    PiGANOptions,
+    _make,
+    fresh_config,
+    lambda config: {"side": min(1 << (config.resolution.bit_length() - 1), _CPU_SIDE)},
+)

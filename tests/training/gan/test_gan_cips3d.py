@@ -71,7 +71,7 @@ def test_groups_name_every_parameter_once() -> None:
 
 @pytest.mark.parametrize("config", [{}, {"white_back": True}, {"last_back": True, "backdrop": 0.5}])
 def test_batches_are_what_the_model_draws(config: dict[str, Any]) -> None:
-    training = tiny(config)
+    training = tiny({"img_resolution": 16, **config})
     model = training.drawable(training.generator.state_dict())
     assert isinstance(model, CIPS3D) and model.capabilities.resolution == 16
     poses = [model.capabilities.default_pose.turned(yaw=turn).camera() for turn in (-9.0, 14.0)]
@@ -159,8 +159,11 @@ def test_authors_files_are_read_back_to_the_same_tensors(tmp_path: Path) -> None
 
 
 def test_an_authors_model_is_trained_on_at_another_size() -> None:
-    training = training_of(open_model(GOLDEN, "cpu"), {"side": 16}, judge=judge().state_dict())
+    opened = open_model(GOLDEN, "cpu")
+    training = training_of(opened, {"side": 16}, judge=judge().state_dict())
     assert training.resolution == 16
+    drawn = training.drawable(training.generator.state_dict())
+    assert drawn.capabilities.resolution == opened.capabilities.resolution
     found = losses_of(training, Phase("generator", "generator"), BATCH, MIDWAY)
     assert bool(torch.isfinite(found["generator"]))
     model = tiny_model()

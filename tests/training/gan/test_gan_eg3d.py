@@ -110,6 +110,17 @@ def test_schedules() -> None:
     assert tiny(fine_tuning=True).ema_half_life(Progress(0, 0)) == 10_000
 
 
+def test_a_small_volume_while_training_is_not_the_models() -> None:
+    training = tiny(volume_side=6)
+    found = training.real(Step(BATCH, MIDWAY, seeded(), lambda x: x))
+    assert found.pictures[1].shape[-1] == 6
+    losses_of(training, Phase("generator", "generator"), BATCH, MIDWAY)
+    model = training.drawable(training.generator.state_dict())
+    assert model.capabilities.neural_resolution == CONFIG.neural_rendering_resolution
+    on_cpu = training_of(tiny_model())
+    assert on_cpu.volume_resolution(MIDWAY) == 12  # type: ignore[attr-defined]
+
+
 def test_density_smoothness_of_a_field_that_does_not_change_is_nothing() -> None:
     training = tiny()
     phase = Phase("generator_density", "generator", 4)

@@ -77,7 +77,7 @@ def test_a_block_that_is_faded_out_does_not_count() -> None:
 
 @pytest.mark.parametrize("config", [{}, {"white_back": True, "last_back": False}])
 def test_batches_are_what_the_model_draws(config: dict[str, Any]) -> None:
-    training = tiny(config)
+    training = tiny({"resolution": 16, **config})
     model = training.drawable(training.generator.state_dict())
     assert isinstance(model, PiGAN) and model.capabilities.resolution == 16
     poses = [model.capabilities.default_pose.turned(yaw=turn).camera() for turn in (-9.0, 14.0)]
