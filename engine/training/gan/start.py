@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,10 +20,15 @@ from engine.training.gan.adversarial import Adversarial
 from engine.training.gan.augment import augmentation
 from engine.training.gan.distributed import Team, team
 from engine.training.gan.events import Event, Listener, Notice, ScoresMeasured
-from engine.training.gan.families import fresh, judge_tensors, training_of
+from engine.training.gan.families import fresh, judge_tensors, kind_of, training_of
 from engine.training.gan.logs import read_journal
 from engine.training.gan.loop import TrainingLoop
-from engine.training.gan.options import PRESETS, TrainingOptions, preset_options
+from engine.training.gan.options import (
+    PRESETS,
+    TrainingOptions,
+    preset_losses,
+    preset_options,
+)
 from engine.training.gan.plan import NAME, RunFacts, RunPlan
 from engine.training.gan.result import Card, keep_model, model_source
 from engine.training.gan.run import Run, Scorer
@@ -99,6 +104,7 @@ def begin(
     base = ""
     assumptions: tuple[str, ...] = ()
     if plan.family:
+        plan = _with_losses(plan, plan.family, together)
         training = fresh(plan.family, plan.resolution, plan.family_options, seed=rough.seed)
         training = training.to(together.device)
     else:
@@ -106,6 +112,7 @@ def begin(
         source = find_source(checkpoint)
         judge = judge_tensors(checkpoint)
         base, assumptions = source.name, source.assumptions
+        plan = _with_losses(plan, source.family, together, source.config)
         generator = build_generator(source, together.device)
         training = training_of(generator, plan.family_options, judge, rough.seed)
     preset = preset_options(plan.preset, training.layer_groups())
@@ -121,6 +128,22 @@ def begin(
         _make_folder(facts, training, judge)
     together.decide(0)  # the folder is there
     return _run(facts, training, data, listener, between, together)
+
+
+def _with_losses(
+    plan: RunPlan, family: str, together: Team, config: Mapping[str, Any] | None = None
+) -> RunPlan:
+    """With the preset's options of the losses, unless they were given.
+
+    Args:
+        config: of the model that is trained on.
+    """
+    known = [one.name for one in fields(kind_of(family).options)]
+    preset = preset_losses(plan.preset, known, together.device.type == "cpu")
+    own = (config or {}).get("neural_rendering_resolution", 0)
+    if preset.get("neural_from", 0) >= own:
+        preset.pop("neural_from", None)  # it is there to make the volume smaller
+    return replace(plan, family_options={**preset, **plan.family_options})
 
 
 def resume_run(

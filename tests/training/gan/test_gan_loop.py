@@ -15,7 +15,12 @@ from engine.training.gan.contract import Network, Phase, Progress
 from engine.training.gan.distributed import Team
 from engine.training.gan.faults import Diverged
 from engine.training.gan.loop import Position, TrainingLoop, average_half_life, lazy_share
-from engine.training.gan.options import PRESETS, TrainingOptions, preset_options
+from engine.training.gan.options import (
+    PRESETS,
+    TrainingOptions,
+    preset_losses,
+    preset_options,
+)
 from engine.training.gan.steering import EVERY, Steering
 from tests.training.gan.toy import Squares, Toy, noisy
 
@@ -266,6 +271,13 @@ def test_options_keep_their_ranges() -> None:
     for wrong in ({"batch": "8"}, {"rates": 1.0}, {"seed": True}, {"layers": [1]}):
         with pytest.raises(UserError):
             TrainingOptions.from_json(wrong)
+
+
+def test_presets_change_only_losses_that_the_family_has() -> None:
+    known = ("r1_gamma", "density_weight", "judge_channels")
+    assert preset_losses("quick", known, True) == {"density_weight": 0.0, "judge_channels": 48}
+    assert preset_losses("quick", known, False) == {"density_weight": 0.0}
+    assert preset_losses("full", known, True) == {}
 
 
 def test_presets() -> None:

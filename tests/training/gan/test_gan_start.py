@@ -52,6 +52,8 @@ def test_a_model_that_is_there_is_trained_on_and_opens_like_any_other(
     plan = RunPlan(str(tmp_path / "run"), str(pictures), str(GOLDEN), name="Discs", changes=QUICK)
     run = begin(plan, events.append)
     before = {name: value.clone() for name, value in run.loop.average.items()}
+    stated = RunFacts.read(tmp_path / "run").plan.family_options
+    assert stated == {"density_weight": 0.0, "judge_channels": 48}
     done = run.train()
     assert (done.step, done.why) == (2, "budget")
     assert any(not torch.equal(before[name], run.loop.average[name]) for name in before)
@@ -174,3 +176,17 @@ def test_a_run_that_cannot_go_on_says_why(tmp_path: Path, pictures: Path) -> Non
         (folder / "run.json").write_text(broken)
         with pytest.raises(UserError, match=r"run\.json"):
             resume_run(folder)
+
+
+def test_a_preset_makes_a_large_volume_smaller_without_a_gpu(
+    tmp_path: Path, pictures: Path
+) -> None:
+    plan = RunPlan(str(tmp_path / "run"), str(pictures), changes={**QUICK, "samples": 0})
+    run = begin(plan)
+    stated = RunFacts.read(tmp_path / "run").plan.family_options
+    assert stated == {"density_weight": 0.0, "judge_channels": 48, "neural_from": 64}
+    judge = sum(p.numel() for p in run.loop.training.discriminator.parameters())
+    assert judge < 1_000_000
+    given = replace(plan, folder=str(tmp_path / "b"), family_options={"neural_from": 32})
+    begin(given)
+    assert RunFacts.read(tmp_path / "b").plan.family_options["neural_from"] == 32
