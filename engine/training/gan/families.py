@@ -43,12 +43,14 @@ class Kind:
             drawn from torch's global state, which the caller has seeded.
         fresh: side of the pictures and changes -> configuration of a small model.
         on_cpu: configuration -> options that make fine-tuning it on a CPU bearable.
+        suited: configuration -> options that fine-tuning it needs anywhere.
     """
 
     options: type[CommonOptions]
     make: Callable[[Any, Any, Any, Mapping[str, Tensor] | None], Adversarial]
     fresh: Callable[..., Any]
     on_cpu: Callable[[Any], Mapping[str, Any]] = lambda config: {}
+    suited: Callable[[Any], Mapping[str, Any]] = lambda config: {}
 
 
 def kind_of(family: str) -> Kind:
@@ -87,7 +89,7 @@ def training_of(
     """
     kind = kind_of(model.capabilities.family)
     network = copy.deepcopy(model.network)  # type: ignore[attr-defined]
-    defaults: dict[str, Any] = {"fine_tuning": True}
+    defaults: dict[str, Any] = {"fine_tuning": True, **kind.suited(network.config)}
     if model.device.type == "cpu":
         defaults |= {"judge_channels": SMALL_JUDGE, **kind.on_cpu(network.config)}
     chosen = options_of(kind, {**defaults, **(options or {})})

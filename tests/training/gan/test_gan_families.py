@@ -12,6 +12,7 @@ from engine.errors import UserError
 from engine.generators.registry import families, open_model
 from engine.training.gan.contract import Phase, Progress
 from engine.training.gan.families import MODULES, fresh, judge_tensors, training_of
+from tests.generators.tiny_eg3d import tiny_model
 from tests.training.gan.checks import batch_of, check_groups, losses_of, moved_state, same_tensors
 
 GOLDENS = Path(__file__).parents[2] / "data" / "goldens"
@@ -80,6 +81,12 @@ def test_a_discriminator_that_does_not_fit_is_left_out(family: str) -> None:
     phase = Phase("discriminator", "discriminator")
     found = losses_of(training, phase, batch, Progress(0, 0))
     assert bool(torch.isfinite(found["real"]))
+
+
+def test_sharp_surfaces_are_not_made_soft() -> None:
+    sharp, published = tiny_model(latent_steps=((0, 0.5, 1, 1),)), tiny_model()
+    assert training_of(sharp).common.density_weight == 0.25 / 30.0  # type: ignore[attr-defined]
+    assert training_of(published).common.density_weight == 0.25  # type: ignore[attr-defined]
 
 
 def test_options_are_checked_by_name_and_kind() -> None:
