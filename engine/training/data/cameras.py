@@ -7,17 +7,19 @@ of the picture's sides.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.camera import FAMILY_AXES, Camera
+from engine.camera import FAMILY_AXES, MAX_FOV, MIN_FOV, Camera
 
 #: Numbers of a label.
 LENGTH = 25
 #: How far a rotation's columns may be from orthonormal.
-_ROTATION_TOLERANCE = 1e-2
-#: A focal length below is no lens, and one above sees a thousandth of a picture's side.
-_MIN_FOCAL, _MAX_FOCAL = 0.05, 1e3
+_ROTATION_TOLERANCE = 5e-3
+#: Focal lengths whose angle of view a camera of ours can have.
+_MIN_FOCAL, _MAX_FOCAL = (0.5 / math.tan(math.radians(fov) / 2) for fov in (MAX_FOV, MIN_FOV))
 
 Label = NDArray[np.float32]
 

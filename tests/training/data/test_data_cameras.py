@@ -57,6 +57,20 @@ def test_what_is_no_camera() -> None:
         bad = good.copy()
         bad[place] = value
         assert reason in str(trouble_of(bad))
+    # Whatever passes can be drawn with.
+    for focal in (0.29, 57.0):
+        wide = good.copy()
+        wide[[16, 20]] = focal
+        assert trouble_of(wide) is None and camera_of(wide).focal == pytest.approx(focal)
+    for focal in (0.28, 58.0):
+        wide[[16, 20]] = focal
+        assert "focal" in str(trouble_of(wide))
+    random = np.random.default_rng(0)
+    for _ in range(300):
+        near = good.copy()
+        near[[0, 1, 2, 4, 5, 6, 8, 9, 10]] += random.uniform(-0.004, 0.004, 9)
+        if trouble_of(near) is None:
+            camera_of(near)
     left_handed = good.copy()
     left_handed[[0, 4, 8]] *= -1
     assert "rotation" in str(trouble_of(left_handed))

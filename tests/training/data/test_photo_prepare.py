@@ -182,7 +182,7 @@ def test_points_by_hand_go_before_the_finder(tmp_path: Path) -> None:
 
 def test_points_are_kept_as_they_are(tmp_path: Path) -> None:
     face = Face(
-        np.array([(1.25, 2), (30, 4)]), np.array([(5.0, 60), (7, 80)]), None, 12.5, -3.0, False
+        np.array([(1.25, 2), (30, 4)]), np.array([(5.0, 60), (27, 80)]), None, 12.5, -3.0, False
     )
     write_points(tmp_path / "p.json", {"b.png": [face], "a.png": []})
     found = read_points(tmp_path / "p.json")
@@ -191,6 +191,17 @@ def test_points_are_kept_as_they_are(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.eyes, face.eyes)
     np.testing.assert_array_equal(again.mouth, face.mouth)
     assert (again.yaw, again.pitch, again.certain) == (12.5, -3.0, False)
+
+
+@pytest.mark.parametrize("roll", [0.0, 80.0, 170.0, -100.0])
+def test_points_that_were_mixed_up_are_put_in_order(tmp_path: Path, roll: float) -> None:
+    face = face_at(20.0, 5.0, 100.0, 50.0, 50.0, roll)
+    swapped = Face(face.eyes[::-1], face.mouth[::-1])
+    write_points(tmp_path / "p.json", {"a": [face], "b": [swapped]})
+    found = read_points(tmp_path / "p.json")
+    for name in "ab":
+        np.testing.assert_allclose(found[name][0].eyes, face.eyes, atol=0.006)
+        np.testing.assert_allclose(found[name][0].mouth, face.mouth, atol=0.006)
 
 
 @pytest.mark.parametrize(

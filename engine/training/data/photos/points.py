@@ -2,7 +2,7 @@
 
 ``{"format": 1, "faces": {"photo.jpg": [{"eyes": [[x, y], [x, y]], "mouth": [[x, y], [x, y]],
 "yaw": 12.0, "pitch": -3.0, "certain": true}]}}``: pixels of the upright picture from its top left
-corner, left before right; ``yaw`` and ``pitch`` may be missing, and ``certain`` is false where the
+corner, left before right (they are put in order); ``yaw`` and ``pitch`` may be missing, and ``certain`` is false where the
 places are only a guess that nobody has confirmed. An empty list says that there is no face.
 """
 
@@ -68,8 +68,10 @@ def _face(stated: Mapping[str, Any]) -> Face:
     yaw, pitch = (_angle(stated, name) for name in ("yaw", "pitch"))
     if (yaw is None) != (pitch is None):
         raise ValueError("yaw and pitch belong together")
+    eyes, mouth = _pair(stated["eyes"]), _pair(stated["mouth"])
+    down = mouth.mean(0) - eyes.mean(0)
     face = Face(
-        _pair(stated["eyes"]), _pair(stated["mouth"]), None, yaw, pitch,
+        _ordered(eyes, down), _ordered(mouth, down), None, yaw, pitch,
         bool(stated.get("certain", True)),
     )  # fmt: skip
     if face.size < 1.0:
@@ -82,6 +84,13 @@ def _pair(stated: Any) -> Points:
     if points.shape != (2, 2) or not np.isfinite(points).all() or np.abs(points).max() > 1e6:
         raise ValueError("eyes and mouth are two points of two numbers each")
     return points
+
+
+def _ordered(pair: Points, down: Points) -> Points:
+    """Two points, first the one that is further left once ``down`` (from the eyes to the mouth) points
+    down: people mix them up."""
+    across = pair[1] - pair[0]
+    return pair[::-1].copy() if across[0] * down[1] - across[1] * down[0] < 0 else pair
 
 
 def _angle(stated: Mapping[str, Any], name: str) -> float | None:
