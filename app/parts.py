@@ -46,6 +46,7 @@ from app.panels.timeline_canvas import TimelineCanvas
 from app.panels.toasts import Toasts
 from app.panels.toolbar import Toolbar
 from app.panels.train import TrainWindow
+from app.panels.train_pictures import PicturesWindow
 from app.panels.ways import WaysWindow
 from app.playback import Playback
 from app.studio import Studio
@@ -108,7 +109,8 @@ class Parts:
         self.toolbar = Toolbar(
             kit, self.menu, self.history.toggle, self.help.toggle, self.settings.toggle
         )
-        self.train = TrainWindow(kit)
+        self.pictures = PicturesWindow(kit)
+        self.train = TrainWindow(kit, self.pictures.toggle)
         self.model = ModelPanel(kit, self.models.toggle, self.train.toggle)
         self.identity = IdentityPanel(kit)
         self.gallery = GalleryWindow(kit, texture)
@@ -130,7 +132,7 @@ class Parts:
         self.palette = Palette(kit, self.perform)
         self.popups = (
             self.help, self.settings, self.history, self.models, self.palette, self.jobs,
-            self.gallery, self.train, self.ways,
+            self.gallery, self.train, self.ways, self.pictures,
         )  # fmt: skip
         self._rescale = rescale
         self.left = (
@@ -176,7 +178,7 @@ class Parts:
         """Show the present state everywhere."""
         for part in (
             self.toolbar, *self.left, *self.right, self.timeline, self.status, self.settings, self.history,
-            self.models, self.palette, self.jobs, self.gallery, self.train, self.ways, self.confirm,
+            self.models, self.palette, self.jobs, self.gallery, self.train, self.ways, self.pictures, self.confirm,
             self.prompt, self.toasts,
         ):  # fmt: skip
             part.update(studio)
@@ -186,6 +188,7 @@ class Parts:
         self.gallery.after_frame()
         self.ways.after_frame()
         self.train.after_frame()
+        self.pictures.after_frame()
         self.mixing.canvas.fit()
 
     @property
@@ -285,6 +288,7 @@ class Parts:
             "settings_open": self.settings.is_open,
             "jobs_open": self.jobs.is_open,
             "train": self.train.described(),
+            "train_pictures": self.pictures.described(),
             "gallery": self.gallery.described(),
             "edit": self.edit.described(),
             "ways": self.ways.described(),
@@ -302,6 +306,7 @@ class Parts:
         self.gallery.delete()
         self.ways.delete()
         self.train.delete()
+        self.pictures.delete()
         self.history.delete()
         self.dock_drag.delete()
         self.docking.delete()

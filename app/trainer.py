@@ -7,15 +7,18 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import cast
 
 from app.faults import log_failure, sentence
 from app.training_wire import (
+    SMALL,
     Answer,
     Began,
     Begin,
+    Drop,
     GoBack,
     Happened,
     LiveModel,
@@ -24,13 +27,16 @@ from app.training_wire import (
     Refused,
     Resume,
     Seen,
+    ShowPictures,
+    SmallPicture,
     Snapshots,
     Watch,
 )
 from engine.checkpoints import write_model
 from engine.errors import Cancelled, UserError
 from engine.generators.registry import open_model
-from engine.training.data.training_data import TrainingData
+from engine.training.data.decode import Unreadable
+from engine.training.data.survey import Survey, survey
 from engine.training.gan.adversarial import Adversarial
 from engine.training.gan.events import Event, Notice, Returned, SnapshotWritten
 from engine.training.gan.families import training_of
@@ -44,6 +50,8 @@ LIVE = "live"
 #: Seconds between two of them at least, and the share of the time that they may take.
 _LIVE_SECONDS, _LIVE_SHARE = 4.0, 0.1
 
+Wish = LookAt | ShowPictures | Drop | Begin | Resume
+
 
 class Trainer:
     """Serves the window until it closes the pipe.
@@ -56,7 +64,8 @@ class Trainer:
     def __init__(self, connection: Connection, device: str) -> None:
         self._connection, self._device = connection, device
         self._sending = threading.Lock()
-        self._wishes: queue.SimpleQueue[LookAt | Begin | Resume | None] = queue.SimpleQueue()
+        self._wishes: queue.SimpleQueue[Wish | None] = queue.SimpleQueue()
+        self._looked: Looked | None = None
         self._run: Run | None = None
         #: Orders that came before the run was there.
         self._early: list[Obey | GoBack] = []
@@ -68,10 +77,10 @@ class Trainer:
         """Serve until the pipe is closed."""
         while (wish := self._wishes.get()) is not None:
             try:
-                if isinstance(wish, LookAt):
-                    self._send(look_at(wish, self._device, lambda: self._closed))
-                else:
+                if isinstance(wish, (Begin, Resume)):
                     self._train(wish)
+                else:
+                    self._show(wish)
             except Cancelled:
                 return
             except Exception as error:
@@ -122,6 +131,22 @@ class Trainer:
         except (BrokenPipeError, ConnectionError, OSError):
             self._closed = True
 
+    # Looking ----------------------------------------------------------------------------
+
+    def _show(self, wish: LookAt | ShowPictures | Drop) -> None:
+        if isinstance(wish, LookAt):
+            self._looked = Looked.at(wish, self._device, lambda: self._closed)
+            self._send(self._looked.told())
+        elif self._looked is None:
+            return
+        elif isinstance(wish, Drop):
+            self._looked.found.drop(wish.names)
+            self._looked = self._looked.again()
+            self._send(self._looked.told())
+        else:
+            for name in wish.names:
+                self._send(SmallPicture(name, self._looked.small(name)))
+
     # Training ---------------------------------------------------------------------------
 
     def _train(self, wish: Begin | Resume) -> None:
@@ -169,19 +194,51 @@ class Trainer:
         self._send(LiveModel(str(path), step))
 
 
-def look_at(wish: LookAt, device: str, cancelled: Callable[[], bool]) -> Seen:
-    """Open data and model, and say what they are.
+@dataclass(frozen=True)
+class Looked:
+    """Data and model as they were looked at last."""
 
-    Raises:
-        UserError: one of them is none.
-        Cancelled: ``cancelled`` said so.
-    """
-    training = training_of(open_model(wish.model, device))
-    data = TrainingData.open(Path(wish.data).expanduser(), training.resolution, cancelled=cancelled)
-    return Seen(
-        wish.data,
-        wish.model,
-        tuple(training.layer_groups()),
-        tuple(data.summary.sentences()),
-        tuple(one.text for one in data.warnings),
-    )
+    wish: LookAt
+    groups: tuple[str, ...]
+    resolution: int
+    found: Survey
+
+    @classmethod
+    def at(cls, wish: LookAt, device: str, cancelled: Callable[[], bool]) -> Looked:
+        """Open both.
+
+        Raises:
+            UserError: one of them is none.
+            Cancelled: ``cancelled`` said so.
+        """
+        training = training_of(open_model(wish.model, device))
+        side = training.resolution
+        found = survey(Path(wish.data).expanduser(), side, cancelled=cancelled)
+        return cls(wish, tuple(training.layer_groups()), side, found)
+
+    def again(self) -> Looked:
+        """The data once more, after pictures were ticked off."""
+        return replace(self, found=survey(Path(self.wish.data).expanduser(), self.resolution))
+
+    def told(self) -> Seen:
+        """What the window is told."""
+        found, reasons = self.found, {one.name: one.reason for one in self.found.skipped}
+        for warning in found.warnings:
+            reasons |= {name: warning.text for name in warning.names if name not in reasons}
+        return Seen(
+            self.wish.data,
+            self.wish.model,
+            self.groups,
+            tuple(found.summary.sentences()),
+            tuple(one.text for one in found.warnings),
+            tuple(name for name, seen in found.seen.items() if not seen.trouble),
+            found.dropped,
+            reasons,
+        )
+
+    def small(self, name: str) -> bytes | None:
+        """A small picture, or ``None`` where it cannot be shown."""
+        try:
+            return self.found.thumbnail(name, SMALL).tobytes()
+        except (Unreadable, OSError, UserError):
+            return None

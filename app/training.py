@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from app.export_queue import how_it_ended
 from app.processes import run_training
-from app.sample_grid import SampleGrid
+from app.sample_grid import Pixels, SampleGrid
 from app.training_curves import Curves
 from app.training_wire import (
+    SMALL,
     Answer,
     Began,
     Begin,
+    Drop,
     GoBack,
     Happened,
     LiveModel,
@@ -30,6 +34,8 @@ from app.training_wire import (
     Refused,
     Resume,
     Seen,
+    ShowPictures,
+    SmallPicture,
     Snapshots,
     TrainingPlan,
     Watch,
@@ -53,6 +59,8 @@ State = Literal["idle", "looking", "starting", "training", "paused", "stopping",
 _CLOSE_SECONDS = 20.0
 #: Sentences that are kept.
 MOST_NOTES = 200
+#: Stands where a picture is still to come, or cannot be shown.
+_EMPTY: Pixels = np.full((SMALL, SMALL, 3), 40, np.uint8)
 
 
 class Training:
@@ -65,7 +73,7 @@ class Training:
     Attributes:
         plan: what is asked for, as it stands in the form.
         state: of the run; ``"over"`` once it was stopped, used up its time or failed.
-        seen: what was last looked at.
+        seen: what was last looked at. pictures: small pictures of it, by name.
         curves: everything that is plotted. last: the newest step.
         notes: what the run has said: step and sentence.
         snapshots: steps that can be gone back to.
@@ -83,6 +91,8 @@ class Training:
         self._connection: Connection | None = None
         self.state: State = "idle"
         self.seen: Seen | None = None
+        self.pictures: dict[str, Pixels] = {}
+        self._looks_due = 0
         self.watching = False
         #: The fixed seeds, turned together.
         self.grid = SampleGrid(studio)
@@ -118,6 +128,7 @@ class Training:
             if (plan.data, plan.model) != (self.plan.data, self.plan.model):
                 # What was seen was something else.
                 self.seen = None
+                self.pictures.clear()
                 plan = replace(plan, layers=())
             self.plan = plan
             self._studio.touch()
@@ -132,8 +143,30 @@ class Training:
         if not self.plan.data.strip():
             raise UserError("Choose the pictures first: a folder of them, or an archive.")
         self.state = "looking"
+        self._looks_due += 1
         self._send(LookAt(self.plan.data, self.plan.model))
         self._studio.touch()
+
+    def show_pictures(self, names: Sequence[str]) -> None:
+        """Ask for small pictures of what was looked at."""
+        missing = tuple(name for name in names if name not in self.pictures)
+        if missing and not self.is_busy and self.seen is not None:
+            # Asked for once: an empty one stands there meanwhile.
+            self.pictures |= dict.fromkeys(missing, _EMPTY)
+            self._send(ShowPictures(missing))
+
+    def drop(self, names: Iterable[str]) -> None:
+        """Tick these pictures off, and no others.
+
+        Raises:
+            UserError: a run goes on.
+        """
+        self._free()
+        if self.seen is not None:
+            self.seen = replace(self.seen, dropped=frozenset(names))
+            self._looks_due += 1
+            self._send(Drop(tuple(sorted(names))))
+            self._studio.touch()
 
     def begin(self) -> None:
         """Start a run as the form says.
@@ -267,6 +300,7 @@ class Training:
         assert self._process is not None
         self._process.join(0.2)
         how, busy = how_it_ended(self._process.exitcode), self.is_busy
+        self._looks_due = 0
         self._end()
         self.state = "over" if busy else "idle"
         if busy:
@@ -279,9 +313,16 @@ class Training:
     def _take(self, answer: Answer) -> None:
         match answer:
             case Seen():
-                self.state = "idle"
-                if (answer.data, answer.model) == (self.plan.data, self.plan.model):
-                    self.seen = answer
+                self._looks_due -= 1
+                # Only the answer to the newest question counts.
+                if self._looks_due == 0:
+                    self.state = "idle"
+                    if (answer.data, answer.model) == (self.plan.data, self.plan.model):
+                        self.seen = answer
+            case SmallPicture():
+                if answer.pixels is not None:
+                    pixels = np.frombuffer(answer.pixels, np.uint8)
+                    self.pictures[answer.name] = pixels.reshape(SMALL, SMALL, 3)
             case Began():
                 self.folder = answer.folder
                 for event in answer.past:
@@ -296,7 +337,8 @@ class Training:
             case LiveModel():
                 self._show(answer)
             case Refused():
-                self.state = "idle" if self.state == "looking" else "over"
+                self.state = "over" if self.is_busy else "idle"
+                self._looks_due = 0
                 self._studio.complain(answer.message)
 
     def _show(self, live: LiveModel) -> None:

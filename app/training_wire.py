@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from engine.training.gan.events import Event
 
+#: Side of a picture of the data as the window shows it, pixels: that of a thumbnail.
+SMALL = 128
 Order = Literal["pause", "go on", "stop"]
 
 
@@ -42,6 +45,20 @@ class LookAt:
 
     data: str
     model: str
+
+
+@dataclass(frozen=True)
+class ShowPictures:
+    """Small pictures of the data that was looked at last."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Tick these pictures off, and no others; the answer is a new :class:`Seen`."""
+
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -90,6 +107,8 @@ class Seen:
         data, model: of the question.
         groups: the layers of the model that can be trained or frozen, by group.
         sentences: on the data. warnings: what to know before training.
+        names: of all pictures that can be read. dropped: those that are ticked off.
+        doubts: name of a picture -> what is doubtful about it.
     """
 
     data: str
@@ -97,6 +116,17 @@ class Seen:
     groups: tuple[str, ...] = ()
     sentences: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    dropped: frozenset[str] = frozenset()
+    doubts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SmallPicture:
+    """``[SMALL, SMALL, 3]`` bytes of a picture of the data; ``None`` if it cannot be shown."""
+
+    name: str
+    pixels: bytes | None
 
 
 @dataclass(frozen=True)
@@ -141,4 +171,4 @@ class Refused:
     message: str
 
 
-Answer = Seen | Began | Snapshots | Happened | LiveModel | Refused
+Answer = Seen | SmallPicture | Began | Snapshots | Happened | LiveModel | Refused

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import dearpygui.dearpygui as dpg
@@ -20,11 +21,12 @@ class TrainWindow(Popup):
 
     Args:
         kit: what every panel is given.
+        show_pictures: opens or closes the window with the pictures.
     """
 
-    def __init__(self, kit: Kit) -> None:
+    def __init__(self, kit: Kit, show_pictures: Callable[[], None]) -> None:
         super().__init__(kit, SIZE)
-        self._form, self._view = TrainForm(kit), TrainView(kit)
+        self._form, self._view = TrainForm(kit, show_pictures), TrainView(kit)
 
     def build(self) -> None:
         """Create the items."""

@@ -37,10 +37,11 @@ class TrainForm:
 
     Args:
         kit: what every panel is given.
+        show_pictures: opens or closes the window with the pictures.
     """
 
-    def __init__(self, kit: Kit) -> None:
-        self._kit = kit
+    def __init__(self, kit: Kit, show_pictures: Callable[[], None]) -> None:
+        self._kit, self._show_pictures = kit, show_pictures
         self._boxes: dict[str, int] = {}
         self._built: tuple[str, ...] | None = None
 
@@ -79,6 +80,10 @@ class TrainForm:
         )  # fmt: skip
         self._seen = kit.text("", theme=kit.themes.muted, font=kit.fonts.small, wrap=0)
         self._warned = kit.text("", theme=kit.themes.warning, font=kit.fonts.small, wrap=0)
+        self._see = kit.button(
+            "See the pictures", self._show_pictures, "train_pictures",
+            "Page by page, to drop what should take no part", width=-1,
+        )  # fmt: skip
         kit.heading("How")
         with kit.row("Preset", "A choice of layers, batch and rates"):
             self._preset = int(
@@ -177,6 +182,7 @@ class TrainForm:
         warnings = "\n".join(seen.warnings) if seen else ""
         kit.show_value(self._warned, warnings)
         kit.show(self._warned, bool(warnings))
+        kit.show(self._see, seen is not None)
         self._show_groups(seen.groups if seen else ())
         trained = self._trained()
         for group, item in self._boxes.items():

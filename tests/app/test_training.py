@@ -9,8 +9,10 @@ import pytest
 
 from app.training import Training
 from app.training_wire import (
+    SMALL,
     Began,
     Begin,
+    Drop,
     GoBack,
     Happened,
     LiveModel,
@@ -19,6 +21,8 @@ from app.training_wire import (
     Refused,
     Resume,
     Seen,
+    ShowPictures,
+    SmallPicture,
     Snapshots,
     TrainingPlan,
     Watch,
@@ -147,6 +151,31 @@ def test_both_are_looked_at_and_forgotten_when_others_are_chosen(bench: Bench) -
     training.look()
     bench.tell(Seen("/faces", "bundled"))
     assert training.seen is None
+
+
+def test_pictures_are_shown_once_and_ticked_off(bench: Bench) -> None:
+    training, pipe = bench.training, bench.pipe
+    training.change(lambda plan: replace(plan, data="/faces"))
+    training.show_pictures(["a.png"])
+    training.drop(["a.png"])
+    assert pipe.sent == []
+    training.look()
+    seen = Seen("/faces", "bundled", names=("a.png", "b.png", "c.png"))
+    bench.tell(seen)
+    training.show_pictures(["a.png", "b.png"])
+    training.show_pictures(["a.png", "b.png", "c.png"])
+    assert pipe.sent[1:] == [ShowPictures(("a.png", "b.png")), ShowPictures(("c.png",))]
+    bench.tell(SmallPicture("a.png", bytes(range(256)) * (SMALL * SMALL * 3 // 256)))
+    bench.tell(SmallPicture("b.png", None))
+    assert training.pictures["a.png"].std() > 50 and training.pictures["b.png"].std() == 0
+    training.drop(["a.png"])
+    training.drop(["a.png", "b.png"])
+    assert pipe.sent[-1] == Drop(("a.png", "b.png"))
+    # The first answer knows less than what was asked since.
+    bench.tell(replace(seen, dropped=frozenset({"a.png"})))
+    assert training.seen is not None and training.seen.dropped == {"a.png", "b.png"}
+    bench.tell(replace(seen, dropped=frozenset({"a.png", "b.png"}), sentences=("1 picture.",)))
+    assert training.seen.sentences == ("1 picture.",) and training.state == "idle"
 
 
 def test_a_run_is_followed(bench: Bench) -> None:

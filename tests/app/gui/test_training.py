@@ -43,6 +43,22 @@ def fill(app: App) -> None:
     app.fill("train_folder", "run")
 
 
+def test_pictures_are_looked_through_and_dropped(opened: App, tmp_path: Path) -> None:
+    app = opened
+    fill(app)
+    app.click("train_pictures")
+    app.wait("all pictures", lambda s: (s["train_pictures"] or {}).get("drawn") == 12, 60)
+    names = app.state["train_pictures"]["names"]
+    app.click("pictures_2")
+    app.click("pictures_5")
+    dropped = [names[2], names[5]]
+    app.wait("two dropped", lambda s: s["train_pictures"]["dropped"] == dropped)
+    kept = tmp_path / "discs" / "maquette-choices.json"
+    app.wait("them in a file", lambda _s: kept.is_file() and names[5] in kept.read_text())
+    app.click("pictures_2")
+    app.wait("one again", lambda s: s["train_pictures"]["dropped"] == dropped[1:])
+
+
 def trained(app: App, steps: int) -> None:
     app.wait(f"{steps} steps", lambda s: s["train"]["step"] >= steps, 90)
 
