@@ -272,9 +272,9 @@ class Adversarial(FamilyTraining):
         return families()[self.family].build(self.drawing_config().to_json(), own, device)
 
 
-def adam(rate: float, betas: tuple[float, float]) -> OptimiserOptions:
+def adam(rate: float, betas: tuple[float, float], clip_norm: float = 0.0) -> OptimiserOptions:
     """Adam as most of the papers have it."""
-    return OptimiserOptions(rate, betas, 1e-8)
+    return OptimiserOptions(rate, betas, 1e-8, clip_norm)
 
 
 def copied(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -218,7 +218,7 @@ class CIPS3DTraining(Adversarial):
         own = self.options.generator_rate if drawing else self.options.discriminator_rate
         small = 2e-4 if self.resolution <= 64 else 1e-4
         published = small if drawing else (5e-4 if self.resolution > 128 else 10.0 * small)
-        return adam(own or published, (0.0, 0.999))
+        return adam(own or published, (0.0, 0.999), 10.0)
 
     def ema_half_life(self, progress: Progress) -> float:
         """0.999 a step of 32 images (four on each of eight GPUs), from step 1,000 on."""

@@ -68,11 +68,13 @@ class Phase:
 @dataclass(frozen=True)
 class OptimiserOptions:
     """Adam's options for one network, as published; with lazy regularisation of interval k the loop
-    scales rate and betas by k / (k + 1)."""
+    scales rate and betas by k / (k + 1). Gradients whose joint length is above ``clip_norm`` are
+    shortened to it; 0 leaves all as they are."""
 
     learning_rate: float
     betas: tuple[float, float]
     epsilon: float = 1e-8
+    clip_norm: float = 0.0
 
 
 class FamilyTraining(nn.Module, ABC):

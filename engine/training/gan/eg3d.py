@@ -40,7 +40,8 @@ class EG3DOptions(CommonOptions):
         blur_sigma, blur_images: pictures shown to the discriminator are blurred, in pixels at
             512, falling to none over so many images. Not in fine-tuning.
         neural_from, neural_to, neural_images: side of the volume rendering at first, at last and
-            the images between; ``None`` keeps the model's own.
+            the images between; ``None`` is the model's own. A model that is fine-tuned keeps its
+            own to draw with, unless ``neural_to`` names another.
         volume_side: side of the volume rendering while training, pixels, which the model does not
             keep: its super-resolution takes any. 0 is the model's present one.
     """
@@ -94,7 +95,9 @@ class EG3DTraining(Adversarial):
             network.superresolution.noise_mode = "const"
         self.options = options
         self.path_interval = options.density_interval if options.density_weight else 0
-        first = options.neural_from or config.neural_rendering_resolution
+        first = config.neural_rendering_resolution
+        if options.neural_from and not options.fine_tuning:
+            first = options.neural_from
         self.register_buffer("neural_side", torch.tensor(first))
 
     # ------------------------------------------------------------------------ drawing
@@ -135,7 +138,8 @@ class EG3DTraining(Adversarial):
         cameras = _cameras(step)
         ws = self._ws(step, cameras, update_average=phase == "discriminator")
         planes = self.generator.planes(ws, step.random)
-        self.neural_side.fill_(self.neural_resolution(step.progress))
+        if not self.options.fine_tuning or self.options.neural_to is not None:
+            self.neural_side.fill_(self.neural_resolution(step.progress))
         side = self.volume_resolution(step.progress)
         poses, lenses = cameras[:, :16].reshape(-1, 4, 4), cameras[:, 16:].reshape(-1, 3, 3)
         volume = self.generator.volume(planes, poses, lenses, side, jitter=step.random)

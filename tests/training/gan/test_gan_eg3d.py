@@ -117,6 +117,10 @@ def test_a_small_volume_while_training_is_not_the_models() -> None:
     losses_of(training, Phase("generator", "generator"), BATCH, MIDWAY)
     model = training.drawable(training.generator.state_dict())
     assert model.capabilities.neural_resolution == CONFIG.neural_rendering_resolution
+    tuned = tiny(fine_tuning=True, neural_from=8)
+    losses_of(tuned, Phase("generator", "generator"), BATCH, Progress(0, 0))
+    assert tuned.volume_resolution(Progress(0, 0)) == 8
+    assert tuned.drawing_config().neural_rendering_resolution == 12
     on_cpu = training_of(tiny_model())
     assert on_cpu.volume_resolution(MIDWAY) == 12  # type: ignore[attr-defined]
 
