@@ -68,6 +68,11 @@ def show_json(facts: Any) -> None:
     print(json.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False))
 
 
+def warn(text: str) -> None:
+    """Print one sentence for people on the error stream; the work goes on."""
+    print(f"maquette: {text}", file=sys.stderr, flush=True)
+
+
 def say(text: str) -> None:
     """Print one line for people on the output stream."""
     print(text, flush=True)

@@ -29,7 +29,7 @@ class WindowOptions:
 def _commands() -> str:
     from app.cli.main import COMMANDS
 
-    return "\n".join(f"  maquette {name:<9}{what}" for name, what in COMMANDS.items())
+    return "\n".join(f"  maquette {name:<11}{what}" for name, what in COMMANDS.items())
 
 
 def run(words: Sequence[str]) -> int:

@@ -29,13 +29,8 @@ def flat_rows(w: NDArray[np.floating]) -> Doubles:
     return kept.astype(np.float64)
 
 
-def as_offset(flat: NDArray[np.floating], num_ws: int) -> Offset:
-    """``[D]`` of :func:`flat_rows` -> what is added to w.
-
-    Args:
-        num_ws: rows of w; used where ``flat`` holds all of them.
-    """
-    w_dim = flat.size // num_ws if flat.size % num_ws == 0 else flat.size
+def as_offset(flat: NDArray[np.floating], w_dim: int) -> Offset:
+    """``[D]`` of :func:`flat_rows` -> what is added to w, whose rows have ``w_dim`` numbers."""
     return Offset.of(flat.reshape(-1, w_dim))
 
 
@@ -103,7 +98,7 @@ def pca_directions(
             break
         share = float(sigma**2 / kept["whole"][0])
         details = (("component", float(number + 1)), ("share of the variance", round(share, 6)))
-        offset = as_offset(vector * sigma, facts.num_ws)
+        offset = as_offset(vector * sigma, facts.w_dim)
         name = f"Component {number + 1}"
         found.append(Direction(name, offset, "pca", facts.family, model.sha256, details))
     return found

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -13,6 +15,7 @@ from torch import Tensor
 
 from engine.editing.cache import Cache
 from engine.generators.base import NEVER, CancelToken, Generator, Quality, latent_from_seed
+from engine.recipe import Recipe
 from engine.text.encoder import TextImageEncoder
 
 #: How many people are drawn, and what seed begins them: none that anybody is likely to look at.
@@ -24,7 +27,7 @@ Floats = NDArray[np.float32]
 Progress = Callable[[int, int], None]
 
 
-def _silent(done: int, total: int) -> None:
+def silent(done: int, total: int) -> None:
     """Says nothing."""
 
 
@@ -37,6 +40,15 @@ class ModelId:
     """
 
     sha256: str
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> Self:
+        """Of a recipe's model, with what a second model lends it."""
+        swap = recipe.swap
+        if swap is None or not swap.changes:
+            return cls(recipe.model.sha256)
+        facts = json.dumps([recipe.model.sha256, swap.model.sha256, swap.layers, swap.gamma])
+        return cls(hashlib.sha256(facts.encode()).hexdigest())
 
     def facts(self, generator: Generator) -> dict[str, Any]:
         """What of a model its samples follow from."""
@@ -89,8 +101,8 @@ def seen_samples(
     encoder: TextImageEncoder,
     encoder_id: str,
     cache: Cache | None = None,
-    count: int = COUNT,
-    progress: Progress = _silent,
+    count: int | None = None,
+    progress: Progress = silent,
     cancel: CancelToken = NEVER,
 ) -> SeenSamples:
     """People and how the encoder sees them: drawn once for a model and an encoder, then kept.
@@ -102,7 +114,7 @@ def seen_samples(
     Raises:
         Cancelled: ``cancel`` was set; nothing is kept then.
     """
-    cache = cache or Cache()
+    cache, count = cache or Cache(), count or COUNT
     key = cache.key(
         what="seen", count=count, side=SIDE, encoder=encoder_id, **model.facts(generator)
     )

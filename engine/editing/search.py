@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from engine.editing.samples import draw_small
-from engine.editing.texts import NEUTRAL, text_delta
+from engine.editing.texts import text_delta
 from engine.errors import UserError
 from engine.generators.base import NEVER, CancelToken, Generator
 from engine.text.encoder import TextImageEncoder
@@ -51,7 +51,7 @@ def scores(
     """
     if not 1 <= len(faces) <= MOST:
         raise UserError(f"A search looks at 1 to {MOST} faces, not {len(faces)}.")
-    delta = text_delta(encoder, text, neutral or NEUTRAL)
+    delta = text_delta(encoder, text, neutral)
     aim = (delta / delta.square().sum()).float().to(encoder.device)
     for place, face in enumerate(faces):
         cancel.check()

@@ -22,10 +22,20 @@ from torch import Tensor
 from engine.editing.cache import Cache
 from engine.editing.directions import Direction
 from engine.editing.pca import as_offset, flat_rows
-from engine.editing.samples import ModelId, Progress, SeenSamples, _silent, seen_samples
-from engine.editing.texts import NEUTRAL, Others, checked_text, others, text_delta
+from engine.editing.samples import ModelId, Progress, SeenSamples, seen_samples, silent
+from engine.editing.texts import (
+    NEUTRAL,
+    Others,
+    checked_text,
+    encoder_name,
+    others,
+    says_little,
+    text_delta,
+)
 from engine.generators.base import NEVER, CancelToken, Generator
 from engine.text.encoder import TextImageEncoder
+
+__all__ = ["TextDirection", "encoder_name", "text_direction"]
 
 #: Share of the samples' number by which the other scores' coefficients are shrunk.
 RIDGE = 1 / 6
@@ -110,7 +120,7 @@ def text_direction(
     text: str,
     neutral: str = "",
     cache: Cache | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
     cancel: CancelToken = NEVER,
 ) -> TextDirection:
     """The slider of a text. The same on every call; quick once the people are drawn.
@@ -147,13 +157,8 @@ def from_samples(
     power = float(spread_of(people.seen, delta[None])[0]) / max(typical, 1e-12)
     rest = held_still(people.seen, delta, everything)
     flat = torch.from_numpy(flat_rows(people.w.numpy()))
-    offset = as_offset(regressed(flat, people.seen, delta, rest).numpy(), facts.num_ws)
-    note = ""
-    if power < WEAK:
-        note = (
-            f"The text {text!r} says next to nothing to the text encoder ({encoder_name(encoder)}), "
-            "so the slider may change anything or nothing; use other words, or another encoder."
-        )
+    offset = as_offset(regressed(flat, people.seen, delta, rest).numpy(), facts.w_dim)
+    note = says_little(encoder, text) if power < WEAK else ""
     details = (
         ("text", text),
         ("neutral", neutral.strip() or NEUTRAL),
@@ -162,8 +167,3 @@ def from_samples(
     )
     direction = Direction(text[:60], offset, "text", facts.family, model.sha256, details)
     return TextDirection(direction, power, tuple(dict.fromkeys(rest.questions)), note)
-
-
-def encoder_name(encoder: TextImageEncoder) -> str:
-    """What to call an encoder."""
-    return encoder.name or "the bundled one"

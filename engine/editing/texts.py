@@ -31,6 +31,9 @@ _WISH = re.compile(
 )  # fmt: skip
 _ARTICLE = re.compile(r"^(an?|the|some)\s+", re.IGNORECASE)
 MAX_TEXT = 200
+#: A text whose vector lies nearer to the neutral one's than this share of how far answers to
+#: questions about faces lie apart says next to nothing to the encoder.
+WEAK = 0.45
 #: A question whose answer lies nearer than this (cosine) to the text is the text's own.
 OWN = 0.5
 
@@ -121,3 +124,27 @@ def others(encoder: TextImageEncoder) -> Others:
             axes.append(vector - middle)
             questions.append(question.name)
     return Others(tuple(names), torch.stack(axes), tuple(questions))
+
+
+def weakness(encoder: TextImageEncoder, text: str, neutral: str = "") -> str:
+    """A sentence where a text says next to nothing to an encoder; else empty.
+
+    Raises:
+        UserError: as :func:`text_delta`.
+    """
+    delta = text_delta(encoder, text, neutral)
+    typical = float(others(encoder).axes.norm(dim=1).median())
+    return says_little(encoder, text) if float(delta.norm()) < WEAK * typical else ""
+
+
+def says_little(encoder: TextImageEncoder, text: str) -> str:
+    """What to say then."""
+    return (
+        f"The text {text!r} says next to nothing to the text encoder ({encoder_name(encoder)}), so "
+        "the edit may change anything or nothing; use other words, or another encoder."
+    )
+
+
+def encoder_name(encoder: TextImageEncoder) -> str:
+    """What to call an encoder."""
+    return encoder.name or "the bundled one"
