@@ -22,6 +22,7 @@ from app.document import MAX_SEED, Document
 from app.favourites import identity_of, with_identity
 from app.latent_pad import LatentPad, seed_at
 from app.messages import ThumbnailReady
+from app.text_order import Ranked, TextOrder
 from app.thumbnail_cache import ThumbnailCache
 from engine.errors import UserError
 from engine.recipe import ModelRef, Recipe
@@ -40,6 +41,8 @@ SORTS: dict[Sort, str] = {
 }  # fmt: skip
 #: Faces on a page.
 PAGE = 24
+#: Seeds that are looked at to find those that fit a text.
+LOOKED = 4 * PAGE
 #: Pictures that stay in memory.
 _KEPT = 400
 Pixels = NDArray[np.uint8]
@@ -80,6 +83,8 @@ class Gallery:
         #: How far variations go, percent.
         self.strength = 25.0
         self.pad = LatentPad(studio)
+        #: The faces that fit a text best, for the tabs that can be ordered so.
+        self.order = TextOrder(studio)
         self._base: Recipe | None = None
         self._others: tuple[int, ...] = ()
         self._pictures: OrderedDict[str, Pixels] = OrderedDict()
@@ -94,13 +99,18 @@ class Gallery:
 
     @property
     def pages(self) -> int:
-        """How many pages of favourites there are, one at least."""
-        return max(1, -(-len(self._studio.document.favourites) // PAGE))
+        """How many pages there are of the favourites, or of what fits a text; one at least."""
+        best = self.order.best(self.tab)
+        count = len(self._studio.document.favourites) if best is None else len(best)
+        return max(1, -(-count // PAGE))
 
     def cells(self) -> list[Cell]:
         """The faces of the present page, at most :data:`PAGE`, or those of the pad row by row."""
         document = self._studio.document
-        if self.tab in ("seeds", "pad"):
+        if (best := self.order.best(self.tab)) is not None:
+            page = min(self.page, self.pages - 1)
+            shown = [(one.title, one.who) for one in best[page * PAGE : (page + 1) * PAGE]]
+        elif self.tab in ("seeds", "pad"):
             recipe, size = document.recipe, self.pad.size
             plain = replace(Recipe(), psi=recipe.psi, cutoff=recipe.cutoff, edits=recipe.edits)
             seeds = list(range(self.first, min(self.first + PAGE, MAX_SEED + 1)))
@@ -163,6 +173,7 @@ class Gallery:
         """Stop drawing."""
         if self.is_open:
             self.is_open = False
+            self.order.stop()
             self.pad.pause()
             self._wanted = ()
             self._asked.clear()
@@ -201,15 +212,38 @@ class Gallery:
         self.sort, self.page = sort, 0
         self._changed()
 
+    def order_by(self, text: str) -> None:
+        """Look which faces of this tab fit a text best, and show those first; an empty text shows
+        them in their own order again.
+
+        Raises:
+            UserError: no model is open, or this tab has no order.
+        """
+        document, faces = self._studio.document, []
+        if self._studio.model is None:
+            raise UserError("Open a model first; there are no faces to order yet.")
+        if text.strip() and self.tab == "seeds":
+            plain = replace(document.recipe, blend=None, latent=None, fades=(), mixes=())
+            last = min(self.first + LOOKED, MAX_SEED + 1)
+            faces = [Ranked(f"{s}", identity_of(plain.of_seed(s))) for s in range(self.first, last)]
+        elif text.strip() and self.tab == "favourites":
+            faces = [Ranked(kept.name, kept.who) for kept in document.favourites]
+        elif text.strip():
+            raise UserError("Seeds and favourites can be ordered by a text; choose one of the two.")
+        self.page = 0
+        self.order.begin(self.tab, text, [(one, self._recipe(one.who)) for one in faces])
+        self._changed()
+
     def go_to(self, seed: int) -> None:
         """The page of seeds, or the pad, that begins with this one."""
+        self.order.forget("seeds")
         self.pad.pause()
         self.first = min(max(seed, 0), MAX_SEED)
         self._changed()
 
     def turn(self, by: int) -> None:
         """So many pages on (or back, below 0)."""
-        if self.tab in ("seeds", "pad"):
+        if self.tab in ("seeds", "pad") and self.order.best(self.tab) is None:
             size = PAGE if self.tab == "seeds" else self.pad.size**2
             self.go_to(self.first + by * size)
         else:

@@ -376,7 +376,7 @@ class Studio:
                 if not (self.training.grid.take(event) or self.ways.take(event)):
                     self.gallery.take(event)
             case TaskEvent():
-                if not self.editing.take(event):
+                if not (self.editing.take(event) or self.gallery.order.take(event)):
                     self.ways.take_found(event)
             case SecondRead() | SecondFailed():
                 self.second.take(event)

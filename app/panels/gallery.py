@@ -15,6 +15,7 @@ from app.geometry import Rect
 from app.kit import Kit
 from app.latent_pad import FASTEST, LARGEST, SLOWEST, SMALLEST
 from app.live_texture import LiveTexture
+from app.panels.gallery_order import OrderBox
 from app.panels.identity import read_seed
 from app.panels.pad import PadCanvas
 from app.panels.popup import Popup
@@ -48,7 +49,7 @@ class GalleryWindow(Popup):
     def __init__(self, kit: Kit, live: LiveTexture) -> None:
         super().__init__(kit, SIZE)
         self._cells = [FaceCell(kit, index) for index in range(PAGE)]
-        self._pad = PadCanvas(kit, live)
+        self._pad, self._order = PadCanvas(kit, live), OrderBox(kit)
         self._tabs: dict[Tab, int] = {}
 
     def build(self) -> None:
@@ -113,6 +114,7 @@ class GalleryWindow(Popup):
                 )
             )  # fmt: skip
             kit.tip(kit.name("gallery_sort", self._sort), "The order in which they are shown here")
+        order_box = self._order.build()
         with dpg.group(horizontal=True) as like:
             kit.label("Strength", width=64)
             self._strength = kit.number(
@@ -140,7 +142,7 @@ class GalleryWindow(Popup):
                 gallery.pad.set_speed, "pad_speed", SLOWEST, FASTEST, 0.01, "%.1f", kit.px(70)
             )
             kit.tip(self._speed, "Seeds a second")
-        self._tools = {"pad": int(pad), "pages": int(pages), "seeds": int(seeds), "favourites": int(order),
+        self._tools = {"pad": int(pad), "pages": int(pages), "seeds": int(seeds), "favourites": int(order), "text": order_box,
                        "variations": int(like)}  # fmt: skip
 
     @property
@@ -196,11 +198,14 @@ class GalleryWindow(Popup):
             kit.show(self._tools[tab], tab == gallery.tab)
         kit.show(self._tools["seeds"], gallery.tab in ("seeds", "pad"))
         kit.show(self._tools["pages"], gallery.tab != "variations")
+        kit.show(self._tools["text"], gallery.tab in ("seeds", "favourites"))
         kit.show_value(self._seed, str(gallery.first))
         kit.show_value(self._strength, gallery.strength)
         cells, waiting = gallery.cells(), gallery.waiting
         text = f"{waiting} still to be drawn" if waiting else ""
-        if gallery.tab == "favourites" and gallery.pages > 1:
+        text = gallery.order.doing or text
+        ordered = gallery.order.best(gallery.tab) is not None
+        if (gallery.tab == "favourites" or ordered) and gallery.pages > 1:
             text = f"Page {min(gallery.page, gallery.pages - 1) + 1} of {gallery.pages}   {text}"
         kit.show_value(self._state, text)
         empty = ""

@@ -13,12 +13,15 @@ from app import document as edits
 from app import edit_stack, swap_edits
 from app import face_edits as faces
 from app.document import Document
-from app.gallery import PAGE, Gallery, key_of
+from app.edit_wire import TaskDone, TaskProgress, TaskStopped
+from app.gallery import LOOKED, PAGE, Gallery, key_of
 from app.history import History
 from app.messages import ModelLoaded, ThumbnailReady
+from app.settings import Settings
 from app.thumbnail_cache import ThumbnailCache
 from app.thumbnail_queue import SIDE
 from engine.edits import Edit, Offset
+from engine.errors import UserError
 from engine.recipe import ModelRef, Recipe
 from tests.app.gui.head_generator import HeadGenerator
 from tests.app.harness import until
@@ -209,3 +212,77 @@ def test_edits_and_a_second_model_stay_when_another_face_is_chosen(
     studio.edit("alone", swap_edits.clear)
     gallery.choose_tab("favourites")
     assert gallery.cells()[0].here
+
+
+class Tasks:
+    """Notes what is asked of the process that finds edits."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+        self.stopped: list[int] = []
+
+    def add(self, wish: Any, recipe: Recipe, encoder: str) -> int:
+        self.asked.append(wish)
+        return len(self.asked)
+
+    def stop(self, number: int) -> None:
+        self.stopped.append(number)
+
+
+@pytest.fixture
+def tasks(studio: Fake) -> Tasks:
+    made = Tasks()
+    studio.client.tasks = made  # type: ignore[attr-defined]
+    studio.settings = Settings()  # type: ignore[attr-defined]
+    return made
+
+
+def test_seeds_come_in_the_order_in_which_they_fit_a_text(
+    gallery: Gallery, studio: Fake, tasks: Tasks
+) -> None:
+    gallery.open()
+    gallery.go_to(100)
+    gallery.order_by("  an old  man ")
+    (wish,) = tasks.asked
+    assert wish.text == "an old man" and [f.seed for f in wish.faces] == list(range(100, 196))
+    assert all(f.pose == studio.document.home and f.model == REF for f in wish.faces)
+    gallery.order.take(TaskProgress(1, 3, 96, "Looking at faces"))
+    assert gallery.order.doing == "Looking at faces: 3 of 96" and titles(gallery)[0] == "100"
+    assert not gallery.order.take(TaskDone(7))
+    assert gallery.order.take(TaskDone(1, order=tuple(reversed(range(LOOKED)))))
+    assert titles(gallery) == [str(seed) for seed in range(195, 171, -1)] and gallery.pages == 4
+    gallery.turn(1)
+    assert titles(gallery)[0] == "171"
+    gallery.choose(gallery.cells()[0])
+    assert studio.document.recipe.seed == 171 and gallery.cells()[0].here
+    gallery.order_by("")
+    assert titles(gallery)[0] == "100" and len(tasks.asked) == 1
+
+
+def test_favourites_are_ordered_by_a_text_and_others_are_not(
+    gallery: Gallery, studio: Fake, tasks: Tasks
+) -> None:
+    for seed in (5, 6, 7):
+        studio.edit("seed", lambda d, s=seed: faces.pin(edits.set_seed(d, s)))  # type: ignore[misc]
+    gallery.open()
+    gallery.choose_tab("favourites")
+    gallery.order_by("smiling")
+    assert [f.seed for f in tasks.asked[0].faces] == [5, 6, 7]
+    gallery.order.take(TaskDone(1, order=(2, 0, 1)))
+    assert titles(gallery) == ["Seed 7", "Seed 5", "Seed 6"]
+    assert gallery.cells()[0].favourite == 2
+    gallery.choose_tab("variations")
+    with pytest.raises(UserError, match="Seeds and favourites"):
+        gallery.order_by("smiling")
+
+
+def test_a_new_text_or_the_gallerys_end_stops_the_looking(
+    gallery: Gallery, studio: Fake, tasks: Tasks
+) -> None:
+    gallery.open()
+    gallery.order_by("smiling")
+    gallery.order_by("a hat")
+    assert tasks.stopped == [1]
+    assert not gallery.order.take(TaskStopped(1)) and gallery.order.doing
+    gallery.close()
+    assert tasks.stopped == [1, 2] and gallery.order.doing == ""
