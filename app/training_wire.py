@@ -25,6 +25,7 @@ class TrainingPlan:
         layers: groups of layers that train; empty for those of the preset.
         minutes: length; 0 is until somebody stops it.
         mirror: show every picture mirrored, too.
+        score_samples: pictures drawn for FID and KID at each snapshot; 0 measures neither.
     """
 
     data: str
@@ -34,6 +35,7 @@ class TrainingPlan:
     layers: tuple[str, ...] = ()
     minutes: float = 20.0
     mirror: bool = True
+    score_samples: int = 0
 
 
 # To the training process --------------------------------------------------------------------

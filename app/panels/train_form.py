@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 #: Width of the form, height of what stands below it, width of its small buttons, at a scale of 1,
 #: pixels.
 WIDTH, FOOT, BUTTON = 340, 104, 58
+SCORES = (
+    "Pictures drawn at each snapshot to measure how near the model is to yours, by the bundled text "
+    "encoder's features; takes its time, and 0 measures nothing"
+)
 #: What a group of layers is for, in the words of its tooltip.
 GROUPS = {
     "mapping": "Who is who: what a latent becomes",
@@ -96,6 +100,10 @@ class TrainForm:
         self._about = kit.text("", theme=kit.themes.muted, font=kit.fonts.small, wrap=0)
         with kit.row("Minutes", "Of training; 0 goes on until it is stopped"):
             self._minutes = kit.number(self._set_minutes, "train_minutes", 0, 100_000, 0.2, "%.0f")
+        with kit.row("FID and KID", SCORES):
+            self._scores = kit.number(
+                self._set_scores, "train_scores", 0, 50_000, 2.0, "%.0f pictures"
+            )
         self._mirror = int(
             dpg.add_checkbox(
                 label="Mirrored pictures, too",
@@ -171,6 +179,7 @@ class TrainForm:
         kit.show_value(self._model, plan.model)
         kit.show_value(self._folder, plan.folder)
         kit.show_value(self._minutes, plan.minutes)
+        kit.show_value(self._scores, float(plan.score_samples))
         kit.show_value(self._mirror, plan.mirror)
         preset = PRESETS[plan.preset]
         kit.show_value(self._preset, preset.title)
@@ -246,6 +255,10 @@ class TrainForm:
 
     def _set_minutes(self, minutes: float) -> None:
         self._edit(minutes=float(round(minutes)))
+
+    def _set_scores(self, pictures: float) -> None:
+        # Of fewer than four there is no distance.
+        self._edit(score_samples=0 if pictures < 4 else round(pictures))
 
     def _edit(self, **changes: object) -> None:
         self._training.change(lambda plan: replace(plan, **changes))  # type: ignore[arg-type]

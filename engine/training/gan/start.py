@@ -56,6 +56,8 @@ class Wish(Protocol):
     def minutes(self) -> float: ...
     @property
     def mirror(self) -> bool: ...
+    @property
+    def score_samples(self) -> int: ...
 
 
 def _nothing(event: Event) -> None:
@@ -69,7 +71,9 @@ def start_run(
     between: Callable[[], None] = lambda: None,
 ) -> Run:
     """:func:`begin` for the window: empty layers are the preset's."""
-    changes: dict[str, Any] = {"device": device, "minutes": wish.minutes}
+    changes: dict[str, Any] = {
+        "device": device, "minutes": wish.minutes, "score_samples": wish.score_samples,
+    }  # fmt: skip
     if wish.layers:
         changes["layers"] = wish.layers
     plan = RunPlan(
