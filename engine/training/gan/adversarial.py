@@ -2,6 +2,9 @@
 
 A family (a subclass) says how it draws, what it shows its discriminator of drawn and of real
 pictures, and what it adds; the phases and the losses of a step follow from that.
+
+Where a loop computes in mixed precision, discriminators do and generators do not: sine layers and
+encodings of places multiply their inputs by up to hundreds, and densities by 1e10.
 """
 
 from __future__ import annotations
@@ -121,6 +124,10 @@ class Verdict:
     logits: Tensor
     angles: Tensor | None = None
 
+    def exact(self) -> Verdict:
+        """The same in single precision."""
+        return Verdict(self.logits.float(), None if self.angles is None else self.angles.float())
+
 
 class Adversarial(FamilyTraining):
     """See the module.
@@ -204,25 +211,33 @@ class Adversarial(FamilyTraining):
         if phase.name == "discriminator_r1":
             return self._r1(step)
         if self.path_interval and phase.name == self.path_phase:
-            return self.regularised(step)
+            with unmixed(step.device):
+                return self.regularised(step)
         raise ValueError(f"{self.family} has no training phase {phase.name!r}")
 
+    def _drawn(self, step: Step, phase: str) -> Seen:
+        with unmixed(step.device):
+            return self.drawn(step, phase)
+
+    def _judged(self, seen: Seen, step: Step) -> Verdict:
+        return self.judged(seen, step).exact()
+
     def _generator(self, step: Step) -> dict[str, Tensor]:
-        seen = self.drawn(step, "generator")
-        verdict = self.judged(seen, step)
+        seen = self._drawn(step, "generator")
+        verdict = self._judged(seen, step)
         found = {"generator": generator_logistic(verdict.logits), **seen.losses}
         found |= self.read_angles(seen, verdict)
         return found | scores("fake", verdict.logits)
 
     def _discriminator(self, step: Step) -> dict[str, Tensor]:
         with torch.no_grad():
-            fake_seen = self.drawn(step, "discriminator")
-        fake = self.judged(fake_seen, step)
+            fake_seen = self._drawn(step, "discriminator")
+        fake = self._judged(fake_seen, step)
         every_step = self.common.r1_interval == 1 and self.common.r1_gamma > 0.0
         real_seen = self.real(step)
         if every_step:
             real_seen = real_seen.watched()
-        real = self.judged(real_seen, step)
+        real = self._judged(real_seen, step)
         on_fake, on_real = discriminator_logistic(fake.logits, real.logits)
         found = {"fake": on_fake, "real": on_real}
         if every_step:
@@ -232,7 +247,7 @@ class Adversarial(FamilyTraining):
 
     def _r1(self, step: Step) -> dict[str, Tensor]:
         seen = self.real(step).watched()
-        verdict = self.judged(seen, step)
+        verdict = self._judged(seen, step)
         return {"r1": r1_penalty(verdict.logits, seen.pictures, self.common.r1_gamma)}
 
     def read_angles(self, seen: Seen, verdict: Verdict) -> dict[str, Tensor]:
@@ -270,6 +285,11 @@ class Adversarial(FamilyTraining):
         own = {n: t.detach().clone() for n, t in self.drawing_state(state).items()}
         device = next(iter(own.values())).device
         return families()[self.family].build(self.drawing_config().to_json(), own, device)
+
+
+def unmixed(device: torch.device) -> torch.autocast:
+    """A block that computes in single precision, whatever the loop does outside."""
+    return torch.autocast(device.type, enabled=False)
 
 
 def adam(rate: float, betas: tuple[float, float], clip_norm: float = 0.0) -> OptimiserOptions:

@@ -204,8 +204,8 @@ class PiGANTraining(Adversarial):
         return max(math.ceil(max(decayed, self.options.best_share) * count), 1)
 
     def _generator(self, step: Step) -> dict[str, Tensor]:
-        seen = self.drawn(step, "generator")
-        verdict = self.judged(seen, step)
+        seen = self._drawn(step, "generator")
+        verdict = self._judged(seen, step)
         best = verdict.logits.topk(self.best(step.progress, step.count)).values
         found = {"generator": generator_logistic(best)} | self.read_angles(seen, verdict)
         return found | scores("fake", verdict.logits)

@@ -26,6 +26,7 @@ from engine.training.gan.adversarial import (
     Verdict,
     adam,
     copied,
+    unmixed,
 )
 from engine.training.gan.contract import (
     Augment,
@@ -144,7 +145,9 @@ class StyleSDFTraining(Adversarial):
     ) -> Mapping[str, Tensor]:
         """See :meth:`FamilyTraining.losses`."""
         if phase.name == _SPHERE.name:
-            return self._sphere(Step(batch, progress, random, augment))
+            step = Step(batch, progress, random, augment)
+            with unmixed(step.device):
+                return self._sphere(step)
         return super().losses(phase, batch, progress, random, augment)
 
     def _sphere(self, step: Step) -> dict[str, Tensor]:

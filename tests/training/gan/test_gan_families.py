@@ -10,10 +10,20 @@ import torch
 from engine.checkpoints import read_checkpoint
 from engine.errors import UserError
 from engine.generators.registry import families, open_model
+from engine.generators.stylegan2 import FullyConnected
+from engine.training.gan.adversarial import Step
 from engine.training.gan.contract import Phase, Progress
+from engine.training.gan.discriminator_equal import EqualConv
 from engine.training.gan.families import MODULES, fresh, judge_tensors, training_of
 from tests.generators.tiny_eg3d import tiny_model
-from tests.training.gan.checks import batch_of, check_groups, losses_of, moved_state, same_tensors
+from tests.training.gan.checks import (
+    batch_of,
+    check_groups,
+    losses_of,
+    moved_state,
+    same_tensors,
+    seeded,
+)
 
 GOLDENS = Path(__file__).parents[2] / "data" / "goldens"
 FILES = {
@@ -23,6 +33,14 @@ FILES = {
     "pigan": "pigan/CelebA/generator.pth",
     "stylenerf": "stylenerf_default/checkpoint.pkl",
     "stylesdf": "stylesdf/checkpoint.pt",
+}
+#: Options and sizes with which every phase takes a moment.
+SMALL_STEPS = {"stylesdf": {"sphere_steps": 10}, "eg3d": {"density_points": 10}}
+SMALL: dict[str, dict[str, int]] = {
+    "stylesdf": {"width": 12, "samples_per_ray": 4},
+    "pigan": {"hidden": 12, "steps": 4},
+    "cips3d": {"nerf_width": 12, "inr_width": 12, "samples_per_pass": 4},
+    "stylenerf": {"fg_hidden": 12, "n_ray_samples": 4},
 }
 SIDED = {"cips3d": {"side": 16}, "pigan": {"side": 16}}
 
@@ -81,6 +99,29 @@ def test_a_discriminator_that_does_not_fit_is_left_out(family: str) -> None:
     phase = Phase("discriminator", "discriminator")
     found = losses_of(training, phase, batch, Progress(0, 0))
     assert bool(torch.isfinite(found["real"]))
+
+
+@pytest.mark.parametrize("family", sorted(MODULES))
+def test_mixed_precision_is_the_discriminators_alone(family: str) -> None:
+    """Drawn pictures are the same to the last bit; logits come out of bfloat16."""
+    training = fresh(family, 16, SMALL_STEPS.get(family, {}), SMALL.get(family))
+    batch, progress = batch_of(16, count=2), Progress(50, 10**8)
+    step = Step(batch, progress, seeded(), lambda x: x)
+    seen = training._drawn(step, "generator").pictures
+    inside: set[torch.dtype] = set()
+    for layer in training.discriminator.modules():
+        if isinstance(layer, (torch.nn.Conv2d, FullyConnected, EqualConv)):
+            layer.register_forward_hook(lambda module, given, found: inside.add(found.dtype))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = Step(batch, progress, seeded(), lambda x: x)
+        again = training._drawn(mixed, "generator").pictures
+        for one, two in zip(seen, again, strict=True):
+            assert torch.equal(one, two)
+        for phase in training.phases(progress):
+            found = losses_of(training, phase, batch, progress)
+            assert all(bool(torch.isfinite(value)) for value in found.values()), phase.name
+            assert all(value.dtype == torch.float32 for value in found.values())
+    assert torch.bfloat16 in inside
 
 
 def test_sharp_surfaces_are_not_made_soft() -> None:
