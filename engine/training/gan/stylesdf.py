@@ -311,6 +311,9 @@ def _make(
         discriminator = CoordDiscriminator(max(widths), widths, outputs)
     if discriminator is not None and judge is not None:
         discriminator.load_state_dict(dict(judge))
+        if config.decoder_channels is None and network is not None:
+            # A volume renderer's file does not state the side of its pictures; this does.
+            config = network.config = replace(config, render_size=max(widths))
         if max(widths) != config.resolution:
             raise ValueError("the discriminator judges pictures of another size")
         # One of the first stage judges nothing in the second.

@@ -189,6 +189,7 @@ def test_authors_files_are_read_back_to_the_same_tensors(stage: Any, tmp_path: P
     judge = judge_tensors(read_checkpoint(tmp_path / "model.pt"))
     assert judge is not None
     again = training_of(model, {}, judge)
+    assert again.resolution == training.resolution
     for name, value in training.discriminator.state_dict().items():
         assert torch.equal(again.discriminator.state_dict()[name], value)
 
