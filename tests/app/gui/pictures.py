@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image
 
 from tests.app.gui.driver import ROOT, App, State, screen
+from tests.app.gui.pictures_training import stopped, training
 
 IMAGES = ROOT / "docs" / "images"
 #: A model that has settings of its own.
@@ -259,6 +260,35 @@ def lending(app: App) -> None:
     app.settled(lambda s: "swap" in s["recipe"])
 
 
+def edited(app: App) -> None:
+    """Two of the model's own ways as edits."""
+    only("identity", "edit")(app)
+    app.click("edit_ways")
+    app.wait("the ways", lambda s: s["ways"] and s["ways"]["names"], 300)
+    for number, way in enumerate(("way_0_more", "way_2_less")):
+        app.click(way)
+        app.wait("an edit", lambda s, n=number: len(s["recipe"].get("edits", ())) > n)  # type: ignore[misc]
+    closed(app)
+    app.click("edit_0")
+    app.settled()
+
+
+def ways_drawn(app: App) -> None:
+    """The window of ways with all its pictures."""
+    app.click("edit_ways")
+    app.wait("the pictures", lambda s: s["ways"] and s["ways"]["drawn"] == 12, 600)
+
+
+def unedited(app: App) -> None:
+    """The face as it was."""
+    closed(app)
+    for _ in range(2):
+        app.click("edit_0_remove")
+        time.sleep(0.3)
+        if app.state["recipe"].get("edits"):
+            app.click("edit_0")
+
+
 def closed(app: App) -> None:
     """Nothing open over the window."""
     app.point(*app.middle())
@@ -312,6 +342,8 @@ PICTURES: tuple[Picture, ...] = (
     Picture("mixing", everything, (only("identity", "style_mixing", "camera", "export"),)),
     Picture("gallery", around("gallery_0"), (clicks("mix_clear"), keys("g"), drawn)),
     Picture("pad", around("pad"), (keys("g"), clicks("gallery_pad"), drawn), (clicks("gallery_seeds"), closed)),
+    Picture("edit", everything, (edited,)),
+    Picture("ways", around("way_0_more"), (ways_drawn,), (unedited,)),
     Picture("history", around_newest("history_"), (keys("ctrl+h"),)),
     Picture("palette", around("palette_query"), (keys("ctrl+p"), lambda app: app.type("blend"))),
     Picture("help", in_the_middle, (keys("F1"),)),
@@ -324,6 +356,7 @@ PICTURES: tuple[Picture, ...] = (
     Picture("jobs", around("jobs_clear"), (clicks("tab_video"), exporting), (clicks("jobs_clear"), closed)),
     panel("model-settings", "model_settings", tunable),
     panel("second-model", "second_model", lending),
+    Picture("train", around("train_state"), (only("model"), training), (stopped, closed)),
 )  # fmt: skip
 
 
