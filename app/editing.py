@@ -34,6 +34,9 @@ from engine.recipe import Recipe
 if TYPE_CHECKING:
     from app.studio import Studio
 
+#: Strength at first of a direction that a text led to, in standard deviations of the model's people
+#: (as ``maquette edit`` has it), and of any other.
+TEXT_STRENGTH, STRENGTH = 3.0, 1.0
 Method = Literal["direction", "optimise"]
 METHODS: dict[Method, tuple[str, str]] = {
     "direction": ("Direction", "A way that fits every face, found from the model's own people; "
@@ -212,7 +215,8 @@ class Editing:
         Raises:
             UserError: they are no direction, or of a model of another size.
         """
-        self.add(read_direction(path), 1.0)
+        direction = read_direction(path)
+        self.add(direction, TEXT_STRENGTH if direction.kind == "text" else STRENGTH)
 
     def save(self, index: int, path: Path) -> Path:
         """Write the direction of an edit; the path of its JSON.
@@ -292,7 +296,7 @@ class Editing:
     def _add(self, direction: Direction, lock: Lock) -> None:
         """A direction that a text led to, as an edit."""
         facts = self._facts
-        edit = direction.edit(1.0, stack.lock_rows(lock, facts))
+        edit = direction.edit(TEXT_STRENGTH, stack.lock_rows(lock, facts))
         try:
             self._studio.edit(f"Edit: {direction.name}", lambda d: stack.add(d, edit, facts))
         except UserError as error:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app import swap_edits as swaps
 from app.jobs import ExportModel
 from app.messages import SecondFailed, SecondRead
+from app.model_search import Search, find_model
 from app.typed_paths import whole_path
 from engine.errors import UserError
 from engine.recipe import ModelRef
@@ -29,6 +32,9 @@ class SecondModel:
         self._studio = studio
         #: Second model -> the layers that it can lend, as far as is known.
         self._fitting: dict[ModelRef, tuple[str, ...]] = {}
+        #: Second models of projects whose files have moved -> where they are, once that is found.
+        self._moved: dict[ModelRef, Future[Search]] = {}
+        self._seen: ModelRef | None = None
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -97,3 +103,47 @@ class SecondModel:
         if {str(target), str(target.with_suffix(".safetensors"))} & taken:
             raise UserError(f"{target.name} is one of the two models; choose another name.")
         self._studio.start_export(ExportModel(recipe, str(target)))
+
+    # Files that have moved ------------------------------------------------------------------
+
+    def poll(self) -> None:
+        """Look for the second model of a project where its file has moved; call often."""
+        studio, swap = self._studio, self._studio.document.recipe.swap
+        ref = None if swap is None else swap.model
+        if ref != self._seen:
+            self._seen = ref
+            if ref is not None and ref.sha256 and ref not in self._moved and not _is_there(ref):
+                self._moved[ref] = self._search(ref)
+        search = None if ref is None else self._moved.get(ref)
+        if search is None or not search.done() or swap is None:
+            return
+        found = search.result()
+        if found.outcome == "found" and found.path != swap.model.path:
+            there = replace(swap, model=replace(swap.model, path=found.path))
+            document = studio.document
+            recipe = replace(document.recipe, swap=there)
+            studio.history = studio.history.amend(replace(document, recipe=recipe))
+            studio.say(f"The second model was found at {found.path}.", key="second")
+            studio.redraw()
+
+    def _search(self, ref: ModelRef) -> Future[Search]:
+        """Look beside the project and the models that were opened, in a thread."""
+        studio = self._studio
+        recent = studio.settings.recent
+        places = [Path(path).parent for path in (ref.path, studio.document.model.path, *recent)]
+        if studio.desk.path is not None:
+            places.insert(0, studio.desk.path.parent)
+        if studio.settings.models_folder:
+            places.append(Path(studio.settings.models_folder))
+        folders = [place for place in places if place.is_absolute()]
+        searcher = ThreadPoolExecutor(1, thread_name_prefix="maquette-second")
+        search = searcher.submit(find_model, ref, recent, folders)
+        searcher.shutdown(wait=False)
+        return search
+
+
+def _is_there(ref: ModelRef) -> bool:
+    try:
+        return ref.path == BUNDLED or Path(ref.path).exists()
+    except (OSError, ValueError):
+        return False

@@ -334,10 +334,8 @@ class Studio:
             self.touch()
         if self._gesture_ends is not None and self.clock() >= self._gesture_ends:
             self.end_gesture()
-        self.desk.poll()
-        self.gallery.poll()
-        self.ways.poll()
-        self.training.poll()
+        for part in (self.desk, self.second, self.gallery, self.ways, self.training):
+            part.poll()
         if self.notices.expire(self.clock()):
             self.touch()
         # The client's own facts change without an event (a drawing that begins, for one).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -26,13 +27,14 @@ from app.edit_wire import (
     Wish,
 )
 from app.editing import Editing, Trial
-from app.messages import ModelLoaded, ThumbnailReady
+from app.messages import ModelLoaded, SecondFailed, SecondRead, ThumbnailReady
 from app.settings import Settings
 from app.studio import Studio
 from app.ways import PAGE, PAGES, SIGMA, WaysOfModel
 from engine.editing.directions import Direction
 from engine.edits import Offset
 from engine.errors import UserError
+from engine.hashing import model_sha256
 from engine.recipe import ModelRef, Recipe
 from tests.app.gui.head_generator import HeadGenerator
 from tests.app.harness import until
@@ -114,7 +116,7 @@ def test_a_text_becomes_a_slider_that_can_be_undone(
     assert editing.seeking is not None and editing.seeking.share == 0.05
     client.send(studio, TaskDone(1, (direction(),)))
     (edit,) = studio.document.recipe.edits
-    assert edit.name == "smiling" and edit.strength == 1.0 and edit.rows == HEAD.look_rows
+    assert edit.name == "smiling" and edit.strength == 3.0 and edit.rows == HEAD.look_rows
     assert editing.seeking is None and editing.chosen == 0
     assert drawn(client).edits == (edit,)
     studio.undo()
@@ -350,3 +352,70 @@ def test_ways_are_shown_on_the_present_face_with_its_edits(studio: Studio, clien
 def test_the_stack_knows_its_locks() -> None:
     assert stack.lock_rows("shape", HEAD) == (0, 1, 2, 3)
     assert stack.lock_rows("appearance", HEAD) == (4, 5, 6, 7)
+
+
+# The second model -----------------------------------------------------------------------------
+
+
+def test_a_second_model_that_has_moved_is_found_by_its_hash(
+    studio: Studio, client: Client, tmp_path: Path
+) -> None:
+    there = tmp_path / "models" / "cartoons.pth"
+    there.parent.mkdir()
+    there.write_bytes(b"tensors")
+    ref = ModelRef(str(tmp_path / "gone" / "cartoons.pth"), model_sha256(there), "cartoons")
+    studio.settings = Settings(models_folder=str(there.parent))
+    lent = swap_edits.lend(studio.document, ref, ("4", "8"), ("4", "8"))
+    studio.place(lent)
+    saved = studio.history.is_saved
+
+    def found() -> bool:
+        studio.poll()
+        swap = studio.document.recipe.swap
+        return swap is not None and swap.model.path == str(there)
+
+    until(found, "the file")
+    assert drawn(client).swap == studio.document.recipe.swap
+    assert studio.history.is_saved == saved
+    assert any("was found at" in notice.text for notice in studio.notices.notices)
+
+
+def test_a_second_model_that_is_nowhere_stays_as_it_is(studio: Studio, tmp_path: Path) -> None:
+    ref = ModelRef(str(tmp_path / "gone.pth"), "ef" * 32, "cartoons")
+    lent = swap_edits.lend(studio.document, ref, ("4", "8"), ("4", "8"))
+    studio.place(lent)
+    studio.poll()
+    search = studio.second._moved[ref]
+    until(search.done, "the search")
+    studio.poll()
+    assert studio.document.recipe.swap == lent.recipe.swap
+
+
+def test_a_chosen_second_model_is_lent_and_refusals_are_told(
+    studio: Studio, client: Client, tmp_path: Path
+) -> None:
+    seconds: list[str] = []
+    client.seconds = SimpleNamespace(read=seconds.append, path=None)  # type: ignore[attr-defined]
+    with pytest.raises(UserError, match="no layers that another one could lend"):
+        studio.second.choose(str(tmp_path))
+    client.send(studio, ModelLoaded(REF, HEAD, "cpu", 0.1, (), ("4", "8", "16")))
+    with pytest.raises(UserError, match="There is no file at"):
+        studio.second.choose(str(tmp_path / "none.pth"))
+    file = tmp_path / "b.pth"
+    file.touch()
+    studio.second.choose(str(file))
+    assert seconds == [str(file)]
+    ref = ModelRef(str(file), "cd" * 32, "b")
+    client.send(studio, SecondRead(ref, ("8", "16")))
+    swap = studio.document.recipe.swap
+    assert swap is not None and swap.model == ref and swap.layers == ("8", "16")
+    assert studio.second.fitting == ("8", "16")
+    client.send(studio, SecondFailed("x", "It is no model."))
+    assert studio.notices.notices[-1].text == "It is no model."
+    studio.second.save(tmp_path / "both.json")
+    assert client.started == 1
+    with pytest.raises(UserError, match="one of the two"):
+        studio.place(
+            swap_edits.lend(studio.document, ModelRef(str(tmp_path / "c.json")), ("8",), ("8",))
+        )
+        studio.second.save(tmp_path / "c.json")
