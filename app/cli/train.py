@@ -51,7 +51,7 @@ class Learning:
     pass_size: Annotated[int | None, _own("NUMBER")] = None
     """Pictures in memory at once; smaller passes add their gradients up. 0 is as many as there are."""
     precision: Annotated[str | None, _own("auto|full|mixed")] = None
-    """Mixed precision computes in bfloat16, on CUDA only."""
+    """Mixed computes in bfloat16; auto does so on a GPU that can, full never."""
     rate: Annotated[float | None, _own("FACTOR")] = None
     """Multiplies the published learning rates."""
     discriminator_rate: Annotated[float | None, _own("FACTOR")] = None

@@ -38,9 +38,8 @@ def test_a_run_its_resumption_and_what_it_leaves(run: Run, tmp_path: Path, pictu
     assert done.status == 0, done.err
     assert f"{tmp_path / 'run' / 'model.json'}: step 2, 4 pictures" in done.out
     assert open_model(tmp_path / "run" / "model.json", "cpu").capabilities.resolution == 16
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["plan"]["family_options"] == {
-        "r1_gamma": 2
-    }
+    stated = json.loads((tmp_path / "run" / "run.json").read_text())["plan"]["family_options"]
+    assert stated["r1_gamma"] == 2 and stated["density_weight"] == 0.25
     more = run("train", "--resume", "run", "--steps", 3, "--json")
     kinds = [json.loads(line)["kind"] for line in more.out.splitlines()]
     assert more.status == 0 and kinds == ["returned", "step", "snapshot", "finished"]

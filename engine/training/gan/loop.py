@@ -202,6 +202,9 @@ class TrainingLoop:
         if not (finite and self._finite_gradients(phase.network)):
             raise Diverged(phase.name)
         self._set_rate(phase.network, phases)
+        limit = self.training.optimiser(phase.network).clip_norm
+        if limit > 0.0:
+            nn.utils.clip_grad_norm_([p for _, p in self._trained[phase.network]], limit)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
         return {name: float(value) for name, value in losses.items()}
@@ -253,9 +256,10 @@ class TrainingLoop:
         return sums
 
     def _precision(self) -> torch.autocast:
-        wanted = self.options.precision != "full" and self.team.device.type == "cuda"
-        mixed = wanted and torch.cuda.is_bf16_supported()
-        return torch.autocast(self.team.device.type, dtype=torch.bfloat16, enabled=mixed)
+        """bfloat16 has float32's range, so that no loss needs to be scaled."""
+        kind, wanted = self.team.device.type, self.options.precision
+        able = torch.cuda.is_bf16_supported() if kind == "cuda" else wanted == "mixed"
+        return torch.autocast(kind, dtype=torch.bfloat16, enabled=able and wanted != "full")
 
     def _augment(self, random: torch.Generator) -> Callable[[Tensor], Tensor]:
         augmentation, strength = self.augmentation, self.position.strength

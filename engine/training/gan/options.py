@@ -32,8 +32,8 @@ class TrainingOptions:
         batch: real pictures a step, over all passes and processes together.
         pass_size: pictures that are in memory at once, on each process; 0 takes as many as the
             batch has for it. Smaller passes add their gradients up: the batch stays.
-        precision: ``"mixed"`` computes in bfloat16 where that is safe, on CUDA only; ``"auto"``
-            does so where the GPU can; ``"full"`` never.
+        precision: ``"mixed"`` computes in bfloat16 where torch holds that to be safe; ``"auto"`` does
+            so on a GPU that can, ``"full"`` never.
         rate: factor on the published learning rates of both networks.
         discriminator_rate: a further factor on the discriminator's.
         judge_first: real pictures for which only the discriminator trains. A new one says nothing
@@ -64,7 +64,7 @@ class TrainingOptions:
     layers: tuple[str, ...] = ()
     batch: int = _between(1, 65536, "--batch", 8)
     pass_size: int = _between(0, 65536, "--pass-size", 0)
-    precision: str = "auto"
+    precision: str = "full"
     rate: float = _between(1e-6, 100.0, "--rate", 1.0)
     discriminator_rate: float = _between(1e-6, 100.0, "--discriminator-rate", 1.0)
     judge_first: int = _between(0, 10**12, "--judge-first", 0)
@@ -182,23 +182,13 @@ class Preset:
         title: for people. about: what it is for, in one sentence.
         options: what it sets.
         only_appearance: leave the groups of :data:`SHAPES` as they are.
-        losses: options of the family's losses that are not as published, where it has them.
-        losses_on_cpu: further ones without a GPU.
     """
 
     title: str
     about: str
     options: TrainingOptions
     only_appearance: bool = False
-    losses: Mapping[str, float] = field(default_factory=dict)
-    losses_on_cpu: Mapping[str, float] = field(default_factory=dict)
 
-
-#: Short runs do without the smoothing of densities: it is there to grow shapes, and flattens those of
-#: models whose densities are steep, the bundled one's among them.
-_SHORT = {"density_weight": 0.0}
-#: Published discriminators have tens of millions of numbers, and the volume is most of the rest.
-_SMALL = {"judge_channels": 48, "neural_from": 64}
 
 PRESETS: dict[str, Preset] = {
     "quick": Preset(
@@ -208,8 +198,6 @@ PRESETS: dict[str, Preset] = {
             preset="quick", batch=4, minutes=20.0, judge_first=200, average_share=0.1,
             snapshot_minutes=2.0,
         ),
-        losses=_SHORT,
-        losses_on_cpu=_SMALL,
     ),
     "appearance": Preset(
         "Transfer appearance only",
@@ -219,8 +207,6 @@ PRESETS: dict[str, Preset] = {
             snapshot_minutes=2.0,
         ),
         only_appearance=True,
-        losses=_SHORT,
-        losses_on_cpu=_SMALL,
     ),
     "full": Preset(
         "Full",
@@ -245,15 +231,3 @@ def preset_options(name: str, groups: Iterable[str]) -> TrainingOptions:
     if not layers:
         raise UserError("This model's layers all shape heads; its appearance cannot train alone.")
     return replace(preset.options, layers=layers)
-
-
-def preset_losses(name: str, known: Iterable[str], on_cpu: bool) -> dict[str, float]:
-    """What a preset changes of a family's losses.
-
-    Args:
-        name: of the preset. known: options that the family has.
-        on_cpu: there is no GPU.
-    """
-    preset = PRESETS[name]
-    wanted = {**preset.losses, **(preset.losses_on_cpu if on_cpu else {})}
-    return {option: value for option, value in wanted.items() if option in set(known)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,13 +20,12 @@ from engine.training.gan.adversarial import Adversarial
 from engine.training.gan.augment import augmentation
 from engine.training.gan.distributed import Team, team
 from engine.training.gan.events import Event, Listener, Notice, ScoresMeasured
-from engine.training.gan.families import fresh, judge_tensors, kind_of, training_of
+from engine.training.gan.families import fresh, judge_tensors, training_of
 from engine.training.gan.logs import read_journal
 from engine.training.gan.loop import TrainingLoop
 from engine.training.gan.options import (
     PRESETS,
     TrainingOptions,
-    preset_losses,
     preset_options,
 )
 from engine.training.gan.plan import NAME, RunFacts, RunPlan
@@ -108,7 +107,6 @@ def begin(
     base = ""
     assumptions: tuple[str, ...] = ()
     if plan.family:
-        plan = _with_losses(plan, plan.family, together)
         training = fresh(plan.family, plan.resolution, plan.family_options, seed=rough.seed)
         training = training.to(together.device)
     else:
@@ -116,9 +114,13 @@ def begin(
         source = find_source(checkpoint)
         judge = judge_tensors(checkpoint)
         base, assumptions = source.name, source.assumptions
-        plan = _with_losses(plan, source.family, together, source.config)
         generator = build_generator(source, together.device)
         training = training_of(generator, plan.family_options, judge, rough.seed)
+    # All of them, since defaults depend on the device, and a run may go on on another.
+    losses = {
+        name: value for name, value in asdict(training.common).items() if name != "fine_tuning"
+    }
+    plan = replace(plan, family_options=losses)
     preset = preset_options(plan.preset, training.layer_groups())
     options = TrainingOptions.from_json({**preset.to_json(), **plan.changes})
     options.passes(together.size)
@@ -132,22 +134,6 @@ def begin(
         _make_folder(facts, training, judge)
     together.decide(0)  # the folder is there
     return _run(facts, training, data, listener, between, together)
-
-
-def _with_losses(
-    plan: RunPlan, family: str, together: Team, config: Mapping[str, Any] | None = None
-) -> RunPlan:
-    """With the preset's options of the losses, unless they were given.
-
-    Args:
-        config: of the model that is trained on.
-    """
-    known = [one.name for one in fields(kind_of(family).options)]
-    preset = preset_losses(plan.preset, known, together.device.type == "cpu")
-    own = (config or {}).get("neural_rendering_resolution", 0)
-    if preset.get("neural_from", 0) >= own:
-        preset.pop("neural_from", None)  # it is there to make the volume smaller
-    return replace(plan, family_options={**preset, **plan.family_options})
 
 
 def resume_run(

@@ -11,14 +11,13 @@ import pytest
 import torch
 
 from engine.errors import UserError
-from engine.training.gan.contract import Network, Phase, Progress
+from engine.training.gan.contract import Network, OptimiserOptions, Phase, Progress
 from engine.training.gan.distributed import Team
 from engine.training.gan.faults import Diverged
 from engine.training.gan.loop import Position, TrainingLoop, average_half_life, lazy_share
 from engine.training.gan.options import (
     PRESETS,
     TrainingOptions,
-    preset_losses,
     preset_options,
 )
 from engine.training.gan.steering import EVERY, Steering
@@ -92,6 +91,22 @@ def test_one_step_of_the_discriminator_is_adam_by_hand() -> None:
         assert torch.allclose(after, expected, atol=1e-7), name
     (group,) = loop.optimisers["discriminator"].param_groups
     assert group["betas"] == (0.0, 0.99 ** (2 / 3))
+
+
+def test_gradients_longer_than_a_family_allows_are_shortened() -> None:
+    free, held = loop_of(), loop_of()
+    held.training.optimiser = lambda network: OptimiserOptions(0.01, (0.0, 0.99), clip_norm=1e-3)  # type: ignore[method-assign]
+    only = (Phase("generator", "generator"),)
+    lengths, directions = [], []
+    for loop in (free, held):
+        loop.training.phases = lambda progress: only  # type: ignore[method-assign]
+        caught = watch_gradients(loop, "generator")
+        loop.step()
+        flat = torch.cat([gradient.flatten() for gradient in caught.values()])
+        lengths.append(float(flat.norm()))
+        directions.append(flat / flat.norm())
+    assert lengths[0] > 2e-3 and lengths[1] == pytest.approx(1e-3, rel=1e-4)
+    assert torch.allclose(*directions, atol=1e-5)
 
 
 def test_a_lazy_phase_counts_as_often_as_it_was_left_out() -> None:
@@ -231,6 +246,21 @@ def test_numbers_that_are_not_finite_stop_the_step() -> None:
     assert torch.equal(kept["1.weight"], loop.training.discriminator[1].weight)
 
 
+def test_mixed_precision_computes_in_halves_and_learns_in_whole_numbers() -> None:
+    loop, exact = loop_of(replace(PLAIN, precision="mixed")), loop_of()
+    kinds = set()
+    loop.training.discriminator[1].register_forward_hook(
+        lambda module, given, result: kinds.add(result.dtype)
+    )
+    mixed, whole = steps(loop, 4), steps(exact, 4)
+    assert kinds == {torch.bfloat16}
+    assert all(p.dtype == torch.float32 for p in loop.training.parameters())
+    assert mixed != whole
+    for one, other in zip(mixed, whole, strict=True):
+        losses = {name: value for name, value in other.items() if "score" not in name}
+        assert {name: one[name] for name in losses} == pytest.approx(losses, rel=0.1, abs=0.02)
+
+
 def test_lazy_share() -> None:
     lazy = (Phase("a", "generator"), Phase("b", "generator", 4), Phase("c", "discriminator", 16))
     assert lazy_share("generator", lazy) == 4 / 5
@@ -271,13 +301,6 @@ def test_options_keep_their_ranges() -> None:
     for wrong in ({"batch": "8"}, {"rates": 1.0}, {"seed": True}, {"layers": [1]}):
         with pytest.raises(UserError):
             TrainingOptions.from_json(wrong)
-
-
-def test_presets_change_only_losses_that_the_family_has() -> None:
-    known = ("r1_gamma", "density_weight", "judge_channels")
-    assert preset_losses("quick", known, True) == {"density_weight": 0.0, "judge_channels": 48}
-    assert preset_losses("quick", known, False) == {"density_weight": 0.0}
-    assert preset_losses("full", known, True) == {}
 
 
 def test_presets() -> None:

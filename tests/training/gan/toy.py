@@ -34,7 +34,7 @@ class ToyGenerator(nn.Module):
     def forward(self, z: Tensor, follow: bool = False) -> tuple[Tensor, Tensor]:
         w = torch.tanh(self.mapping(z))
         if follow:
-            self.w_avg.copy_(self.w_avg.lerp(w.detach().mean(0), 0.1))
+            self.w_avg.copy_(self.w_avg.lerp(w.detach().float().mean(0), 0.1))
         return torch.tanh(self.paint(w)).view(-1, 3, SIDE, SIDE), w
 
 
@@ -85,7 +85,7 @@ class Toy(FamilyTraining):
             noise = torch.randn(drawn.shape, generator=random, device=drawn.device) / SIDE
             (slope,) = torch.autograd.grad((drawn * noise).sum(), w, create_graph=True)
             length = slope.square().sum(1).sqrt()
-            mean = self.path_mean.lerp(length.detach().mean(), 0.1)
+            mean = self.path_mean.lerp(length.detach().float().mean(), 0.1)
             self.path_mean.copy_(mean)
             if not self.generator.paint.weight.requires_grad:
                 length = length.detach()  # as in families whose penalty is of frozen layers alone
