@@ -101,8 +101,8 @@ class _Mesh:
             return types.SimpleNamespace(multi_face_landmarks=None)
         height, width = pixels.shape[:2]
         faces = []
-        for number in range(2 if blue == 255 else 1):
-            points = FACE * (1.0 if number else 0.5)
+        for scale in {{255: (0.5, 1.0), 254: (1.0, 0.5)}}.get(blue, (0.5,)):
+            points = FACE * scale
             faces.append(types.SimpleNamespace(landmark=[
                 types.SimpleNamespace(x=x / width, y=y / height, z=z / width) for x, y, z in points
             ]))

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from engine.errors import UserError
 from engine.training.data import files as files_module
@@ -124,6 +125,11 @@ def test_archives_of_64_bit_are_read_and_bounded(
     path = zip_of(write_folder(tmp_path / "set", 6), tmp_path / "set.zip")
     assert b"PK\x06\x06" in path.read_bytes()
     assert len(TrainingData.open(path, 16)) == 6
+    # As in archives that need it: the old record only says that the new one holds the size.
+    data = path.read_bytes()
+    at = data.rindex(b"PK\x05\x06") + 12
+    path.write_bytes(data[:at] + b"\xff" * 4 + data[at + 4 :])
+    assert len(open_files(path).entries) == 6
     monkeypatch.setattr(files_module, "_MAX_DIRECTORY", 200)
     with pytest.raises(UserError, match="its list of files is too long"):
         open_files(path)
@@ -228,11 +234,19 @@ def test_a_second_opening_looks_only_at_what_changed(
     second = scan(open_files(folder))
     assert sorted(looked) == ["00000/img00000002.png", "new.png"] and len(second) == 4
     assert second["00000/img00000002.png"].width == 20
+    bitmap = folder / "flat.bmp"
+    Image.new("RGB", (8, 8), (1, 2, 3)).save(bitmap)
+    before = scan(open_files(folder))["flat.bmp"]
+    Image.new("RGB", (8, 8), (9, 8, 7)).save(bitmap)
+    os.utime(bitmap, ns=(before.stamp + 1, before.stamp + 1))
+    assert bitmap.stat().st_size == before.size
+    second = scan(open_files(folder))
+    assert second["flat.bmp"].sha256 != before.sha256
     told: list[tuple[int, int]] = []
     (folder / "maquette-scan.json").write_text("{")
     looked.clear()
     assert scan(open_files(folder), lambda *done: told.append(done)) == second
-    assert len(looked) == 4 and told == [(4, 4)]
+    assert len(looked) == 5 and told == [(5, 5)]
 
 
 @pytest.mark.parametrize(
