@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from engine.checkpoints import read_checkpoint
+from engine.checkpoints.plain import LazyTensor, Node, module_tensors
 from engine.errors import UserError
 from engine.generators.registry import families, open_model
 from engine.generators.stylegan2 import FullyConnected
@@ -42,6 +44,11 @@ SMALL: dict[str, dict[str, int]] = {
     "cips3d": {"nerf_width": 12, "inr_width": 12, "samples_per_pass": 4},
     "stylenerf": {"fg_hidden": 12, "n_ray_samples": 4},
 }
+#: What holds the generator of what is written for the authors' scripts.
+WRITTEN = {
+    "cips3d": "G_ema.pth", "pigan": "generator.pth", "stylesdf": "model.pt",
+    "eg3d": "network.pt", "epigraf": "network.pt", "stylenerf": "network.pt",
+}  # fmt: skip
 SIDED = {"cips3d": {"side": 16}, "pigan": {"side": 16}}
 
 
@@ -67,6 +74,36 @@ def test_authors_models_are_trained_on(family: str) -> None:
         grown = [p for p in training.generator.parameters() if p.grad is not None]
         assert grown
     same_tensors(training.drawable(moved_state(training)), moved_state(training))
+
+
+def stored(root: Any) -> dict[str, LazyTensor]:
+    """The generator's tensors in an authors' file, as they are named there."""
+    if isinstance(root, Node):
+        return dict(module_tensors(root))
+    for name in ("G_ema", "g_ema"):
+        if name in root:
+            return dict(module_tensors(root[name])) if name == "G_ema" else root[name]
+    return dict(root)
+
+
+@pytest.mark.parametrize("family", sorted(MODULES))
+def test_what_is_written_for_authors_has_their_names_and_shapes(family: str) -> None:
+    """A model of theirs, opened and written again untrained: tensor for tensor what it was, so
+    that a strict ``load_state_dict`` of theirs takes it."""
+    path = GOLDENS / FILES[family]
+    model = open_model(path, "cpu")
+    theirs = stored(read_checkpoint(path).root)
+    training = training_of(model, {"judge_channels": 8, **SIDED.get(family, {})})
+    files = training.authors_files(training.generator.state_dict())
+    ours: Any = files[WRITTEN[family]]
+    if "G_ema" in ours:
+        ours = ours["G_ema"]["state_dict"]
+    ours = ours.get("g_ema", ours)
+    assert set(ours) == set(theirs)
+    for name, lazy in theirs.items():
+        assert tuple(ours[name].shape) == lazy.shape, name
+        if family != "pigan":  # drawn with the averages beside the file
+            assert torch.equal(ours[name], lazy.load().float()), name
 
 
 @pytest.mark.parametrize("family", sorted(MODULES))
