@@ -112,7 +112,8 @@ class TrainOptions:
         tyro.conf.Positional[Path | None],
         tyro.conf.arg(metavar="[PICTURES]", help_behavior_hint=""),
     ] = None
-    """A folder of pictures, or a zip archive or folder with dataset.json as EG3D has it."""
+    """A folder of pictures, or a zip archive or folder with dataset.json as EG3D has it. With
+    --resume only if they have moved."""
     out: Annotated[
         Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="(required for a new run)")
     ] = None
@@ -197,6 +198,7 @@ def run(words: Sequence[str]) -> int:
     if out is not None and not out.is_dir():
         raise UserError(f"The folder {out} does not exist; make it or choose another one.")
     from engine.training.gan.distributed import team
+    from engine.training.gan.events import Notice
     from engine.training.gan.plan import RunPlan
     from engine.training.gan.result import export_authors
     from engine.training.gan.start import begin, resume_run
@@ -206,7 +208,7 @@ def run(words: Sequence[str]) -> int:
     if options.resume is not None:
         run = resume_run(
             options.resume, options.device, told, changes=changes, step=options.back_to,
-            together=together,
+            together=together, data_path=options.data,
         )  # fmt: skip
     else:
         preset = options.preset or ("full" if options.from_nothing else "quick")
@@ -223,6 +225,8 @@ def run(words: Sequence[str]) -> int:
             options.name,
         )
         run = begin(plan, told, together=together)
+        for warning in getattr(run.loop.data, "warnings", ()):
+            told(Notice(0, warning.text))
     with _stopping(run, quiet=not together.leads):
         done = run.train()
     if together.leads and not options.json:
@@ -242,7 +246,7 @@ def _check(options: TrainOptions, losses: dict[str, Any]) -> None:
         UserError: naming the option.
     """
     new = {
-        "PICTURES": options.data, "--out": options.out, "--model": options.model,
+        "--out": options.out, "--model": options.model,
         "--from-nothing": options.from_nothing, "--preset": options.preset,
         "--resolution": options.resolution, "--loss": losses or None,
         "--no-mirror": options.no_mirror or None, "--name": options.name or None,

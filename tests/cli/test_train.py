@@ -40,7 +40,10 @@ def test_a_run_its_resumption_and_what_it_leaves(run: Run, tmp_path: Path, pictu
     assert open_model(tmp_path / "run" / "model.json", "cpu").capabilities.resolution == 16
     stated = json.loads((tmp_path / "run" / "run.json").read_text())["plan"]["family_options"]
     assert stated["r1_gamma"] == 2 and stated["density_weight"] == 0.25
-    more = run("train", "--resume", "run", "--steps", 3, "--json")
+    assert "Only 6 pictures are there" in done.out
+    pictures.rename(tmp_path / "moved")
+    assert "discs" in one_sentence(run("train", "--resume", "run", "--steps", 3))
+    more = run("train", "moved", "--resume", "run", "--steps", 3, "--json")
     kinds = [json.loads(line)["kind"] for line in more.out.splitlines()]
     assert more.status == 0 and kinds == ["returned", "step", "snapshot", "finished"]
     (tmp_path / "theirs").mkdir()
@@ -86,7 +89,6 @@ BAD = {
     "discs --out run --export-authors nowhere": "nowhere",
     "--resume nowhere": "no training run",
     "--resume run --out run": "--out",
-    "discs --resume run": "PICTURES",
     "--hat": "--hat",
 }
 

@@ -304,8 +304,10 @@ class Run:
         self._tell(SnapshotWritten(step, str(snapshot.path)))
         try:
             self._show(step)
-        except (UserError, OSError) as error:
-            self._say(f"The samples could not be drawn: {error}")
+        except (UserError, OSError, RuntimeError, MemoryError) as error:
+            # Looking is not worth stopping for; memory may do for training and not for this.
+            what = " ".join(str(error).split())[:200] or type(error).__name__
+            self._say(f"The samples of step {step} could not be drawn or scored: {what}")
 
     def _show(self, step: int) -> None:
         if not (self.options.samples or self._scorer):

@@ -144,6 +144,7 @@ def resume_run(
     changes: Mapping[str, Any] | None = None,
     step: int | None = None,
     together: Team | None = None,
+    data_path: Path | str | None = None,
 ) -> Run:
     """A run where its newest snapshot, or that of ``step``, was taken.
 
@@ -151,6 +152,7 @@ def resume_run(
         folder: of the run.
         device: another than before, if given.
         changes: options that are different from now on.
+        data_path: where the pictures are now, if they have moved.
 
     Raises:
         UserError: there is no such run or snapshot, it is damaged, or its data is gone.
@@ -163,10 +165,12 @@ def resume_run(
             raise UserError(f"--{name} of a run cannot change; start a new run from its model.")
     together = together or team(options.device)
     plan = facts.plan
+    if data_path is not None:
+        plan = replace(plan, data=str(Path(data_path).expanduser().absolute()))
     training = _again(facts, options, together.device)
     data = _data(plan, training, options)
     changed = data.summary.fingerprint != facts.data.get("fingerprint")
-    facts = replace(facts, options=options, data=data.summary.to_json())
+    facts = replace(facts, plan=plan, options=options, data=data.summary.to_json())
     if together.leads:
         facts.write()
     run = _run(facts, training, data, listener, between, together)

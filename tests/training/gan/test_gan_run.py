@@ -308,6 +308,18 @@ def test_one_picture_that_does_not_fit_ends_with_a_sentence(tmp_path: Path) -> N
     assert [one.step for one in run.snapshots()] == [0]
 
 
+def test_samples_that_cannot_be_drawn_do_not_stop_a_run(tmp_path: Path) -> None:
+    run, events = start(tmp_path, replace(OPTIONS, steps=3, samples=2))
+    monkey = torch.OutOfMemoryError("CUDA out of memory")
+
+    def full(state: object) -> None:
+        raise monkey
+
+    run.loop.training.drawable = full  # type: ignore[method-assign, assignment]
+    assert run.train().why == "budget"
+    assert texts(events)[-1].startswith("The samples of step 3 could not be drawn")
+
+
 def test_what_says_that_memory_is_full() -> None:
     assert is_memory_full(MemoryError()) and is_memory_full(torch.OutOfMemoryError("x"))
     assert not is_memory_full(RuntimeError("shapes differ"))
