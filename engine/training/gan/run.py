@@ -33,6 +33,7 @@ from engine.training.gan.events import (
     StepDone,
 )
 from engine.training.gan.faults import MOST_RETURNS, SLOWER, Diverged, patiently
+from engine.training.gan.lock import Lock, sweep
 from engine.training.gan.logs import Journal, tensorboard
 from engine.training.gan.loop import NETWORKS, TrainingLoop
 from engine.training.gan.samples import draw_samples
@@ -47,6 +48,8 @@ _LATELY = 20
 class Run:
     """See the module. :meth:`train` runs in one thread; the other methods may be called from any.
 
+    A run holds its folder from the beginning until :meth:`train` is over.
+
     Args:
         folder: of the run; it exists.
         loop: where training stands; :meth:`resume` brings it to a snapshot.
@@ -55,6 +58,9 @@ class Run:
         scorer, features: scores at each snapshot, and what they are measured with.
         between: called after every step, in the thread that trains: the window draws there.
         clock: seconds, for tests.
+
+    Raises:
+        UserError: another process trains in this folder.
     """
 
     def __init__(
@@ -69,6 +75,7 @@ class Run:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.folder, self.loop, self.options = folder, loop, loop.options
+        self._lock = Lock(folder) if loop.team.leads else None
         self._keep, self._scorer, self._features = keep, scorer, features
         self._between, self._clock = between, clock
         self._stop, self._going = threading.Event(), threading.Event()
@@ -81,6 +88,7 @@ class Run:
         self._returns = 0
         self._listeners = Everybody()
         if loop.team.leads:
+            sweep(folder)
             (folder / "snapshots").mkdir(exist_ok=True)
             (folder / "samples").mkdir(exist_ok=True)
             self._listeners.listeners.append(Journal(folder))
@@ -160,6 +168,17 @@ class Run:
         Raises:
             UserError: it cannot go on; what there is was kept in a snapshot if that was possible.
         """
+        try:
+            return self._train()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Let another process have the run."""
+        if self._lock is not None:
+            self._lock.release()
+
+    def _train(self) -> Finished:
         if self._good is None:
             self._snapshot(must=True)
         try:
