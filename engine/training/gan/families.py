@@ -7,7 +7,7 @@ import copy
 import importlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import torch
@@ -151,6 +151,12 @@ def options_of(kind: Kind, values: Mapping[str, Any]) -> CommonOptions:
         ):
             raise UserError(f"The option {name!r} cannot be {value!r}.")
     return kind.options(**values)
+
+
+def options_taken(training: Adversarial) -> dict[str, Any]:
+    """Every option of the losses by name, as plain data: given to :func:`training_of` or
+    :func:`fresh` they make the same training on any device, whose own defaults then do not count."""
+    return {name: value for name, value in asdict(training.common).items() if value is not None}
 
 
 def judge_tensors(checkpoint: Checkpoint) -> dict[str, Tensor] | None:

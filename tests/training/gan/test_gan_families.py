@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from engine.generators.stylegan2 import FullyConnected
 from engine.training.gan.adversarial import Step
 from engine.training.gan.contract import Phase, Progress
 from engine.training.gan.discriminator_equal import EqualConv
-from engine.training.gan.families import MODULES, fresh, judge_tensors, training_of
+from engine.training.gan.families import MODULES, fresh, judge_tensors, options_taken, training_of
 from tests.generators.tiny_eg3d import tiny_model
 from tests.training.gan.checks import (
     batch_of,
@@ -159,6 +160,18 @@ def test_mixed_precision_is_the_discriminators_alone(family: str) -> None:
             assert all(bool(torch.isfinite(value)) for value in found.values()), phase.name
             assert all(value.dtype == torch.float32 for value in found.values())
     assert torch.bfloat16 in inside
+
+
+@pytest.mark.parametrize("family", sorted(MODULES))
+def test_options_that_were_taken_make_the_same_training(family: str) -> None:
+    model = open_model(GOLDENS / FILES[family], "cpu")
+    training = training_of(model, SIDED.get(family, {}))
+    taken = options_taken(training)
+    assert taken["judge_channels"] == 64 and taken["fine_tuning"] is True
+    again = training_of(model, json.loads(json.dumps(taken)))
+    assert again.common == training.common
+    small = fresh(family, 16)
+    assert fresh(family, 16, options_taken(small)).common == small.common
 
 
 def test_sharp_surfaces_are_not_made_soft() -> None:
