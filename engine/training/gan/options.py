@@ -64,7 +64,7 @@ class TrainingOptions:
     layers: tuple[str, ...] = ()
     batch: int = _between(1, 65536, "--batch", 8)
     pass_size: int = _between(0, 65536, "--pass-size", 0)
-    precision: str = "full"
+    precision: str = "auto"
     rate: float = _between(1e-6, 100.0, "--rate", 1.0)
     discriminator_rate: float = _between(1e-6, 100.0, "--discriminator-rate", 1.0)
     judge_first: int = _between(0, 10**12, "--judge-first", 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,7 +20,7 @@ from engine.training.gan.adversarial import Adversarial
 from engine.training.gan.augment import augmentation
 from engine.training.gan.distributed import Team, team
 from engine.training.gan.events import Event, Listener, Notice, ScoresMeasured
-from engine.training.gan.families import fresh, judge_tensors, training_of
+from engine.training.gan.families import fresh, judge_tensors, options_taken, training_of
 from engine.training.gan.logs import read_journal
 from engine.training.gan.loop import TrainingLoop
 from engine.training.gan.options import (
@@ -117,10 +117,7 @@ def begin(
         generator = build_generator(source, together.device)
         training = training_of(generator, plan.family_options, judge, rough.seed)
     # All of them, since defaults depend on the device, and a run may go on on another.
-    losses = {
-        name: value for name, value in asdict(training.common).items() if name != "fine_tuning"
-    }
-    plan = replace(plan, family_options=losses)
+    plan = replace(plan, family_options=options_taken(training))
     preset = preset_options(plan.preset, training.layer_groups())
     options = TrainingOptions.from_json({**preset.to_json(), **plan.changes})
     options.passes(together.size)
@@ -174,7 +171,11 @@ def resume_run(
     if together.leads:
         facts.write()
     run = _run(facts, training, data, listener, between, together)
-    reached = run.resume(step)
+    try:
+        reached = run.resume(step)
+    except UserError:
+        run.close()
+        raise
     if changed:
         listener(
             Notice(
