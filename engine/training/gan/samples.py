@@ -11,7 +11,7 @@ from PIL import Image
 from engine.draw import Painter
 from engine.export.files import atomic_path
 from engine.generators.base import Generator
-from engine.recipe import Recipe
+from engine.recipe import MIN_SIZE, Recipe
 
 #: Degrees that the second row is turned by.
 TURN = 30.0
@@ -29,7 +29,9 @@ def draw_samples(generator: Generator, seeds: int, path: Path) -> None:
     front = facts.default_pose
     rows = []
     for pose in (front, replace(front, yaw=front.yaw + TURN)):
-        recipe = Recipe(pose=pose, size=min(SIDE, facts.resolution), psi=1.0)
+        # Models that grow begin with a few pixels.
+        side = max(MIN_SIZE, min(SIDE, facts.resolution))
+        recipe = Recipe(pose=pose, size=side, psi=1.0)
         rows.append(torch.cat([painter.picture(recipe.of_seed(n)) for n in range(seeds)], dim=1))
     with atomic_path(path) as temporary:
         Image.fromarray(torch.cat(rows).numpy()).save(temporary, format="PNG")

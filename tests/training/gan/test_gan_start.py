@@ -20,7 +20,7 @@ from engine.errors import UserError
 from engine.generators.registry import open_model
 from engine.recipe import Recipe
 from engine.training.gan.events import Event, Notice, SamplesDrawn, ScoresMeasured, StepDone
-from engine.training.gan.families import SMALL_JUDGE
+from engine.training.gan.families import MODULES, SMALL_JUDGE
 from engine.training.gan.logs import read_journal
 from engine.training.gan.plan import RunFacts, RunPlan
 from engine.training.gan.result import export_authors
@@ -78,11 +78,16 @@ def test_a_model_that_is_there_is_trained_on_and_opens_like_any_other(
     assert len(shown) == 3 and all(Path(path).is_file() for path in shown)
 
 
-def test_a_run_goes_on_where_it_stopped_to_the_last_bit(tmp_path: Path, pictures: Path) -> None:
+@pytest.mark.parametrize("family", sorted(MODULES))
+def test_a_run_goes_on_where_it_stopped_to_the_last_bit(
+    tmp_path: Path, pictures: Path, family: str
+) -> None:
     whole: list[Event] = []
-    begin(plan_in(tmp_path / "a", pictures, steps=4, samples=0), whole.append).train()
+    plan = replace(plan_in(tmp_path / "a", pictures, steps=4, samples=0), family=family)
+    begin(plan, whole.append).train()
     first: list[Event] = []
-    begin(plan_in(tmp_path / "b", pictures, steps=2, samples=0), first.append).train()
+    plan = replace(plan_in(tmp_path / "b", pictures, steps=2, samples=0), family=family)
+    begin(plan, first.append).train()
     moved = shutil.move(tmp_path / "b" / "run", tmp_path / "elsewhere")
     rest: list[Event] = []
     again = resume_run(moved, listener=rest.append, changes={"steps": 4})
@@ -200,3 +205,11 @@ def test_two_processes_train_a_family_as_one_does(tmp_path: Path, pictures: Path
     assert set(told["one"]) == {1, 2}
     for step, values in told["one"].items():
         assert told["two"][step] == pytest.approx(values, abs=1e-4), step
+
+
+def test_samples_of_a_model_that_has_just_begun_to_grow(tmp_path: Path, pictures: Path) -> None:
+    events: list[Event] = []
+    plan = replace(plan_in(tmp_path, pictures, steps=1, samples=1), family="stylenerf")
+    begin(plan, events.append).train()
+    assert len([event for event in events if isinstance(event, SamplesDrawn)]) == 2
+    assert not [event for event in events if isinstance(event, Notice)]
