@@ -54,7 +54,7 @@ class EditOptions(DrawingOptions):
     method: Literal["direction", "optimise"] = "direction"
     """Find a direction among the model's people, which fits all faces, or move this one face until
     its pictures say the text."""
-    steps: Annotated[int, tyro.conf.arg(metavar="COUNT")] = 40
+    steps: Annotated[int, tyro.conf.arg(metavar="COUNT")] = 20
     """Steps of an optimisation, 1 to 500."""
     draw: Annotated[int, tyro.conf.arg(metavar="SEED")] = 0
     """Seed of the random crops that an optimisation looks at."""

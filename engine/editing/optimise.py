@@ -31,8 +31,9 @@ from engine.generators.base import NEVER, CancelToken, Generator, Quality
 from engine.generators.evaluation import gradients
 from engine.text.encoder import TextImageEncoder
 
-#: Most pixels along a side of the volume rendering while it is learned.
-SIDE = 64
+#: Most pixels along a side of the volume rendering while it is learned (a smile is a few of
+#: them), and multiplier on the samples along rays.
+SIDE, SAMPLES = 128, 0.6
 #: People whose w tells how far it reaches in which direction, and how many directions are used.
 SPREAD_SAMPLES, SPREAD = 400, 128
 MAX_STEPS = 500
@@ -65,7 +66,7 @@ class OptimiseOptions:
 
     text: str
     neutral: str = ""
-    steps: int = 40
+    steps: int = 20
     rate: float = 0.12
     seed: int = 0
     views: tuple[float, ...] = (0.0, 20.0, 0.0, -20.0)
@@ -117,24 +118,25 @@ def learning_quality(generator: Generator) -> tuple[Quality, bool]:
     looked at: EG3D's is the final one at a lower resolution, by its training."""
     facts = generator.capabilities
     side = min(SIDE, facts.neural_resolution)
-    raw = facts.family == "eg3d" and side >= SIDE
-    return Quality(side, upsample=not raw), raw
+    raw = facts.family == "eg3d" and side >= 64
+    return Quality(side, SAMPLES, upsample=not raw), raw
 
 
 @dataclass(frozen=True)
-class _Look:
+class Look:
     """A picture ``[1, 3, H, W]`` with the opacity of the head ``[1, 1, h, w]``."""
 
     picture: Tensor
     alpha: Tensor
 
 
-def _look(generator: Generator, w: Tensor, yaw: float, cancel: CancelToken) -> _Look:
+def learning_look(generator: Generator, w: Tensor, yaw: float, cancel: CancelToken) -> Look:
+    """A face ``[num_ws, w_dim]`` as it is looked at while something is learned from it."""
     quality, raw = learning_quality(generator)
     camera = generator.capabilities.default_pose.turned(yaw, 0.0).camera()
     frame = generator.render(w, camera, quality, cancel)
     image = frame.raw if raw else frame.rgb
-    return _Look(image.permute(2, 0, 1)[None], frame.alpha[None, None])
+    return Look(image.permute(2, 0, 1)[None], frame.alpha[None, None])
 
 
 def _crops(pictures: Tensor, draw: torch.Generator, count: int) -> Tensor:
@@ -163,16 +165,17 @@ class _Loss:
         delta = text_delta(encoder, options.text, options.neutral)
         self.length = float(delta.norm())
         self.aim = (delta / self.length).float().to(encoder.device)
-        self.others = _basis(others(encoder).without_own(delta), self.aim)
+        self.others = axes_of(others(encoder).without_own(delta), self.aim)
         with torch.no_grad():
             self.before = {
-                yaw: _look(generator, start, yaw, cancel) for yaw in dict.fromkeys(options.views)
+                yaw: learning_look(generator, start, yaw, cancel)
+                for yaw in dict.fromkeys(options.views)
             }
         self.before = {
-            yaw: _Look(one.picture.clone(), one.alpha.clone()) for yaw, one in self.before.items()
+            yaw: Look(one.picture.clone(), one.alpha.clone()) for yaw, one in self.before.items()
         }
 
-    def __call__(self, look: _Look, yaw: float, u: Tensor, draw: torch.Generator) -> _Cost:
+    def __call__(self, look: Look, yaw: float, u: Tensor, draw: torch.Generator) -> _Cost:
         options, before = self.options, self.before[yaw]
         pair = torch.cat([look.picture, before.picture]).to(self.encoder.device)
         vectors = self.encoder.encode_image(_crops(pair, draw, 2))
@@ -203,7 +206,7 @@ class _Cost:
     reached: float
 
 
-def _basis(rest: Others, aim: Tensor) -> Tensor:
+def axes_of(rest: Others, aim: Tensor) -> Tensor:
     """``[K, D]`` unit vectors that span what else can be asked about, at right angles to the aim
     and to each other."""
     axes = rest.axes.float().to(aim.device)
@@ -278,7 +281,7 @@ def optimise(
         for group in descent.param_groups:
             group["lr"] = options.rate * _pace(number, options.steps)
         with gradients():
-            look = _look(generator, start + room.offset(shared, own), yaw, cancel)
+            look = learning_look(generator, start + room.offset(shared, own), yaw, cancel)
             u = torch.cat([shared, own.flatten()])
             cost = loss(look, yaw, u, draw)
             slopes = torch.autograd.grad(cost.total, (shared, own))

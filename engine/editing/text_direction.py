@@ -8,21 +8,23 @@ in what the text says and in nothing else. That is the partial regression of sta
 (ridge, Hoerl and Kennard 1970), the other way round than usual: w is what is explained, so that the
 direction stays where people are, however many numbers w has.
 
-Strength 1 is one standard deviation of the score among the model's people.
+Strength 1 is one standard deviation of the score among the model's people. From there the direction
+is refined by looking at edits (:mod:`engine.editing.refine`), such that strength 3 says the text.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from engine.editing import refine
 from engine.editing.cache import Cache
 from engine.editing.directions import Direction
 from engine.editing.pca import as_offset, flat_rows
-from engine.editing.samples import ModelId, Progress, SeenSamples, seen_samples, silent
+from engine.editing.samples import SIDE, ModelId, Progress, SeenSamples, seen_samples, silent
 from engine.editing.texts import (
     NEUTRAL,
     Others,
@@ -32,6 +34,7 @@ from engine.editing.texts import (
     says_little,
     text_delta,
 )
+from engine.edits import Offset
 from engine.generators.base import NEVER, CancelToken, Generator
 from engine.text.encoder import TextImageEncoder
 
@@ -123,22 +126,39 @@ def text_direction(
     progress: Progress = silent,
     cancel: CancelToken = NEVER,
 ) -> TextDirection:
-    """The slider of a text. The same on every call; quick once the people are drawn.
+    """The slider of a text. The same on every call; at once where it was found before.
 
     Args:
         encoder_id: what tells this encoder from others (:mod:`engine.editing.encoders`).
         neutral: what to compare with; empty for a person of whom nothing is said.
-        progress: how many people are drawn, of how many.
+        progress: how many people are drawn, of how many, and then how many moves are made.
 
     Raises:
         UserError: the text is empty or too long, or says what the neutral one says.
         Cancelled: ``cancel`` was set.
     """
-    text = checked_text(text)
+    text, cache = checked_text(text), cache or Cache()
     delta = text_delta(encoder, text, neutral)
     people = seen_samples(generator, model, encoder, encoder_id, cache, progress=progress,
                           cancel=cancel)  # fmt: skip
-    return from_samples(people, encoder, delta, text, neutral, generator, model)
+    plain = from_samples(people, encoder, delta, text, neutral, generator, model)
+    if plain.note or not refine.STEPS:
+        return plain
+    facts = generator.capabilities
+    key = cache.key(
+        what="text", text=text, neutral=neutral.strip(), encoder=encoder_id, steps=refine.STEPS,
+        people=len(people.w), side=SIDE, **model.facts(generator),
+    )  # fmt: skip
+    kept = cache.read(key, ("offset",))
+    if kept is None:
+        flat = plain.direction.offset.numbers.astype(np.float64).reshape(-1)
+        rest = held_still(people.seen, delta, others(encoder))
+        flat = refine.refined(
+            generator, encoder, people, flat, delta, rest, progress, cancel
+        )  # fmt: skip
+        kept = {"offset": flat.reshape(-1, facts.w_dim)}
+        cache.write(key, kept)
+    return replace(plain, direction=replace(plain.direction, offset=Offset.of(kept["offset"])))
 
 
 def from_samples(
@@ -150,7 +170,7 @@ def from_samples(
     generator: Generator,
     model: ModelId,
 ) -> TextDirection:
-    """:func:`text_direction` of people that are drawn already."""
+    """:func:`text_direction` of people that are drawn already, by the regression alone."""
     facts = generator.capabilities
     everything = others(encoder)
     typical = float(spread_of(people.seen, everything.axes).median())

@@ -14,7 +14,7 @@ from app.document import Document
 from app.edit_stack import add
 from app.project import Project, write_project
 from engine.draw import Painter
-from engine.editing import optimise, pca, samples, sefa
+from engine.editing import optimise, pca, refine, samples, sefa
 from engine.editing.directions import read_direction
 from engine.export.picture import read_recipe
 from engine.generators.registry import open_model
@@ -28,7 +28,7 @@ def _few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAQUETTE_CONFIG_DIR", str(tmp_path / "config"))
     for module, name, number in (
         (samples, "COUNT", 30), (samples, "SIDE", 16), (pca, "SAMPLES", 40), (sefa, "SAMPLES", 40),
-        (optimise, "SPREAD_SAMPLES", 30), (optimise, "SIDE", 12),
+        (optimise, "SPREAD_SAMPLES", 30), (optimise, "SIDE", 12), (refine, "STEPS", 3),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, number)
 
