@@ -17,7 +17,6 @@ from app.panels.edit_rows import EditRow
 from app.studio import Studio
 from app.typed_paths import kept_folder, new_file, whole_path
 from engine.editing.directions import NUMBERS_SUFFIX, SUFFIX
-from engine.edits import MAX_STACK
 from engine.errors import UserError
 from engine.export.files import check_writable
 
@@ -34,16 +33,13 @@ class EditPanel:
 
     def __init__(self, kit: Kit, show_ways: Callable[[], None]) -> None:
         self._kit, self._show_ways = kit, show_ways
-        self._rows = [EditRow(kit, index, self.ask_save) for index in range(MAX_STACK)]
+        self._rows: list[EditRow] = []
 
     def build(self) -> None:
         """Create the items."""
         kit = self._kit
         self._about = kit.text(NOTHING, theme=kit.themes.faint, font=kit.fonts.small, wrap=0)
-        with dpg.group(show=False) as rows:
-            for row in self._rows:
-                row.build()
-        self._list = int(rows)
+        self._list = int(dpg.add_group(show=False))
         self._text = kit.box(
             "edit_text", hint="What should be seen: smiling", enter=self.add,
             tip="A text, such as smiling, or a person with a beard; Enter adds the edit",
@@ -123,6 +119,13 @@ class EditPanel:
         ready, seeking, trial = studio.model is not None, editing.seeking, editing.trial
         kit.show(self._about, not edits and trial is None)
         kit.show(self._list, bool(edits))
+        while len(self._rows) < len(edits):
+            # Made when they are needed: most faces have no edits.
+            row = EditRow(kit, len(self._rows), self.ask_save)
+            dpg.push_container_stack(self._list)
+            row.build()
+            dpg.pop_container_stack()
+            self._rows.append(row)
         for index, row in enumerate(self._rows):
             edit = edits[index] if index < len(edits) else None
             row.show(edit, editing.chosen == index, len(edits), studio.capabilities)
