@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from engine.errors import UserError
+from engine.errors import Cancelled, UserError
 from engine.training.data.photos import environment, finder
 from engine.training.data.photos.environment import find_python, has_mediapipe
 from engine.training.data.photos.faces import Face
@@ -124,7 +124,7 @@ def test_an_installation_that_fails_leaves_nothing(
     said: list[str] = []
     ran: list[list[str]] = []
 
-    def failing(words: list[str], seconds: float) -> int:
+    def failing(words: list[str], *_: object) -> int:
         ran.append(words)
         return 1
 
@@ -138,13 +138,30 @@ def test_an_installation_that_fails_leaves_nothing(
     assert not list(tmp_path.iterdir())
     assert "mediapipe==0.10.21" in ran[-1] and "--no-deps" in ran[-1]
     assert any(word.startswith("numpy==1.") for word in ran[-1])
-    monkeypatch.setattr(environment, "_run", lambda words, seconds: 0)
+    monkeypatch.setattr(environment, "_run", lambda *_: 0)
     python = environment.install(said.append, tmp_path / "own")
     assert python.parent.parent == tmp_path / "own" and python.parent.is_dir()
     monkeypatch.setattr(environment.sys, "version_info", (3, 14, 0))
     monkeypatch.setattr(environment.shutil, "which", lambda name: None)
     with pytest.raises(UserError, match=r"needs Python 3\.11 or 3\.12"):
         environment.install(said.append, tmp_path / "other")
+
+
+def test_an_installation_is_cancelled_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bare(folder: Path, with_pip: bool) -> None:
+        (folder / "bin").mkdir(parents=True)
+        # Stands for pip, and would go on for an hour.
+        pip = folder / "bin" / "python"
+        pip.write_text(f"#!/bin/sh\ntouch {tmp_path}/began\nexec sleep 3600\n")
+        pip.chmod(0o755)
+
+    monkeypatch.setattr(environment.venv, "create", bare)
+    began = tmp_path / "began"
+    with pytest.raises(Cancelled):
+        environment.install(lambda _: None, tmp_path / "own", began.exists)
+    assert [path.name for path in tmp_path.iterdir()] == ["began"]
 
 
 def test_the_second_finder_is_asked_where_the_first_finds_nothing() -> None:

@@ -7,17 +7,19 @@ Nothing here installs by itself: :func:`install` is called when somebody asks fo
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
+import time
 import venv
 from collections.abc import Callable
 from pathlib import Path
 
 import platformdirs
 
-from engine.errors import UserError
+from engine.errors import Cancelled, UserError
 
 #: Names a Python with MediaPipe, before any other is looked for.
 VARIABLE = "MAQUETTE_PHOTOS_PYTHON"
@@ -33,7 +35,14 @@ PACKAGES = (
 _PYTHONS = ((3, 11), (3, 12))
 _INSTALL_SECONDS = 3600
 _ASK_SECONDS = 60
+#: Between two looks at whether it was cancelled.
+_LOOK_SECONDS = 0.2
 
+#: What :func:`install` fetches, in the words of a question.
+WHAT = (
+    "Fetches MediaPipe 0.10.21 and what it needs with pip, about 120 MB, into a Python environment "
+    "of its own (about 430 MB on the disk). Nothing else is changed."
+)
 HOW_TO = (
     "`maquette prepare --install-finder` installs MediaPipe in an environment of its own (about "
     f"430 MB), or set {VARIABLE} to a Python that has mediapipe 0.10.21"
@@ -78,7 +87,11 @@ def has_mediapipe(python: Path) -> bool:
     return _run([str(python), "-c", code], _ASK_SECONDS) == 0
 
 
-def install(say: Callable[[str], None], folder: Path | None = None) -> Path:
+def install(
+    say: Callable[[str], None],
+    folder: Path | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Path:
     """Make the environment and install MediaPipe in it, from the package index that pip is set to.
 
     Returns:
@@ -86,6 +99,7 @@ def install(say: Callable[[str], None], folder: Path | None = None) -> Path:
 
     Raises:
         UserError: no fitting Python is there, or the installation failed; nothing is left then.
+        Cancelled: ``cancelled`` said so; nothing is left then, either.
     """
     folder = folder or own_folder()
     base = _base_python()
@@ -96,13 +110,13 @@ def install(say: Callable[[str], None], folder: Path | None = None) -> Path:
         say(f"Making an environment in {folder} ...")
         if Path(sys.executable) == base:
             venv.create(fresh, with_pip=True)
-        elif _run([str(base), "-m", "venv", str(fresh)], _INSTALL_SECONDS):
+        elif _run([str(base), "-m", "venv", str(fresh)], _INSTALL_SECONDS, cancelled):
             raise UserError(f"{base} cannot make virtual environments; install its venv package.")
         say("Installing MediaPipe 0.10.21 (about 120 MB to fetch) ...")
         pip = [str(_python_of(fresh)), "-m", "pip", "install", "--disable-pip-version-check", "-q"]
-        if _run([*pip, "--no-deps", *PACKAGES], _INSTALL_SECONDS):
+        if _run([*pip, "--no-deps", *PACKAGES], _INSTALL_SECONDS, cancelled):
             raise UserError(
-                "MediaPipe could not be installed (pip's words stand above); check the network, "
+                "MediaPipe could not be installed (what pip said stands in the terminal); check the network, "
                 f"or set {VARIABLE} to a Python that has it."
             )
         shutil.rmtree(folder, ignore_errors=True)
@@ -132,9 +146,23 @@ def _base_python() -> Path:
     )
 
 
-def _run(words: list[str], seconds: float) -> int:
-    """Exit status; not 0 if it cannot be started or takes too long. What it prints is seen."""
+def _run(words: list[str], seconds: float, cancelled: Callable[[], bool] | None = None) -> int:
+    """Exit status; not 0 if it cannot be started or takes too long. What it prints is seen.
+
+    Raises:
+        Cancelled: ``cancelled`` said so; it has ended then.
+    """
+    end = time.monotonic() + seconds
     try:
-        return subprocess.run(words, timeout=seconds, stdin=subprocess.DEVNULL).returncode
-    except (OSError, subprocess.TimeoutExpired):
+        with subprocess.Popen(words, stdin=subprocess.DEVNULL) as process:
+            try:
+                while time.monotonic() < end:
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        return process.wait(_LOOK_SECONDS)
+                    if cancelled is not None and cancelled():
+                        raise Cancelled
+            finally:
+                process.kill()
+    except OSError:
         return 1
+    return 1

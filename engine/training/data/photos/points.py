@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,14 +70,10 @@ def _face(stated: Mapping[str, Any]) -> Face:
     if (yaw is None) != (pitch is None):
         raise ValueError("yaw and pitch belong together")
     eyes, mouth = _pair(stated["eyes"]), _pair(stated["mouth"])
-    down = mouth.mean(0) - eyes.mean(0)
-    face = Face(
-        _ordered(eyes, down), _ordered(mouth, down), None, yaw, pitch,
-        bool(stated.get("certain", True)),
-    )  # fmt: skip
+    face = Face(eyes, mouth, None, yaw, pitch, bool(stated.get("certain", True)))
     if face.size < 1.0:
         raise ValueError("eyes and mouth are at the same place")
-    return face
+    return in_order(face)
 
 
 def _pair(stated: Any) -> Points:
@@ -84,6 +81,12 @@ def _pair(stated: Any) -> Points:
     if points.shape != (2, 2) or not np.isfinite(points).all() or np.abs(points).max() > 1e6:
         raise ValueError("eyes and mouth are two points of two numbers each")
     return points
+
+
+def in_order(face: Face) -> Face:
+    """The same face with its eyes and its corners of the mouth in the order that it wants."""
+    down = face.mouth.mean(0) - face.eyes.mean(0)
+    return replace(face, eyes=_ordered(face.eyes, down), mouth=_ordered(face.mouth, down))
 
 
 def _ordered(pair: Points, down: Points) -> Points:

@@ -16,7 +16,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -25,11 +25,12 @@ from engine.camera import Camera
 from engine.errors import Cancelled, UserError
 from engine.export.files import atomic_folder
 from engine.training.data.cameras import label_of, mirrored
-from engine.training.data.decode import Unreadable, decode
+from engine.training.data.decode import Unreadable
 from engine.training.data.files import LABELS_NAME, Files, open_files
 from engine.training.data.photos.align import Square, cut
 from engine.training.data.photos.faces import Face
 from engine.training.data.photos.finder import Finder
+from engine.training.data.photos.look import read_photo
 from engine.training.data.photos.points import write_points
 from engine.training.data.photos.pose import MOST_PITCH, Angles, Framing, angles_of, framed
 from engine.training.data.survey import survey
@@ -174,11 +175,11 @@ class _Run:
             if progress is not None:
                 progress(number, len(entries))
             try:
-                self._photo(entry.name, decode(self._files.read(entry.name)))
+                picture = read_photo(self._files, entry.name)
             except Unreadable as error:
                 self._skipped[entry.name] = str(error)
-            except OSError as error:
-                self._skipped[entry.name] = f"it cannot be read ({error.strerror or error})"
+            else:
+                self._photo(entry.name, picture)
         return Prepared(
             tuple(self._made), dict(sorted(self._skipped.items())), self._notes(), self._guesses
         )
@@ -208,17 +209,10 @@ class _Run:
 
     def _face(self, name: str, picture: Image.Image, face: Face) -> str:
         """Make one picture; why not, if not."""
-        angles = angles_of(face)
-        if angles is None and self._job.framing == "bundled":
-            return "its angles are unknown, which this framing needs"
-        if angles is not None and abs(angles.pitch) > MOST_PITCH:
-            return f"it is seen from {angles.pitch:.0f} degrees above or below"
-        square, camera = framed(face, angles, self._job.framing)
-        if square.side < _SMALLEST:
-            return f"its face is too small ({square.side:.0f} pixels)"
-        outside = square.outside(*picture.size)
-        if outside > MOST_OUTSIDE:
-            return f"{outside:.0%} of its square lie beyond the photograph"
+        found = cutting(face, self._job.framing, picture.size)
+        if isinstance(found, str):
+            return found
+        square, camera, angles, outside = found
         pixels = cut(picture, square, self._job.resolution)
         self._add(pixels, name, square, outside, face, angles, camera)
         return ""
@@ -270,6 +264,33 @@ class _Run:
                 'the points, set "certain" to true, and give the file with --points.'
             )
         return tuple(notes)
+
+
+class Cutting(NamedTuple):
+    """How a face is cut: its square, the camera that sees what it shows, from where that is, and
+    the share of the square beyond the photograph."""
+
+    square: Square
+    camera: Camera | None
+    angles: Angles | None
+    outside: float
+
+
+def cutting(face: Face, framing: Framing, size: tuple[int, int]) -> Cutting | str:
+    """How to cut a face out of a photograph of ``size`` (width, height) pixels; if it cannot be used,
+    why, in half a sentence."""
+    angles = angles_of(face)
+    if angles is None and framing == "bundled":
+        return "its angles are unknown, which this framing needs"
+    if angles is not None and abs(angles.pitch) > MOST_PITCH:
+        return f"it is seen from {angles.pitch:.0f} degrees above or below"
+    square, camera = framed(face, angles, framing)
+    if square.side < _SMALLEST:
+        return f"its face is too small ({square.side:.0f} pixels)"
+    outside = square.outside(*size)
+    if outside > MOST_OUTSIDE:
+        return f"{outside:.0%} of its square lie beyond the photograph"
+    return Cutting(square, camera, angles, outside)
 
 
 def _numbers(label: np.ndarray[Any, np.dtype[np.float32]] | None) -> tuple[float, ...] | None:
