@@ -252,6 +252,8 @@ COMMANDS: tuple[Command, ...] = (
 
     Command("train", "Train a model", PROJECT, lambda w: w.train.toggle(),
             tip="Fine-tune a generator on pictures of your own, and watch it"),
+    Command("prepare", "Prepare photographs to train on", PROJECT, lambda w: w.prepare.toggle(),
+            tip="Find the faces in photographs, cut them, and make a set to train on"),
     Command("project_new", "New project", PROJECT, lambda w: w.kit.studio.desk.new(), "Ctrl+N",
             "Begin anew on the present model"),
     Command("project_open", "Open a project", PROJECT, lambda w: w.kit.studio.desk.ask_open(),

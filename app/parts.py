@@ -35,6 +35,7 @@ from app.panels.model import ModelPanel
 from app.panels.model_settings import ModelSettingsPanel
 from app.panels.models import ModelsWindow
 from app.panels.palette import Palette
+from app.panels.prepare import PrepareWindow
 from app.panels.project_menu import ProjectMenu
 from app.panels.project_prompt import ProjectPrompt
 from app.panels.second_model import SecondModelPanel
@@ -76,6 +77,7 @@ class Parts:
     palette: Palette
     jobs: JobsWindow
     train: TrainWindow
+    prepare: PrepareWindow
     toolbar: Toolbar
     model: ModelPanel
     identity: IdentityPanel
@@ -109,8 +111,8 @@ class Parts:
         self.toolbar = Toolbar(
             kit, self.menu, self.history.toggle, self.help.toggle, self.settings.toggle
         )
-        self.pictures = PicturesWindow(kit)
-        self.train = TrainWindow(kit, self.pictures.toggle)
+        self.pictures, self.prepare = PicturesWindow(kit), PrepareWindow(kit)
+        self.train = TrainWindow(kit, self.pictures.toggle, self.prepare.toggle)
         self.model = ModelPanel(kit, self.models.toggle, self.train.toggle)
         self.identity = IdentityPanel(kit)
         self.gallery = GalleryWindow(kit, texture)
@@ -132,7 +134,7 @@ class Parts:
         self.palette = Palette(kit, self.perform)
         self.popups = (
             self.help, self.settings, self.history, self.models, self.palette, self.jobs,
-            self.gallery, self.train, self.ways, self.pictures,
+            self.gallery, self.train, self.ways, self.pictures, self.prepare,
         )  # fmt: skip
         self._rescale = rescale
         self.left = (
@@ -178,8 +180,8 @@ class Parts:
         """Show the present state everywhere."""
         for part in (
             self.toolbar, *self.left, *self.right, self.timeline, self.status, self.settings, self.history,
-            self.models, self.palette, self.jobs, self.gallery, self.train, self.ways, self.pictures, self.confirm,
-            self.prompt, self.toasts,
+            self.models, self.palette, self.jobs, self.gallery, self.train, self.ways, self.pictures, self.prepare,
+            self.confirm, self.prompt, self.toasts,
         ):  # fmt: skip
             part.update(studio)
 
@@ -189,6 +191,7 @@ class Parts:
         self.ways.after_frame()
         self.train.after_frame()
         self.pictures.after_frame()
+        self.prepare.after_frame()
         self.mixing.canvas.fit()
 
     @property
@@ -289,6 +292,7 @@ class Parts:
             "jobs_open": self.jobs.is_open,
             "train": self.train.described(),
             "train_pictures": self.pictures.described(),
+            "prepare": self.prepare.described(),
             "gallery": self.gallery.described(),
             "edit": self.edit.described(),
             "ways": self.ways.described(),
@@ -307,6 +311,7 @@ class Parts:
         self.ways.delete()
         self.train.delete()
         self.pictures.delete()
+        self.prepare.delete()
         self.history.delete()
         self.dock_drag.delete()
         self.docking.delete()

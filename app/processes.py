@@ -1,4 +1,4 @@
-"""Where the engine process and the export process begin.
+"""Where the processes that compute begin.
 
 This module is imported by the window (to name the entry functions) and must stay free of
 torch; the processes import it after their ear for the pipe is open, because importing torch
@@ -77,4 +77,18 @@ def run_training(connection: Connection, device: str) -> None:
         Trainer(connection, device).run()
     except BaseException as error:
         log_failure("training", error)
+        raise
+
+
+def run_preparing(connection: Connection) -> None:
+    """Entry of the process that prepares photographs; returns when the pipe is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "nice"):
+        os.nice(5)  # the live picture goes first
+    try:
+        from app.preparer import Preparer
+
+        Preparer(connection).run()
+    except BaseException as error:
+        log_failure("photos", error)
         raise

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from app.export_queue import how_it_ended
+from app.preparing import Preparing, launch_preparing
 from app.processes import run_training
 from app.sample_grid import Pixels, SampleGrid
-from app.training_curves import Curves
+from app.training_curves import Curves, plotted
 from app.training_wire import (
     SMALL,
     Answer,
@@ -96,6 +97,8 @@ class Training:
         self.watching = False
         #: The fixed seeds, turned together.
         self.grid = SampleGrid(studio)
+        #: Photographs that become pictures to train on.
+        self.preparing = Preparing(studio, launch_preparing)
         self._forget()
 
     def _forget(self) -> None:
@@ -247,6 +250,7 @@ class Training:
 
     def poll(self) -> None:
         """Take in what the run has told; call often."""
+        self.preparing.poll()
         changed = gone = False
         if self._connection is not None:
             try:
@@ -263,6 +267,7 @@ class Training:
 
     def close(self) -> None:
         """The window closes: a run is stopped, and keeps what there is."""
+        self.preparing.close()
         process, connection = self._process, self._connection
         if process is not None and connection is not None and self.is_busy:
             self._send(Obey("stop"))
@@ -355,7 +360,7 @@ class Training:
         match event:
             case StepDone():
                 self.last = event
-                self.curves.add(event.step, _plotted(event))
+                self.curves.add(event.step, plotted(event))
             case Notice():
                 self.notes = [*self.notes, (event.step, event.text)][-MOST_NOTES:]
             case SamplesDrawn():
@@ -382,18 +387,3 @@ def launch(device: str) -> tuple[SpawnProcess, Connection]:
     process.start()
     theirs.close()
     return process, ours
-
-
-def _plotted(event: StepDone) -> dict[str, float]:
-    """What is drawn of a step, by name; the part before the slash is the plot."""
-    values = {f"losses/{n}": v for n, v in event.losses.items() if not n.startswith("score/")}
-    values |= {
-        f"scores/{n.removeprefix('score/')}": v
-        for n, v in event.losses.items()
-        if n.startswith("score/")
-    }
-    values |= {f"rates/{network}": rate for network, rate in event.rates.items()}
-    return values | {
-        "speed/images a second": event.images_per_second,
-        "scores/augmentation": event.augmentation,
-    }

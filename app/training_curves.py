@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from engine.training.gan.events import StepDone
+
 #: Most points of a curve; where there are more, two neighbours become their mean.
 MOST_POINTS = 600
 
@@ -61,3 +63,18 @@ class Curves:
         """Training went back to a step."""
         for curve in self.named.values():
             curve.back_to(step)
+
+
+def plotted(event: StepDone) -> dict[str, float]:
+    """What is drawn of a step, by name; the part before the slash is the plot."""
+    values = {f"losses/{n}": v for n, v in event.losses.items() if not n.startswith("score/")}
+    values |= {
+        f"scores/{n.removeprefix('score/')}": v
+        for n, v in event.losses.items()
+        if n.startswith("score/")
+    }
+    values |= {f"rates/{network}": rate for network, rate in event.rates.items()}
+    return values | {
+        "speed/images a second": event.images_per_second,
+        "scores/augmentation": event.augmentation,
+    }

@@ -22,11 +22,14 @@ class TrainWindow(Popup):
     Args:
         kit: what every panel is given.
         show_pictures: opens or closes the window with the pictures.
+        show_prepare: opens or closes the window that makes pictures of photographs.
     """
 
-    def __init__(self, kit: Kit, show_pictures: Callable[[], None]) -> None:
+    def __init__(
+        self, kit: Kit, show_pictures: Callable[[], None], show_prepare: Callable[[], None]
+    ) -> None:
         super().__init__(kit, SIZE)
-        self._form, self._view = TrainForm(kit, show_pictures), TrainView(kit)
+        self._form, self._view = TrainForm(kit, show_pictures, show_prepare), TrainView(kit)
 
     def build(self) -> None:
         """Create the items."""
@@ -70,6 +73,7 @@ class TrainWindow(Popup):
             "groups": list(training.seen.groups) if training.seen else [],
             "snapshots": list(training.snapshots),
             "model": training.model,
+            "data": training.plan.data,
             "live": training.live.step if training.live else -1,
             "samples": len(training.grid.pictures),
             "yaw": training.grid.yaw,

@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dearpygui.dearpygui as dpg
 
-from app.dialogs import Question, file_patterns
 from app.kit import Kit
+from app.panels.path_box import path_box
 from app.training import Training
 from engine.errors import UserError
 from engine.training.gan.options import PRESETS, preset_options
@@ -19,9 +18,8 @@ from engine.training.gan.options import PRESETS, preset_options
 if TYPE_CHECKING:
     from app.studio import Studio
 
-#: Width of the form, height of what stands below it, width of its small buttons, at a scale of 1,
-#: pixels.
-WIDTH, FOOT, BUTTON = 340, 104, 58
+#: Width of the form, height of what stands below it, at a scale of 1, pixels.
+WIDTH, FOOT = 340, 104
 SCORES = (
     "Pictures drawn at each snapshot to measure how near the model is to yours, by the bundled text "
     "encoder's features; takes its time, and 0 measures nothing"
@@ -42,10 +40,13 @@ class TrainForm:
     Args:
         kit: what every panel is given.
         show_pictures: opens or closes the window with the pictures.
+        show_prepare: opens or closes the window that makes pictures of photographs.
     """
 
-    def __init__(self, kit: Kit, show_pictures: Callable[[], None]) -> None:
-        self._kit, self._show_pictures = kit, show_pictures
+    def __init__(
+        self, kit: Kit, show_pictures: Callable[[], None], show_prepare: Callable[[], None]
+    ) -> None:
+        self._kit, self._show_pictures, self._show_prepare = kit, show_pictures, show_prepare
         self._boxes: dict[str, int] = {}
         self._built: tuple[str, ...] | None = None
 
@@ -66,6 +67,10 @@ class TrainForm:
         self._data = self._path(
             "train_data", "A folder of pictures, or a zip with a dataset.json",
             lambda plan, text: replace(plan, data=text), folder=True, files=(".zip",),
+        )  # fmt: skip
+        kit.button(
+            "Prepare photographs ...", self._show_prepare, "train_prepare",
+            "Find the faces in photographs, cut them, and make a set to train on", width=-1,
         )  # fmt: skip
         kit.heading("Model")
         self._model = self._path(
@@ -145,31 +150,13 @@ class TrainForm:
         folder: bool,
         files: tuple[str, ...],
     ) -> int:
-        """A box for a path, with buttons that ask the system's dialog."""
+        """A box for a path of the plan."""
         kit = self._kit
 
         def told(text: str) -> None:
-            self._training.change(lambda plan: change(plan, text.strip()))  # type: ignore[arg-type,return-value]
+            self._training.change(lambda plan: change(plan, text))  # type: ignore[arg-type,return-value]
 
-        buttons = BUTTON * (bool(folder) + bool(files))
-        with dpg.group(horizontal=True, horizontal_spacing=kit.px(4)):
-            box = kit.box(name, width=-kit.px(buttons + 4), tip=tip, auto_select_all=True)
-            kit.on_release(box, lambda: told(str(dpg.get_value(box))))
-
-            def ask(a_folder: bool) -> None:
-                typed = Path(str(dpg.get_value(box)).strip() or "~").expanduser()
-                start = typed if typed.exists() else Path.home()
-                patterns = () if a_folder else file_patterns(files, "Files")
-                question = Question(tip, start=start, folder=a_folder, patterns=patterns)
-                kit.dialogs.ask(question, lambda path: told(str(path)))
-
-            if folder:
-                kit.button("Folder", lambda: ask(True), f"{name}_choose", "Choose a folder",
-                           theme=kit.themes.quiet, width=kit.px(BUTTON - 4))  # fmt: skip
-            if files:
-                kit.button("File", lambda: ask(False), f"{name}_file", "Choose a file",
-                           theme=kit.themes.quiet, width=kit.px(BUTTON - 4))  # fmt: skip
-        return box
+        return path_box(kit, name, tip, told, folder, files)
 
     def update(self, studio: Studio) -> None:
         """Show the present state."""

@@ -1,0 +1,392 @@
+"""Preparing photographs in the window: what is asked for, what was seen, and what the person says.
+
+It knows neither the toolkit nor torch. Faces are found, and the set is made, in a process of its own
+(:mod:`app.preparer`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.export_queue import how_it_ended
+from app.preparing_wire import (
+    Answer,
+    AskFinder,
+    Cancel,
+    Decide,
+    Find,
+    FinderIs,
+    Found,
+    Install,
+    Made,
+    Make,
+    PhotoPicture,
+    PhotoSeen,
+    PrepareWish,
+    Refused,
+    Said,
+    ShowPhoto,
+    Step,
+    Stopped,
+)
+from app.processes import run_preparing
+from engine.errors import UserError
+from engine.training.data.photos.faces import Face
+
+if TYPE_CHECKING:
+    from app.studio import Studio
+
+Pixels = NDArray[np.uint8]
+State = Literal["idle", "installing", "finding", "making"]
+Place = tuple[float, float]
+#: Seconds that a job has to take away what is half made when the window closes.
+_CLOSE_SECONDS = 5.0
+#: Where eyes and corners of the mouth stand before anybody has pointed, shares of the shorter side
+#: from the middle.
+_USUAL = ((-0.13, -0.1), (0.13, -0.1), (-0.1, 0.16), (0.1, 0.16))
+
+
+@dataclass(frozen=True)
+class Pointed:
+    """What the person has pointed at so far.
+
+    Attributes:
+        points: left and right eye, left and right corner of the mouth, pixels of the photograph.
+        yaw, pitch: degrees.
+    """
+
+    points: tuple[Place, Place, Place, Place]
+    yaw: float = 0.0
+    pitch: float = 0.0
+
+    def face(self) -> Face:
+        """As a face that is certain."""
+        eyes, mouth = np.array(self.points[:2], float), np.array(self.points[2:], float)
+        return Face(eyes, mouth, None, self.yaw, self.pitch)
+
+
+class Preparing:
+    """See the module's docstring.
+
+    Args:
+        studio: the state behind the window.
+        start: starts the process.
+
+    Attributes:
+        wish: what is asked for, as it stands in the form.
+        state: of the process.
+        finder: whether MediaPipe is at hand; ``None`` until that is known.
+        done, total: photographs of the job that runs. said: what it says.
+        photos: what became of each photograph, by name.
+        looked: whether all of them were looked at, as the form stands.
+        chosen: name of the photograph that is looked at. picture: it, once it is there.
+        pointed: where its face is, as far as the person has said.
+        made: the set, once it is there.
+    """
+
+    def __init__(
+        self, studio: Studio, start: Callable[[], tuple[SpawnProcess, Connection]]
+    ) -> None:
+        self._studio, self._launch = studio, start
+        self._process: SpawnProcess | None = None
+        self._connection: Connection | None = None
+        self._job = 0
+        self.wish = PrepareWish()
+        self.state: State = "idle"
+        self.finder: FinderIs | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self.done = self.total = 0
+        self.said = ""
+        self.photos: dict[str, PhotoSeen] = {}
+        self.looked = False
+        self.chosen = ""
+        self.picture: Pixels | None = None
+        self.pointed: Pointed | None = None
+        self.made: Made | None = None
+
+    # What panels read -------------------------------------------------------------------
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a job runs."""
+        return self.state != "idle"
+
+    @property
+    def pid(self) -> int | None:
+        """Process id, ``None`` while there is no process."""
+        return None if self._process is None else self._process.pid
+
+    @property
+    def waiting(self) -> list[str]:
+        """Photographs that wait for the person."""
+        return [name for name, photo in self.photos.items() if photo.kind == "guessed"]
+
+    @property
+    def usable(self) -> int:
+        """Photographs of which a picture would be made now."""
+        return sum(photo.kind in ("found", "by hand") for photo in self.photos.values())
+
+    # What panels ask for ----------------------------------------------------------------
+
+    def ask_finder(self) -> None:
+        """See whether MediaPipe is at hand; call when the window for it opens."""
+        if self.finder is None and not self.is_busy:
+            self._send(AskFinder())
+
+    def change(self, edit: Callable[[PrepareWish], PrepareWish]) -> None:
+        """Edit the form.
+
+        Raises:
+            UserError: a job runs.
+        """
+        wish = edit(self.wish)
+        if wish == self.wish:
+            return
+        if self.is_busy:
+            self._studio.touch()
+            raise UserError("Photographs are being prepared; wait, or cancel it first.")
+        # What the pictures will be like changes nothing that was seen, but for the framing's reasons.
+        if replace(wish, resolution=0) != replace(self.wish, resolution=0):
+            self._forget()
+        self.made = None
+        self.wish = wish
+        self._studio.touch()
+
+    def install(self) -> None:
+        """Install MediaPipe: only when the person asks for it."""
+        self._begin("installing")
+        self._send(Install(self._job))
+
+    def find(self) -> None:
+        """Look at every photograph.
+
+        Raises:
+            UserError: something is missing in the form, or a job runs.
+        """
+        for value, what in (
+            (self.wish.photos, "the photographs: a folder of them, or an archive"),
+            (self.wish.out, "the folder to make"),
+        ):
+            if not value.strip():
+                raise UserError(f"Choose {what}.")
+        self._begin("finding")
+        self._forget()
+        self._send(Find(self._job, self.wish))
+
+    def make(self) -> None:
+        """Make the data set of what was found and pointed at.
+
+        Raises:
+            UserError: there is nothing to make it of yet, or a job runs.
+        """
+        if not self.looked:
+            raise UserError("Let the faces be found first.")
+        if not self.usable:
+            raise UserError("No face is certain yet: choose a photograph and point at its face.")
+        self._begin("making")
+        self._send(Make(self._job, self.wish))
+
+    def cancel(self) -> None:
+        """End the job that runs."""
+        if self.is_busy:
+            self._send(Cancel(self._job))
+            self.said = "Cancelling ..."
+            self._studio.touch()
+
+    def train_on_them(self) -> None:
+        """Put the set into the form for training."""
+        if self.made is not None:
+            folder = self.made.folder
+            self._studio.training.change(lambda plan: replace(plan, data=folder))
+
+    # One photograph ---------------------------------------------------------------------
+
+    def choose(self, name: str) -> None:
+        """Look at one photograph; empty for none."""
+        photo = self.photos.get(name)
+        self.chosen = name if photo is not None else ""
+        self.picture, self.pointed = None, None
+        if photo is not None and all(photo.size):
+            self._send(ShowPhoto(name))
+            self.pointed = _pointed(photo)
+        self._studio.touch()
+
+    def move(self, index: int, x: float, y: float) -> None:
+        """Move a point: 0 and 1 are the eyes, 2 and 3 the corners of the mouth."""
+        if self.pointed is not None:
+            width, height = self.photos[self.chosen].size
+            points = list(self.pointed.points)
+            points[index] = (min(max(x, 0.0), width), min(max(y, 0.0), height))
+            self.pointed = replace(self.pointed, points=tuple(points))  # type: ignore[arg-type]
+            self._studio.touch()
+
+    def turn(self, yaw: float | None = None, pitch: float | None = None) -> None:
+        """Say from where the face is seen, degrees."""
+        if (old := self.pointed) is not None:
+            yaw, pitch = old.yaw if yaw is None else yaw, old.pitch if pitch is None else pitch
+            self.pointed = replace(old, yaw=yaw, pitch=pitch)
+            self._studio.touch()
+
+    def confirm(self) -> None:
+        """The points are right.
+
+        Raises:
+            UserError: they cannot be.
+        """
+        if self.pointed is None:
+            return
+        face = self.pointed.face()
+        if min(np.hypot(*(pair[1] - pair[0])) for pair in (face.eyes, face.mouth)) < 1.0:
+            raise UserError("Two of the points lie on each other; drag them apart.")
+        self._decide(face)
+
+    def refuse(self) -> None:
+        """There is no face in the photograph, or none to use."""
+        if self.pointed is not None:
+            self._decide(None)
+
+    def _decide(self, face: Face | None) -> None:
+        name = self.chosen
+        kind: Literal["by hand", "refused"] = "refused" if face is None else "by hand"
+        shown = self.photos[name].face if face is None else face
+        self.photos[name] = replace(self.photos[name], kind=kind, reason="", face=shown)
+        self._send(Decide(name, face))
+        self.made = None
+        # On to the next that waits, if one does.
+        waiting = self.waiting
+        if waiting:
+            names = list(self.photos)
+            later = [one for one in waiting if names.index(one) > names.index(name)]
+            self.choose((later or waiting)[0])
+        self._studio.touch()
+
+    # The process ------------------------------------------------------------------------
+
+    def poll(self) -> None:
+        """Take in what the process has told; call often."""
+        changed = gone = False
+        if self._connection is not None:
+            try:
+                while self._connection.poll():
+                    self._take(self._connection.recv())
+                    changed = True
+            except (EOFError, OSError):
+                gone = True
+        if self._process is not None and (gone or self._process.exitcode is not None):
+            self._lost()
+            changed = True
+        if changed:
+            self._studio.touch()
+
+    def close(self) -> None:
+        """The window closes: a job ends, and leaves nothing half made."""
+        if self._connection is not None:
+            self._connection.close()
+        if self._process is not None and self.is_busy:
+            self._process.join(_CLOSE_SECONDS)
+        self._end()
+
+    def _begin(self, state: State) -> None:
+        if self.is_busy:
+            raise UserError("Photographs are being prepared; wait, or cancel it first.")
+        self.state, self.said, self.done, self.total = state, "", 0, 0
+        self._job += 1
+        self._studio.touch()
+
+    def _send(self, message: object) -> None:
+        if self._process is None:
+            self._process, self._connection = self._launch()
+        if self._connection is not None:
+            with contextlib.suppress(OSError):  # its death is noticed by the next poll
+                self._connection.send(message)
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        if process is not None and process.exitcode is None:
+            process.kill()
+            process.join(1.0)
+
+    def _lost(self) -> None:
+        """The process is gone although nobody ended it: what it knew is gone, too."""
+        assert self._process is not None
+        self._process.join(0.2)
+        how = how_it_ended(self._process.exitcode)
+        self._end()
+        self.state = "idle"
+        self._forget()
+        self._studio.complain(
+            f"The process that prepares photographs stopped ({how}). Let the faces be found again; "
+            "what you have pointed at is kept."
+        )
+
+    def _take(self, answer: Answer) -> None:
+        match answer:
+            case FinderIs():
+                self.finder = answer
+                self._over("installing")
+            case Said():
+                self.said = answer.text
+            case Step():
+                self.done, self.total = answer.done, answer.total
+            case PhotoSeen():
+                self.photos[answer.name] = answer
+            case Found():
+                self.looked = True
+                self._over("finding")
+                self.choose(next(iter(self.waiting), ""))
+            case PhotoPicture():
+                if answer.name == self.chosen and answer.pixels is not None:
+                    pixels = np.frombuffer(answer.pixels, np.uint8)
+                    self.picture = pixels.reshape(answer.height, answer.width, 3)
+            case Made():
+                self.made = answer
+                self._over("making")
+            case Stopped():
+                if answer.job == self._job:
+                    self._over(self.state)
+            case Refused():
+                if answer.job == self._job:
+                    self._over(self.state)
+                self._studio.complain(answer.message)
+
+    def _over(self, state: State) -> None:
+        if self.state == state:
+            self.state, self.said = "idle", ""
+
+
+def _pointed(photo: PhotoSeen) -> Pointed:
+    """Where the points of a photograph stand at first."""
+    face = photo.face
+    if face is None:
+        width, height = photo.size
+        side = min(width, height)
+        usual = tuple((width / 2 + side * x, height / 2 + side * y) for x, y in _USUAL)
+        return Pointed(usual)  # type: ignore[arg-type]
+    places = tuple((float(x), float(y)) for x, y in (*face.eyes, *face.mouth))
+    return Pointed(places, face.yaw or 0.0, face.pitch or 0.0)  # type: ignore[arg-type]
+
+
+def launch_preparing() -> tuple[SpawnProcess, Connection]:
+    """Start the process that prepares photographs; it and the window's end of its pipe."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(
+        target=run_preparing, args=(theirs,), name="maquette-photos", daemon=True
+    )
+    process.start()
+    theirs.close()
+    return process, ours
