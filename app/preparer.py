@@ -232,7 +232,9 @@ class Preparer:
             if name not in result.guesses and faces.get(name) and ours.get(name) != ():
                 seen = self._seen(self._sights[name])
                 self._send(replace(seen, kind="skipped", reason=reason))
-        self._send(Made(str(out), len(result.made), result.notes))
+        # How to go on with a file of points is told to those who have no window.
+        notes = tuple(note for note in result.notes if POINTS_NAME not in note)
+        self._send(Made(str(out), len(result.made), notes))
 
 
 def open_finder(choice: FinderChoice) -> Finder:

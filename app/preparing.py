@@ -156,8 +156,8 @@ class Preparing:
         if self.is_busy:
             self._studio.touch()
             raise UserError("Photographs are being prepared; wait, or cancel it first.")
-        # What the pictures will be like changes nothing that was seen, but for the framing's reasons.
-        if replace(wish, resolution=0) != replace(self.wish, resolution=0):
+        # Where to and how large changes nothing that was seen; how faces are cut does.
+        if replace(wish, resolution=0, out="") != replace(self.wish, resolution=0, out=""):
             self._forget()
         self.made = None
         self.wish = wish

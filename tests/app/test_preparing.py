@@ -133,8 +133,8 @@ def test_photographs_are_listed_and_the_first_that_waits_is_shown(bench: Bench) 
     assert preparing.picture is None, "that is another photograph"
     bench.tell(PhotoPicture("a.png", 2, 3, bytes(range(18))))
     assert preparing.picture is not None and preparing.picture.shape == (3, 2, 3)
-    # Another size of the pictures changes nothing that was seen; another framing does.
-    preparing.change(lambda wish: replace(wish, resolution=128))
+    # Another size or folder changes nothing that was seen; another framing does.
+    preparing.change(lambda wish: replace(wish, resolution=128, out="/other"))
     assert preparing.looked and len(preparing.photos) == 5
     preparing.change(lambda wish: replace(wish, framing="bundled"))
     assert not preparing.looked and not preparing.photos and preparing.chosen == ""
@@ -344,7 +344,8 @@ def test_jobs_are_cancelled_and_leave_nothing(
     monkeypatch.setattr(preparer, "install", endless)
     assert served.ask(Install(3), Said) == [Said("Installing ...")]
     assert served.ask(Cancel(3), Stopped) == [Stopped(3)]
-    assert served.ask(Make(4, wish(tmp_path)), Made)[-1].count == 1
+    made = served.ask(Make(4, wish(tmp_path)), Made)[-1]
+    assert made.count == 1 and not any("--points" in note for note in made.notes)
     # The window closes while something goes on: it ends, as the fixture sees.
     assert served.ask(Install(5), Said) == [Said("Installing ...")]
 
