@@ -6,6 +6,7 @@ that any generator worth shipping has and that a broken or flat one lacks.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -142,6 +143,23 @@ def test_the_back_of_the_head_is_there_too(generator, people):
 
 
 def test_the_default_pose_is_the_one_it_was_trained_with(generator):
-    assert generator.capabilities.default_pose == OrbitPose(
-        radius=2.7, fov_y=pytest.approx(18.837, abs=1e-3)
-    )
+    """All see the same: CIPS-3D's angle of view ends at the middles of the outermost pixels."""
+    capabilities = generator.capabilities
+    side = 128 / 127 if capabilities.family == "cips3d" else 1.0
+    pose = capabilities.default_pose
+    whole = 2 * math.degrees(math.atan(math.tan(math.radians(pose.fov_y) / 2) * side))
+    assert whole == pytest.approx(18.837, abs=1e-3)
+    assert replace(pose, fov_y=1.0) == OrbitPose(radius=2.7, fov_y=1.0)
+
+
+def test_a_seed_is_the_same_person_in_all_of_them(generator, people):
+    """Pictures of one seed are nearer to each other than to those of other seeds."""
+    first = open_model("bundled", "cpu")
+    theirs = [
+        view(first, first.map(latent_from_seed(seed, first.capabilities.z_dim), psi=0.8))[0].rgb
+        for seed in SEEDS
+    ]
+    for place, w in enumerate(people):
+        ours = view(generator, w)[0].rgb
+        apart = [float((ours - other).abs().mean()) for other in theirs]
+        assert min(apart) == apart[place]
