@@ -13,7 +13,7 @@ from app.panels.popup import Popup
 from app.studio import Studio
 from app.ways import PAGE, SIGMA, TABS, Way, WaysOfModel
 
-SIZE = (784, 560)
+SIZE = (768, 496)
 #: Side of a picture, and how many ways stand side by side, at a scale of 1.
 SHOWN, COLUMNS, GAP = 84, 4, 14
 

@@ -202,10 +202,10 @@ def lending(app: App) -> None:
 
 def edited(app: App) -> None:
     """Two of the model's own ways as edits."""
-    only("identity", "edit")(app)
+    only("edit")(app)
     app.click("edit_ways")
     app.wait("the ways", lambda s: s["ways"] and s["ways"]["names"], 300)
-    for number, way in enumerate(("way_0_more", "way_2_less")):
+    for number, way in enumerate(("way_0_less", "way_4_more")):
         app.click(way)
         app.wait("an edit", lambda s, n=number: len(s["recipe"].get("edits", ())) > n)  # type: ignore[misc]
     closed(app)
@@ -215,6 +215,7 @@ def edited(app: App) -> None:
 
 def ways_drawn(app: App) -> None:
     """The window of ways with all its pictures."""
+    only("edit")(app)
     app.click("edit_ways")
     app.wait("the pictures", lambda s: s["ways"] and s["ways"]["drawn"] == 12, 600)
 
@@ -222,11 +223,11 @@ def ways_drawn(app: App) -> None:
 def unedited(app: App) -> None:
     """The face as it was."""
     closed(app)
-    for _ in range(2):
+    while app.state["recipe"].get("edits"):
+        if app.state["edit"]["chosen"] != 0:
+            app.click("edit_0")
         app.click("edit_0_remove")
         time.sleep(0.3)
-        if app.state["recipe"].get("edits"):
-            app.click("edit_0")
 
 
 def closed(app: App) -> None:
@@ -282,8 +283,8 @@ PICTURES: tuple[Picture, ...] = (
     Picture("mixing", everything, (only("identity", "style_mixing", "camera", "export"),)),
     Picture("gallery", around("gallery_0"), (clicks("mix_clear"), keys("g"), drawn)),
     Picture("pad", around("pad"), (keys("g"), clicks("gallery_pad"), drawn), (clicks("gallery_seeds"), closed)),
-    Picture("edit", everything, (edited,)),
-    Picture("ways", around("way_0_more"), (ways_drawn,), (unedited,)),
+    Picture("ways", around("way_0_more"), (ways_drawn,)),
+    Picture("edit", everything, (edited,), (unedited,)),
     Picture("history", around_newest("history_"), (keys("ctrl+h"),)),
     Picture("palette", around("palette_query"), (keys("ctrl+p"), lambda app: app.type("blend"))),
     Picture("help", in_the_middle, (keys("F1"),)),
