@@ -33,7 +33,7 @@ from engine.editing.cache import Cache
 from engine.editing.encoders import OpenEncoder, open_encoder
 from engine.editing.optimise import OptimiseOptions, as_direction, optimise
 from engine.editing.pca import pca_directions
-from engine.editing.samples import ModelId
+from engine.editing.samples import COUNT, ModelId
 from engine.editing.search import ordered, scores
 from engine.editing.sefa import sefa_directions
 from engine.editing.text_direction import encoder_name, text_direction
@@ -92,9 +92,17 @@ class Finder:
             return self._optimise(task, wish, painter, generator, encoder, cancel)
         if isinstance(wish, OrderFaces):
             return TaskDone(number, order=self._order(task, wish, painter, generator, cancel))
+        stages: list[int] = []
+
+        def progress(done: int, total: int) -> None:
+            if not stages or total != stages[-1]:
+                stages.append(total)
+            looking = len(stages) == 1 and total == COUNT
+            self._tell(task, done, total, _PEOPLE if looking else "Refining the slider")
+
         found = text_direction(
             generator, model, encoder.encoder, encoder.identity, wish.text, wish.neutral,
-            self._cache, lambda done, total: self._tell(task, done, total, _PEOPLE), cancel,
+            self._cache, progress, cancel,
         )  # fmt: skip
         return TaskDone(number, (found.direction,), note=found.note)
 
