@@ -57,7 +57,8 @@ class CIPS3DOptions(CommonOptions):
         gradient_pixels: pixels of a picture that carry gradients; 0 is all of them.
         noise_steps: steps in which the noise on densities falls from 1 to 0.
         yaw_spread, pitch_spread: standard deviations of the poses, radians.
-        data_poses: draw from the batch's cameras instead.
+        data_poses: draw from the batch's cameras where these are known. As published, cameras are
+            never known, and poses are drawn from the range.
     """
 
     r1_gamma: float = 10.0
@@ -70,7 +71,7 @@ class CIPS3DOptions(CommonOptions):
     noise_steps: int = 5000
     yaw_spread: float = 0.3
     pitch_spread: float = 0.155
-    data_poses: bool = False
+    data_poses: bool = True
 
 
 class CIPS3DTraining(Adversarial):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import importlib
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -140,17 +141,30 @@ def options_of(kind: Kind, values: Mapping[str, Any]) -> CommonOptions:
         UserError: a name that is none of them, or a value of another kind.
     """
     known = {one.name: one.default for one in fields(kind.options)}
+    taken: dict[str, Any] = {}
     for name, value in values.items():
         if name not in known:
             raise UserError(f"There is no option {name!r} here; there are {', '.join(known)}.")
-        default = known[name]
-        numbers = isinstance(default, (int, float)) and not isinstance(default, bool)
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if default is not None and (
-            not is_number if numbers else not isinstance(value, type(default))
-        ):
-            raise UserError(f"The option {name!r} cannot be {value!r}.")
-    return kind.options(**values)
+        taken[name] = _of_kind(name, known[name], value)
+    return kind.options(**taken)
+
+
+def _of_kind(name: str, default: Any, value: Any) -> Any:
+    """A value as its option wants it: commands give 1 for yes, and whole numbers as 8.0."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    number = number and math.isfinite(value)
+    if isinstance(default, bool):
+        if isinstance(value, bool) or (number and value in (0, 1)):
+            return bool(value)
+    elif not number:
+        if value is None and default is None:
+            return None
+    elif isinstance(default, float):
+        return float(value)
+    elif value == int(value):
+        # Those without a default are sides in pixels.
+        return int(value)
+    raise UserError(f"The option {name!r} cannot be {value!r}.")
 
 
 def options_taken(training: Adversarial) -> dict[str, Any]:

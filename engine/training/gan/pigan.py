@@ -56,7 +56,8 @@ class PiGANOptions(CommonOptions):
         best_share, best_decay: the generator learns from the best of a batch: their share falls by
             ``best_decay`` every 2,000 steps, down to ``best_share``.
         yaw_spread, pitch_spread: standard deviations of the poses, radians.
-        data_poses: draw from the batch's cameras instead.
+        data_poses: draw from the batch's cameras where these are known. As published, cameras are
+            never known, and poses are drawn from the range.
     """
 
     r1_gamma: float = 0.2
@@ -73,7 +74,7 @@ class PiGANOptions(CommonOptions):
     best_decay: float = 0.99
     yaw_spread: float = 0.3
     pitch_spread: float = 0.155
-    data_poses: bool = False
+    data_poses: bool = True
 
 
 class PiGANTraining(Adversarial):

@@ -53,7 +53,8 @@ class StyleNeRFOptions(CommonOptions):
         density_noise: standard deviation that is added to raw densities.
         grow_from, grow_over: images after which growing begins, and that it takes.
         magnitude_decay: share by which the stored magnitudes of layers' inputs follow.
-        data_poses: draw from the batch's cameras, not from the model's own range.
+        data_poses: draw from the batch's cameras where these are known. As published, cameras are
+            never known, and poses are drawn from the range.
     """
 
     r1_gamma: float = 0.5
@@ -69,7 +70,7 @@ class StyleNeRFOptions(CommonOptions):
     grow_from: float = 500_000
     grow_over: float = 4_500_000
     magnitude_decay: float = 0.001
-    data_poses: bool = False
+    data_poses: bool = True
 
 
 class StyleNeRFTraining(Adversarial):

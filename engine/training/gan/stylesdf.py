@@ -71,7 +71,8 @@ class StyleSDFOptions(CommonOptions):
         pose_weight, eikonal_weight, surface_weight: of the first stage's losses.
         path_weight, path_decay, path_interval, path_shrink, mixing: of the second stage, see
             :class:`~engine.training.gan.stylenerf.StyleNeRFOptions`.
-        data_poses: draw from the batch's cameras, not from the model's own range.
+        data_poses: draw from the batch's cameras where these are known. As published, cameras are
+            never known, and poses are drawn from the range.
     """
 
     r1_gamma: float = 10.0
@@ -91,7 +92,7 @@ class StyleSDFOptions(CommonOptions):
     path_interval: int = 4
     path_shrink: int = 2
     mixing: float = 0.9
-    data_poses: bool = False
+    data_poses: bool = True
 
 
 class StyleSDFTraining(Adversarial):

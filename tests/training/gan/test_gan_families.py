@@ -15,9 +15,10 @@ from engine.errors import UserError
 from engine.generators.registry import families, open_model
 from engine.generators.stylegan2 import FullyConnected
 from engine.training.gan.adversarial import Step
-from engine.training.gan.contract import Phase, Progress
+from engine.training.gan.contract import Batch, Phase, Progress
 from engine.training.gan.discriminator_equal import EqualConv
 from engine.training.gan.families import MODULES, fresh, judge_tensors, options_taken, training_of
+from engine.training.gan.poses import angles_of, orbit
 from tests.generators.tiny_eg3d import tiny_model
 from tests.training.gan.checks import (
     batch_of,
@@ -174,6 +175,30 @@ def test_options_that_were_taken_make_the_same_training(family: str) -> None:
     assert fresh(family, 16, options_taken(small)).common == small.common
 
 
+@pytest.mark.parametrize("family", ["cips3d", "epigraf", "pigan", "stylenerf", "stylesdf"])
+def test_poses_are_the_pictures_own_where_they_are_known(
+    family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[torch.Tensor] = []
+
+    def noted(angles: torch.Tensor, radius: float, name: str) -> torch.Tensor:
+        seen.append(angles)
+        return orbit(angles, radius, name)
+
+    monkeypatch.setattr(f"{MODULES[family]}.orbit", noted)
+    batch = batch_of(16, count=2)
+    assert batch.cameras is not None
+    for data_poses, cameras in ((True, batch.cameras), (True, None), (False, batch.cameras)):
+        options = {**SMALL_STEPS.get(family, {}), "data_poses": data_poses}
+        training = fresh(family, 16, options, SMALL.get(family))
+        step = Step(Batch(batch.images, cameras), Progress(50, 0), seeded(), lambda x: x)
+        with torch.no_grad():
+            training.drawn(step, "discriminator")
+    own = angles_of(batch.cameras)
+    assert torch.equal(seen[0], own)
+    assert not torch.equal(seen[1], own) and torch.equal(seen[1], seen[2])
+
+
 def test_sharp_surfaces_are_not_made_soft() -> None:
     sharp, published = tiny_model(latent_steps=((0, 0.5, 1, 1),)), tiny_model()
     assert training_of(sharp).common.density_weight == 0.25 / 30.0  # type: ignore[attr-defined]
@@ -185,5 +210,17 @@ def test_options_are_checked_by_name_and_kind() -> None:
         fresh("pigan", 32, {"gamma": 1.0})
     with pytest.raises(UserError, match="cannot be True"):
         fresh("pigan", 32, {"r1_gamma": True})
+    with pytest.raises(UserError, match=r"cannot be 8\.5"):
+        fresh("pigan", 32, {"least_side": 8.5})
+    with pytest.raises(UserError, match="cannot be nan"):
+        fresh("pigan", 32, {"r1_gamma": float("nan")})
+    given = {"least_side": 8.0, "data_poses": 0, "r1_gamma": 3}
+    taken = options_taken(fresh("pigan", 32, given))
+    assert {name: taken[name] for name in given} == {
+        "least_side": 8,
+        "data_poses": False,
+        "r1_gamma": 3.0,
+    }
+    assert isinstance(taken["least_side"], int) and taken["data_poses"] is False
     with pytest.raises(UserError, match="do not fit"):
         fresh("pigan", 32, config={"colour": "red"})
