@@ -85,6 +85,7 @@ def run_preparing(connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "nice"):
         os.nice(5)  # the live picture goes first
+    wait_asleep()
     try:
         from app.preparer import Preparer
 

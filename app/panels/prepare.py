@@ -46,7 +46,9 @@ class PrepareWindow(Popup):
             for width, part in (
                 (kit.px(WIDTH), self._form), (kit.px(LIST_WIDTH), self._list), (0, self._points),
             ):  # fmt: skip
-                with dpg.child_window(width=width, border=False):
+                # Where there is little room every part of the photograph can still be reached.
+                sideways = part is self._points
+                with dpg.child_window(width=width, border=False, horizontal_scrollbar=sideways):
                     part.build()
         self.window = int(window)
 

@@ -8,7 +8,7 @@ from app.kit import Kit
 from app.preparing import Preparing
 from app.preparing_wire import PhotoSeen
 
-PAGE = 15
+PAGE = 12
 WORDS = {
     "found": "found",
     "guessed": "guessed: confirm it",
@@ -97,7 +97,9 @@ class PrepareList:
     def _show(self, photo: PhotoSeen, button: int, tip: int, word: int, chosen: bool) -> None:
         kit, themes = self._kit, self._kit.themes
         name = photo.name
-        label = name if len(name) <= _LETTERS else f"...{name[3 - _LETTERS :]}"
+        # Photographs differ in what comes first, or in the number at the end.
+        half = _LETTERS // 2 - 1
+        label = name if len(name) <= _LETTERS else f"{name[:half]}...{name[-half:]}"
         if dpg.get_item_label(button) != label:
             dpg.configure_item(button, label=label)
         dpg.set_value(button, chosen)

@@ -157,7 +157,8 @@ class PreparePoints:
         square, _ = framed(face, angles_of(face), self._preparing.wish.framing)
         corners = square.outward(np.array([(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]))
         shown = [(left + factor * x, top + factor * y) for x, y in corners]
-        dpg.draw_polygon([*shown, shown[0]], color=(255, 255, 255, 90), parent=self._marks)
+        for color, width in (((0, 0, 0, 70), 3), ((255, 255, 255, 150), 1)):
+            dpg.draw_polygon([*shown, shown[0]], color=color, thickness=width, parent=self._marks)
 
     def _draw_nose(self, pointed: Pointed, factor: float, left: float, top: float) -> None:
         """A line from the middle of the face to where the nose points."""
