@@ -12,13 +12,12 @@ from app.jobs import ExportModel
 from app.messages import SecondFailed, SecondRead
 from app.model_search import Search, find_model
 from app.typed_paths import whole_path
+from engine.assets import shipped_generator
 from engine.errors import UserError
 from engine.recipe import ModelRef
 
 if TYPE_CHECKING:
     from app.studio import Studio
-
-BUNDLED = "bundled"
 
 
 class SecondModel:
@@ -71,7 +70,7 @@ class SecondModel:
         if why := self.why_not:
             raise UserError(why)
         text = path.strip()
-        if text != BUNDLED:
+        if not shipped_generator(text):
             where = whole_path(text, None, "a second model")
             if not where.exists():
                 raise UserError(f"There is no file at {where}; check the path.")
@@ -144,6 +143,6 @@ class SecondModel:
 
 def _is_there(ref: ModelRef) -> bool:
     try:
-        return ref.path == BUNDLED or Path(ref.path).exists()
+        return shipped_generator(ref.path) is not None or Path(ref.path).exists()
     except (OSError, ValueError):
         return False

@@ -26,6 +26,7 @@ class Shipped:
         key: what stands for it where a path could stand.
         title: what it is called in a list of models.
         name: what it is called where it is open.
+        family: in the registry's words.
         note: what it is, in a few words.
         file: its JSON in ``assets/``.
     """
@@ -33,15 +34,25 @@ class Shipped:
     key: str
     title: str
     name: str
+    family: str
     note: str
     file: str
 
 
 _SHIPPED = (
-    Shipped(BUNDLED, "Bundled generator", "Bundled heads", "The generator that ships with Maquette (EG3D)",
-            "generator/heads.json"),
-    Shipped("bundled:cips3d", "Bundled CIPS-3D", "Bundled heads (CIPS-3D)", "A second generator of the same people (CIPS-3D)",
-            "generator_cips3d/heads.json"),
+    Shipped(
+        BUNDLED, "Bundled generator", "Bundled heads", "eg3d",
+        "The generator that ships with Maquette (EG3D)", "generator/heads.json",
+    ),
+    Shipped(
+        "bundled:cips3d", "Bundled CIPS-3D", "Bundled heads (CIPS-3D)", "cips3d",
+        "A second generator of the same people (CIPS-3D)", "generator_cips3d/heads.json",
+    ),
+    Shipped(
+        "bundled:bronze", "Bundled bronze", "Bronze heads (CIPS-3D)", "cips3d",
+        "The second generator with everybody in bronze: it lends its colours",
+        "generator_bronze/heads.json",
+    ),
 )  # fmt: skip
 
 

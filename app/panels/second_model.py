@@ -14,6 +14,7 @@ from app.kit import Kit
 from app.panels.model import CHECKPOINT_ENDINGS, short_name
 from app.studio import Studio
 from app.typed_paths import kept_folder, new_file
+from engine.assets import Shipped, shipped_generator, shipped_generators
 from engine.errors import UserError
 from engine.export.files import check_writable
 
@@ -50,6 +51,13 @@ class SecondModelPanel:
             self._browse = kit.button(
                 "Browse", self.browse, "second_browse", tip("second_choose"), width=-1
             )
+        self._ours = {
+            one: kit.button(
+                one.title, lambda key=one.key: kit.studio.second.choose(key),  # type: ignore[misc]
+                f"second_{one.key.replace(':', '_')}", one.note, width=-1,
+            )
+            for one in shipped_generators()
+        }  # fmt: skip
         with dpg.group(show=False) as controls:
             with kit.row():
                 self._sets = [
@@ -81,11 +89,15 @@ class SecondModelPanel:
         kit, second, swap = self._kit, studio.second, studio.document.recipe.swap
         for item in (self._path, self._browse):
             kit.enable(item, not second.why_not)
+        for one, item in self._ours.items():
+            kit.show(item, swap is None and _may_lend(one, studio))
         kit.show(self._about, swap is None)
         kit.show_value(self._about, second.why_not if studio.model and second.why_not else ABOUT)
         facts = "" if second.reading is None else f"Reading {short_name(second.reading)} ..."
         if swap is not None:
-            kit.show_value(self._name, swap.model.name or short_name(swap.model.path))
+            ours = shipped_generator(swap.model.path)
+            name = ours.title if ours else swap.model.name or short_name(swap.model.path)
+            kit.show_value(self._name, name)
             count = f"Lends {len(swap.layers)} of {len(second.layers)} layers"
             facts = facts or count
         kit.show(self._name, swap is not None)
@@ -200,3 +212,11 @@ class SecondModelPanel:
         check_writable(where)
         studio.second.save(where)
         studio.desk.talk.end()
+
+
+def _may_lend(one: Shipped, studio: Studio) -> bool:
+    """Whether a model that ships has layers for the open one, which is another of its kind that
+    ships: a checkpoint of somebody else's has other sizes."""
+    model = studio.model
+    open_one = None if model is None else shipped_generator(model.ref.path)
+    return open_one is not None and open_one.family == one.family and open_one != one

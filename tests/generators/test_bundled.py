@@ -16,11 +16,13 @@ from torch import Tensor
 
 from engine.assets import Shipped, model_place, shipped_generators
 from engine.camera import Camera, OrbitPose
+from engine.checkpoints import read_checkpoint
 from engine.export.mesh import extract_mesh
 from engine.export.options import MeshOptions
 from engine.frame import Frame
 from engine.generators.base import Generator, Quality, latent_from_seed
-from engine.generators.registry import open_model
+from engine.generators.blending import blend_sources, swappable_layers
+from engine.generators.registry import build_generator, find_source, open_model
 
 SEEDS = (1, 2, 3, 4)
 #: Drawn at half the neural resolution: a quarter of the work, the same geometry.
@@ -163,3 +165,25 @@ def test_a_seed_is_the_same_person_in_all_of_them(generator, people):
         ours = view(generator, w)[0].rgb
         apart = [float((ours - other).abs().mean()) for other in theirs]
         assert min(apart) == apart[place]
+
+
+def test_bronze_lends_its_colours_and_nothing_else() -> None:
+    """With all layers of the painting network the CIPS-3D draws what the bronze one draws."""
+    plain, bronze = (
+        find_source(read_checkpoint(model_place(key)))
+        for key in ("bundled:cips3d", "bundled:bronze")
+    )
+    layers = tuple(swappable_layers(plain))
+    drawn = []
+    for source in (plain, bronze, blend_sources(plain, bronze, layers, 1.0)):
+        generator = build_generator(source, "cpu")
+        w = generator.map(latent_from_seed(4, generator.capabilities.z_dim), psi=0.8)
+        camera = generator.capabilities.default_pose.camera()
+        with torch.inference_mode():
+            drawn.append(generator.render(w, camera, Quality(neural_resolution=64)))
+    ours, theirs, both = drawn
+    torch.testing.assert_close(both.rgb, theirs.rgb)
+    torch.testing.assert_close(ours.depth, theirs.depth)
+    assert (ours.rgb - theirs.rgb).abs().mean() > 0.02
+    red, _, blue = (theirs.rgb[theirs.alpha > 0.95][:, channel].mean() for channel in range(3))
+    assert red > 1.5 * blue
