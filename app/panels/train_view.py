@@ -92,7 +92,8 @@ class TrainView:
             )  # fmt: skip
             kit.tip(
                 kit.name("train_back", self._back),
-                "A step of which a snapshot is kept; training goes on from there",
+                "A step of which a snapshot is kept; training goes on from there, and what came after it is "
+                "removed",
             )
             self._watch = int(
                 dpg.add_checkbox(
