@@ -254,6 +254,8 @@ class App:
         self.wait(f"the keyboard in {widget}", lambda s: widget in s["active"])
         # Held for a moment, as by a hand: where frames are slow the box itself would miss it.
         self.xdotool("keydown", "ctrl", "sleep", 0.15, "key", "a", "sleep", 0.15, "keyup", "ctrl")
+        # The first letter must not be seen together with Ctrl.
+        time.sleep(0.15)
         self.type(text)
         self.wait(f"{text!r} in {widget}", lambda s: s["texts"][widget] == text)
         if enter:
