@@ -12,7 +12,7 @@ from app.dialogs import Question, file_patterns
 from app.kit import Kit
 from app.project import PROJECT_SUFFIX
 from app.studio import Studio
-from engine.assets import shipped_generator, shipped_generators
+from engine.assets import BUNDLED, shipped_generator, shipped_generators
 from engine.capabilities import Capabilities
 
 CHECKPOINT_ENDINGS = (".pkl", ".pth", ".pt", ".zip", ".tar", ".json", ".safetensors")
@@ -119,8 +119,7 @@ class ModelPanel:
         kit.show_value(self._sentences, "\n\n".join(assumed))
         current = model.ref.path if model else ""
         # At first there is nothing to go back to, and the room is better used.
-        ours = [one.key for one in shipped_generators()]
-        kit.show(self._recent, bool(studio.settings.recent) or [current] != ours)
+        kit.show(self._recent, bool(studio.settings.recent) or current != BUNDLED)
         listed = (studio.settings.recent, current)
         if listed != self._listed:
             self._listed = listed
@@ -154,7 +153,8 @@ class ModelPanel:
     def _fill(self, recent: tuple[str, ...], current: str) -> None:
         dpg.delete_item(self._list, children_only=True)
         kit = self._kit
-        ours = {one.key: one for one in shipped_generators()}
+        # The others that ship stand in the window with all models.
+        ours = {one.key: one for one in shipped_generators() if one.key in (BUNDLED, current)}
         for path in (*ours, *recent):
             title = ours[path].title if path in ours else short_name(path, recent)
             with dpg.group(horizontal=True, horizontal_spacing=kit.px(2), parent=self._list):
