@@ -6,6 +6,7 @@ OPTIONS are those of ``TrainingOptions`` as JSON. Where FOLDER holds snapshots, 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -25,3 +26,5 @@ if __name__ == "__main__":
     run.resume()
     run.train()
     together.leave()
+    # Threads of gloo that are still about have ended the process with an abort once.
+    os._exit(0)
