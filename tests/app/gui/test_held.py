@@ -52,7 +52,8 @@ def swing(app: App, widget: str, shares: tuple[float, ...]) -> None:
         step = 1 if end > start else -1
         for place in range(start, end + step, step):
             pointer.move(left + place, row)
-            time.sleep(0.006)
+            # Long enough that both see many of the same places, where frames are slow, too.
+            time.sleep(0.02)
     time.sleep(0.3)
     pointer.button(False)
     pointer.close()
@@ -75,7 +76,7 @@ def test_what_is_foreseen_is_what_the_toolkit_says(
     swing(noted, widget, shares)
     foreseen, said = notes(noted.folder)
     both = foreseen.keys() & said.keys()
-    assert len(foreseen) > 20 and len(both) > 2
+    assert len(foreseen) > 20 and len(both) > 5
     wrong = {x: (foreseen[x], said[x]) for x in both if abs(foreseen[x] - said[x]) > apart}
     assert not wrong
 
