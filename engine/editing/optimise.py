@@ -21,10 +21,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from engine.editing.aim import Aim, crops
 from engine.editing.directions import Direction
 from engine.editing.pca import flat_rows, principal
 from engine.editing.samples import ModelId, sampled_w
-from engine.editing.texts import NEUTRAL, Others, checked_text, others, text_delta
+from engine.editing.texts import NEUTRAL, checked_text
 from engine.edits import Offset
 from engine.errors import UserError
 from engine.generators.base import NEVER, CancelToken, Generator, Quality
@@ -139,21 +140,6 @@ def learning_look(generator: Generator, w: Tensor, yaw: float, cancel: CancelTok
     return Look(image.permute(2, 0, 1)[None], frame.alpha[None, None])
 
 
-def _crops(pictures: Tensor, draw: torch.Generator, count: int) -> Tensor:
-    """``[count * N, 3, S, S]``: each picture cut a little smaller at the same random places."""
-    side = pictures.shape[-1]
-    cut = []
-    for _ in range(count):
-        share = 0.88 + 0.12 * float(torch.rand((), generator=draw))
-        size = max(4, round(side * share))
-        top, left = (
-            int(torch.randint(side - size + 1, (), generator=draw)) for _ in range(2)
-        )  # fmt: skip
-        part = pictures[..., top : top + size, left : left + size]
-        cut.append(F.interpolate(part, (side, side), mode="bilinear", align_corners=False))
-    return torch.cat(cut)
-
-
 class _Loss:
     """What a face costs, for one text and one face to begin with."""
 
@@ -162,10 +148,7 @@ class _Loss:
         options: OptimiseOptions, cancel: CancelToken,
     ) -> None:  # fmt: skip
         self.options, self.encoder, self.generator = options, encoder, generator
-        delta = text_delta(encoder, options.text, options.neutral)
-        self.length = float(delta.norm())
-        self.aim = (delta / self.length).float().to(encoder.device)
-        self.others = axes_of(others(encoder).without_own(delta), self.aim)
+        self.aim = Aim(encoder, options.text, options.neutral, options.goal)
         with torch.no_grad():
             self.before = {
                 yaw: learning_look(generator, start, yaw, cancel)
@@ -178,12 +161,10 @@ class _Loss:
     def __call__(self, look: Look, yaw: float, u: Tensor, draw: torch.Generator) -> _Cost:
         options, before = self.options, self.before[yaw]
         pair = torch.cat([look.picture, before.picture]).to(self.encoder.device)
-        vectors = self.encoder.encode_image(_crops(pair, draw, 2))
+        vectors = self.encoder.encode_image(crops(pair, draw, 2))
         moved = vectors[0::2] - vectors[1::2]
-        along = moved @ self.aim / (self.length * options.goal)
-        # Once a view says the text it is left alone, so that it is not overdone.
-        short = F.relu(1.0 - along).square().mean()
-        rest = (moved @ self.others.T).square().sum(-1).mean() / self.length**2
+        along = self.aim.along(moved)
+        short, rest = self.aim.short(along), self.aim.aside(moved)
         change = F.adaptive_avg_pool2d(look.picture - before.picture, ANCHOR).abs().mean()
         outside = (before.alpha < 0.02) & (look.alpha < 0.02)
         wide = F.interpolate(outside.float(), look.picture.shape[-2:])
@@ -204,15 +185,6 @@ class _Loss:
 class _Cost:
     total: Tensor
     reached: float
-
-
-def axes_of(rest: Others, aim: Tensor) -> Tensor:
-    """``[K, D]`` unit vectors that span what else can be asked about, at right angles to the aim
-    and to each other."""
-    axes = rest.axes.float().to(aim.device)
-    axes = axes - (axes @ aim)[:, None] * aim
-    _, values, vectors = torch.linalg.svd(axes, full_matrices=False)
-    return vectors[values > 0.05 * float(values.max())] if len(values) else axes
 
 
 class _Room:

@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.editing.optimise import axes_of, learning_look
+from engine.editing.aim import axes_of
+from engine.editing.optimise import learning_look
 from engine.editing.pca import Doubles, flat_rows, principal
 from engine.editing.samples import Progress, SeenSamples, silent
 from engine.editing.texts import Others

@@ -23,9 +23,9 @@ from engine.frame import Frame, normals_from_depth
 from engine.generators.base import NEVER, CancelToken, Generator, GoldenCase, Quality
 from engine.generators.epigraf_config import RELEASED, EpiGRAFConfig
 from engine.generators.epigraf_field import AXES, EpiGRAFField, Identity, Patch
-from engine.generators.epigraf_network import EpiGRAFNetwork, SphereLayers, run_folded
+from engine.generators.epigraf_network import EpiGRAFNetwork, Layer, SphereLayers, run_folded
 from engine.generators.epigraf_source import matches, source
-from engine.generators.evaluation import Stopwatch, exact, unit_picture
+from engine.generators.evaluation import Stopwatch, exact, gradients_wanted, unit_picture
 from engine.generators.loading import load_strictly, read_config
 from engine.generators.memo import LastFew
 from engine.generators.registry import Family
@@ -57,8 +57,13 @@ class EpiGRAF(Generator):
         self.config = config = network.config
         self.device = device
         self._identities: LastFew[Identity] = LastFew(_CACHED)
-        self._layers = network.synthesis.tri_plane_mlp.folded()
+        self._folded = network.synthesis.tri_plane_mlp.folded()
         self.capabilities = _capabilities(config)
+
+    def _layers(self) -> list[Layer]:
+        """The small network that reads the planes; anew where weights may be learned."""
+        wanted = gradients_wanted()
+        return self.network.synthesis.tri_plane_mlp.folded() if wanted else self._folded
 
     # ---- identities -------------------------------------------------------------------------
 
@@ -113,7 +118,7 @@ class EpiGRAF(Generator):
 
     def field(self, w: Tensor) -> EpiGRAFField:
         """The radiance field of ``w`` without its background."""
-        return EpiGRAFField(self.identity(w).planes, self._layers, self.config.cube_scale)
+        return EpiGRAFField(self.identity(w).planes, self._layers(), self.config.cube_scale)
 
     # ---- drawing ----------------------------------------------------------------------------
 
@@ -199,7 +204,7 @@ class EpiGRAF(Generator):
         check: Callable[[], None],
     ) -> Marched:
         """Colours in the authors' range, with the background behind them."""
-        planes, layers, shift = identity.planes, self._layers, self.config.density_shift
+        planes, layers, shift = identity.planes, self._layers(), self.config.density_shift
 
         def look(points: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
             values = run_folded(layers, planes.read(points))
@@ -258,7 +263,7 @@ class EpiGRAF(Generator):
         if case.points is not None:
             with exact(self.device):
                 points = case.points.to(self.device, torch.float32)
-                return {"density": run_folded(self._layers, identity.planes.read(points))[:, 3]}
+                return {"density": run_folded(self._layers(), identity.planes.read(points))[:, 3]}
         if case.cam2world is None:
             raise UserError(f"Golden case {case.name!r} has neither a camera nor points.")
         side = case.side or self.config.img_resolution

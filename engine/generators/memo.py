@@ -9,6 +9,8 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor
 
+from engine.generators.evaluation import gradients_wanted
+
 T = TypeVar("T")
 
 
@@ -27,8 +29,8 @@ class LastFew(Generic[T]):
 
     def get(self, key: Tensor, make: Callable[[Tensor], T]) -> T:
         """What was made of a tensor equal to ``key``, or what ``make`` makes of it now. What is to be
-        differentiated is always made anew and not kept."""
-        if key.requires_grad:
+        differentiated is always made anew and not kept: weights may be what is learned then."""
+        if key.requires_grad or gradients_wanted():
             return make(key)
         for index, (known, made) in enumerate(self._kept):
             if torch.equal(known, key):
