@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import multiprocessing
 import time
 from dataclasses import replace
 from multiprocessing.connection import Connection
@@ -16,8 +15,9 @@ from multiprocessing.context import SpawnProcess
 
 from app import arrivals
 from app.arrivals import Arrivals
+from app.child import how_it_ended, spawn
 from app.edit_tasks import EditTasks
-from app.export_queue import ExportQueue, how_it_ended
+from app.export_queue import ExportQueue
 from app.frames import BUCKETS, FrameRing
 from app.jobs import Job, JobState
 from app.messages import (
@@ -262,14 +262,8 @@ class EngineClient:
     # The engine's side ----------------------------------------------------------------------
 
     def _spawn(self) -> None:
-        context = multiprocessing.get_context("spawn")
         self._ring = self._new_ring(BUCKETS[1] * BUCKETS[1] * 16)
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(
-            target=run_engine, args=(theirs, self._options), name="maquette-engine", daemon=True
-        )
-        self._process.start()
-        theirs.close()
+        self._process, self._connection = spawn("maquette-engine", run_engine, self._options)
         self._events.extend(self.thumbnails.restarted())
         self._ended_at = self._restart_at = None
         self._awaiting = self._reference_done = None

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
 import secrets
 import shutil
 import time
 from dataclasses import replace
-from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
+from app.child import Child, spawn
 from app.jobs import Job, JobState
 from app.messages import JobCancelled, JobEvent, JobFailed, JobProgress
 from app.processes import run_exports
@@ -41,8 +38,7 @@ class ExportQueue:
         self._staging = ""
         self._events: list[JobEvent] = []
         self._last_number = 0
-        self._process: SpawnProcess | None = None
-        self._connection: Connection | None = None
+        self._child = Child(lambda: spawn("maquette-export", run_exports, self._options))
         self._idle_since = 0.0
         self._cancelled_at = 0.0
 
@@ -55,7 +51,7 @@ class ExportQueue:
     @property
     def pid(self) -> int | None:
         """Process id of the export process, ``None`` while there is none."""
-        return None if self._process is None else self._process.pid
+        return self._child.pid
 
     def set_options(self, options: ProcessOptions) -> None:
         """Start later export processes with these; one that is idle is ended."""
@@ -81,27 +77,19 @@ class ExportQueue:
         if running is not None and running.job == number and running.state == "running":
             self._cancelled_at = time.monotonic()
             self._running = replace(running, state="cancelling", seconds_left=None)
-            self._send(CancelJob(number))
+            self._child.send(CancelJob(number), start=False)
 
     def poll(self) -> list[JobEvent]:
         """What happened since the last call."""
-        gone = False
-        if self._connection is not None:
-            try:
-                while self._connection.poll():
-                    self._take(self._connection.recv())
-            except (EOFError, OSError):
-                gone = True
-        if self._process is not None and (gone or self._process.exitcode is not None):
-            self._lost()
+        if how := self._child.hear(self._take).ended:
+            self._lost(how)
         self._advance()
         now = time.monotonic()
-        if self._process is not None:
-            if self._running is None:
-                if now - self._idle_since > IDLE_SECONDS:
-                    self._end_process()
-            elif self._running.state == "cancelling" and now - self._cancelled_at > _CANCEL_SECONDS:
-                self._process.kill()  # its death is noticed by a later poll
+        if self._running is None:
+            if self._child.is_there and now - self._idle_since > IDLE_SECONDS:
+                self._end_process()
+        elif self._running.state == "cancelling" and now - self._cancelled_at > _CANCEL_SECONDS:
+            self._child.kill()  # its death is noticed by a later poll
         events, self._events = self._events, []
         return events
 
@@ -129,33 +117,15 @@ class ExportQueue:
         """Hand the next export to the process when it is free."""
         if self._running is not None or not self._waiting:
             return
-        if self._process is None:
-            self._spawn()
+        self._child.start()
         state, job = self._waiting.pop(0)
         self._running = replace(state, state="running")
         folder = Path(job.path).expanduser().resolve().parent
         self._staging = str(folder / f".maquette-{secrets.token_hex(6)}.tmp")
-        self._send(RunJob(state.job, job, self._staging))
+        self._child.send(RunJob(state.job, job, self._staging))
 
-    def _send(self, message: object) -> None:
-        if self._connection is not None:
-            with contextlib.suppress(OSError):  # its death is noticed by the next poll
-                self._connection.send(message)
-
-    def _spawn(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(
-            target=run_exports, args=(theirs, self._options), name="maquette-export", daemon=True
-        )
-        self._process.start()
-        theirs.close()
-
-    def _lost(self) -> None:
+    def _lost(self, how: str) -> None:
         """The process is gone although nobody ended it."""
-        assert self._process is not None
-        self._process.join(0.2)
-        how = how_it_ended(self._process.exitcode)
         self._end_process()
         if self._running is not None:
             number, title = self._running.job, self._running.title
@@ -171,23 +141,8 @@ class ExportQueue:
             self._running = None
 
     def _end_process(self, patience: float = 0.0) -> None:
-        process, self._process = self._process, None
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-        if process is not None:
-            if patience:
-                process.join(patience)
-            if process.exitcode is None and (self._staging or patience):
-                process.kill()
-                process.join(_CLOSE_SECONDS)
+        # One without work ends with its pipe; nobody waits for that.
+        self._child.end(patience, kill=bool(self._staging or patience))
         if self._staging:
             shutil.rmtree(self._staging, ignore_errors=True)
             self._staging = ""
-
-
-def how_it_ended(exitcode: int | None) -> str:
-    """An exit code in words: ``"killed by signal 9"``, ``"exit code 1"``."""
-    if exitcode is None:
-        return "no answer"
-    return f"killed by signal {-exitcode}" if exitcode < 0 else f"exit code {exitcode}"

@@ -6,18 +6,14 @@ It knows neither the toolkit nor torch. Faces are found, and the set is made, in
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.export_queue import how_it_ended
+from app.child import Child, Started, spawn
 from app.preparing_wire import (
     Answer,
     AskFinder,
@@ -93,12 +89,8 @@ class Preparing:
         made: the set, once it is there.
     """
 
-    def __init__(
-        self, studio: Studio, start: Callable[[], tuple[SpawnProcess, Connection]]
-    ) -> None:
-        self._studio, self._launch = studio, start
-        self._process: SpawnProcess | None = None
-        self._connection: Connection | None = None
+    def __init__(self, studio: Studio, start: Callable[[], Started]) -> None:
+        self._studio, self._child = studio, Child(start)
         self._job = 0
         self.wish = PrepareWish()
         self.state: State = "idle"
@@ -125,7 +117,7 @@ class Preparing:
     @property
     def pid(self) -> int | None:
         """Process id, ``None`` while there is no process."""
-        return None if self._process is None else self._process.pid
+        return self._child.pid
 
     @property
     def waiting(self) -> list[str]:
@@ -142,7 +134,7 @@ class Preparing:
     def ask_finder(self) -> None:
         """See whether MediaPipe is at hand; call when the window for it opens."""
         if self.finder is None and not self.is_busy:
-            self._send(AskFinder())
+            self._child.send(AskFinder())
 
     def change(self, edit: Callable[[PrepareWish], PrepareWish]) -> None:
         """Edit the form.
@@ -166,7 +158,7 @@ class Preparing:
     def install(self) -> None:
         """Install MediaPipe: only when the person asks for it."""
         self._begin("installing")
-        self._send(Install(self._job))
+        self._child.send(Install(self._job))
 
     def find(self) -> None:
         """Look at every photograph.
@@ -182,7 +174,7 @@ class Preparing:
                 raise UserError(f"Choose {what}.")
         self._begin("finding")
         self._forget()
-        self._send(Find(self._job, self.wish))
+        self._child.send(Find(self._job, self.wish))
 
     def make(self) -> None:
         """Make the data set of what was found and pointed at.
@@ -195,12 +187,12 @@ class Preparing:
         if not self.usable:
             raise UserError("No face is certain yet: choose a photograph and point at its face.")
         self._begin("making")
-        self._send(Make(self._job, self.wish))
+        self._child.send(Make(self._job, self.wish))
 
     def cancel(self) -> None:
         """End the job that runs."""
         if self.is_busy:
-            self._send(Cancel(self._job))
+            self._child.send(Cancel(self._job))
             self.said = "Cancelling ..."
             self._studio.touch()
 
@@ -218,7 +210,7 @@ class Preparing:
         self.chosen = name if photo is not None else ""
         self.picture, self.pointed = None, None
         if photo is not None and all(photo.size):
-            self._send(ShowPhoto(name))
+            self._child.send(ShowPhoto(name))
             self.pointed = _pointed(photo)
         self._studio.touch()
 
@@ -261,7 +253,7 @@ class Preparing:
         kind: Literal["by hand", "refused"] = "refused" if face is None else "by hand"
         shown = self.photos[name].face if face is None else face
         self.photos[name] = replace(self.photos[name], kind=kind, reason="", face=shown)
-        self._send(Decide(name, face))
+        self._child.send(Decide(name, face))
         self.made = None
         # On to the next that waits, if one does.
         waiting = self.waiting
@@ -275,27 +267,15 @@ class Preparing:
 
     def poll(self) -> None:
         """Take in what the process has told; call often."""
-        changed = gone = False
-        if self._connection is not None:
-            try:
-                while self._connection.poll():
-                    self._take(self._connection.recv())
-                    changed = True
-            except (EOFError, OSError):
-                gone = True
-        if self._process is not None and (gone or self._process.exitcode is not None):
-            self._lost()
-            changed = True
-        if changed:
+        heard = self._child.hear(self._take)
+        if heard.ended:
+            self._lost(heard.ended)
+        if any(heard):
             self._studio.touch()
 
     def close(self) -> None:
         """The window closes: a job ends, and leaves nothing half made."""
-        if self._connection is not None:
-            self._connection.close()
-        if self._process is not None and self.is_busy:
-            self._process.join(_CLOSE_SECONDS)
-        self._end()
+        self._child.end(_CLOSE_SECONDS if self.is_busy else 0.0)
 
     def _begin(self, state: State) -> None:
         if self.is_busy:
@@ -304,28 +284,8 @@ class Preparing:
         self._job += 1
         self._studio.touch()
 
-    def _send(self, message: object) -> None:
-        if self._process is None:
-            self._process, self._connection = self._launch()
-        if self._connection is not None:
-            with contextlib.suppress(OSError):  # its death is noticed by the next poll
-                self._connection.send(message)
-
-    def _end(self) -> None:
-        process, self._process = self._process, None
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-        if process is not None and process.exitcode is None:
-            process.kill()
-            process.join(1.0)
-
-    def _lost(self) -> None:
+    def _lost(self, how: str) -> None:
         """The process is gone although nobody ended it: what it knew is gone, too."""
-        assert self._process is not None
-        self._process.join(0.2)
-        how = how_it_ended(self._process.exitcode)
-        self._end()
         self.state = "idle"
         self._forget()
         self._studio.complain(
@@ -380,13 +340,6 @@ def _pointed(photo: PhotoSeen) -> Pointed:
     return Pointed(places, face.yaw or 0.0, face.pitch or 0.0)  # type: ignore[arg-type]
 
 
-def launch_preparing() -> tuple[SpawnProcess, Connection]:
+def launch_preparing() -> Started:
     """Start the process that prepares photographs; it and the window's end of its pipe."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(
-        target=run_preparing, args=(theirs,), name="maquette-photos", daemon=True
-    )
-    process.start()
-    theirs.close()
-    return process, ours
+    return spawn("maquette-photos", run_preparing)

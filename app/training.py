@@ -6,17 +6,13 @@ It knows neither the toolkit nor torch. The run lives in a process of its own
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from app.export_queue import how_it_ended
+from app.child import Child, Started, spawn
 from app.preparing import Preparing, launch_preparing
 from app.processes import run_training
 from app.sample_grid import Pixels, SampleGrid
@@ -83,13 +79,9 @@ class Training:
         live: path and step of the newest model to look at, while it is watched.
     """
 
-    def __init__(
-        self, studio: Studio, start: Callable[[], tuple[SpawnProcess, Connection]]
-    ) -> None:
-        self._studio, self._launch = studio, start
+    def __init__(self, studio: Studio, start: Callable[[], Started]) -> None:
+        self._studio, self._child = studio, Child(start)
         self.plan = TrainingPlan("", "bundled", "")
-        self._process: SpawnProcess | None = None
-        self._connection: Connection | None = None
         self.state: State = "idle"
         self.seen: Seen | None = None
         self.pictures: dict[str, Pixels] = {}
@@ -120,7 +112,7 @@ class Training:
     @property
     def pid(self) -> int | None:
         """Process id of the training process, ``None`` while there is none."""
-        return None if self._process is None else self._process.pid
+        return self._child.pid
 
     # What panels ask for ----------------------------------------------------------------
 
@@ -147,7 +139,7 @@ class Training:
             raise UserError("Choose the pictures first: a folder of them, or an archive.")
         self.state = "looking"
         self._looks_due += 1
-        self._send(LookAt(self.plan.data, self.plan.model))
+        self._child.send(LookAt(self.plan.data, self.plan.model))
         self._studio.touch()
 
     def show_pictures(self, names: Sequence[str]) -> None:
@@ -156,7 +148,7 @@ class Training:
         if missing and not self.is_busy and self.seen is not None:
             # Asked for once: an empty one stands there meanwhile.
             self.pictures |= dict.fromkeys(missing, _EMPTY)
-            self._send(ShowPictures(missing))
+            self._child.send(ShowPictures(missing))
 
     def drop(self, names: Iterable[str]) -> None:
         """Tick these pictures off, and no others.
@@ -168,7 +160,7 @@ class Training:
         if self.seen is not None:
             self.seen = replace(self.seen, dropped=frozenset(names))
             self._looks_due += 1
-            self._send(Drop(tuple(sorted(names))))
+            self._child.send(Drop(tuple(sorted(names))))
             self._studio.touch()
 
     def begin(self) -> None:
@@ -186,7 +178,7 @@ class Training:
                 raise UserError(f"Choose {what}.")
         self._forget()
         self.state = "starting"
-        self._send(Begin(self.plan))
+        self._child.send(Begin(self.plan))
         self._watch_again()
         self._studio.touch()
 
@@ -201,42 +193,42 @@ class Training:
             raise UserError("Choose the folder of the run to go on with.")
         self._forget()
         self.state = "starting"
-        self._send(Resume(folder.strip()))
+        self._child.send(Resume(folder.strip()))
         self._watch_again()
         self._studio.touch()
 
     def pause(self) -> None:
         """Stand still after the present step, or go on."""
         if self.state == "training":
-            self._send(Obey("pause"))
+            self._child.send(Obey("pause"))
             self.state = "paused"
         elif self.state == "paused":
-            self._send(Obey("go on"))
+            self._child.send(Obey("go on"))
             self.state = "training"
         self._studio.touch()
 
     def stop(self) -> None:
         """Stop after the present step and keep what there is."""
         if self.state in ("training", "paused"):
-            self._send(Obey("stop"))
+            self._child.send(Obey("stop"))
             self.state = "stopping"
             self._studio.touch()
         elif self.state in ("starting", "looking"):
-            self._end()
+            self._child.end()
             self.state = "over" if self.state == "starting" else "idle"
             self._studio.touch()
 
     def go_back(self, step: int) -> None:
         """Go back to a snapshot, and train on from there."""
         if self.state in ("training", "paused"):
-            self._send(GoBack(step))
+            self._child.send(GoBack(step))
             self.state = "training"
             self._studio.touch()
 
     def watch(self, on: bool) -> None:
         """Show the model while it is trained, or no longer."""
         self.watching = on
-        self._send(Watch(on), start=False)
+        self._child.send(Watch(on), start=False)
         if on and self.live is not None:
             self._studio.open_model(self.live.path)
         self._studio.touch()
@@ -251,30 +243,20 @@ class Training:
     def poll(self) -> None:
         """Take in what the run has told; call often."""
         self.preparing.poll()
-        changed = gone = False
-        if self._connection is not None:
-            try:
-                while self._connection.poll():
-                    self._take(self._connection.recv())
-                    changed = True
-            except (EOFError, OSError):
-                gone = True
-        if self._process is not None and (gone or self._process.exitcode is not None):
-            self._lost()
-            changed = True
-        if changed:
+        heard = self._child.hear(self._take)
+        if heard.ended:
+            self._lost(heard.ended)
+        if any(heard):
             self._studio.touch()
 
     def close(self) -> None:
         """The window closes: a run is stopped, and keeps what there is."""
         self.preparing.close()
-        process, connection = self._process, self._connection
-        if process is not None and connection is not None and self.is_busy:
-            self._send(Obey("stop"))
-            # Without a window the process ends once the run is kept.
-            connection.close()
-            process.join(0.0 if self.state == "starting" else _CLOSE_SECONDS)
-        self._end()
+        if self.is_busy:
+            self._child.send(Obey("stop"), start=False)
+        # Without a window the process ends once the run is kept.
+        trains = self.is_busy and self.state != "starting"
+        self._child.end(_CLOSE_SECONDS if trains else 0.0)
 
     def _free(self) -> None:
         if self.is_busy:
@@ -282,31 +264,11 @@ class Training:
 
     def _watch_again(self) -> None:
         if self.watching:
-            self._send(Watch(True))
+            self._child.send(Watch(True))
 
-    def _send(self, message: object, start: bool = True) -> None:
-        if self._process is None and start:
-            self._process, self._connection = self._launch()
-        if self._connection is not None:
-            with contextlib.suppress(OSError):  # its death is noticed by the next poll
-                self._connection.send(message)
-
-    def _end(self) -> None:
-        process, self._process = self._process, None
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-        if process is not None and process.exitcode is None:
-            process.kill()
-            process.join(1.0)
-
-    def _lost(self) -> None:
+    def _lost(self, how: str) -> None:
         """The process is gone although nobody ended it."""
-        assert self._process is not None
-        self._process.join(0.2)
-        how, busy = how_it_ended(self._process.exitcode), self.is_busy
-        self._looks_due = 0
-        self._end()
+        busy, self._looks_due = self.is_busy, 0
         self.state = "over" if busy else "idle"
         if busy:
             kept = f"step {max(self.snapshots)}" if self.snapshots else "the start"
@@ -377,13 +339,6 @@ class Training:
                     self._studio.say(f"Training {said[event.why]} at step {event.step:,}.")
 
 
-def launch(device: str) -> tuple[SpawnProcess, Connection]:
+def launch(device: str) -> Started:
     """Start a training process; it and the window's end of its pipe."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(
-        target=run_training, args=(theirs, device), name="maquette-training", daemon=True
-    )
-    process.start()
-    theirs.close()
-    return process, ours
+    return spawn("maquette-training", run_training, device)
