@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from engine.camera import FAMILY_AXES
@@ -13,9 +15,84 @@ from engine.errors import UserError
 from engine.generators.base import Field
 from engine.generators.epigraf_network import Layer, SphereLayers, run_folded
 from engine.generators.evaluation import by_chunks
+from engine.generators.stylegan2_ops import LRELU_SLOPE
+from engine.kernels.folded import FoldedPlanes, try_march, try_values
+from engine.rendering.nerf_march import March, Marched, march_in_chunks
 from engine.rendering.plane_lookup import PlaneTable
 
 AXES = FAMILY_AXES["epigraf"]
+#: Samples that torch evaluates at once on a CPU: enough to share among its cores.
+_CPU_CHUNK = 1 << 16
+
+
+class DecodedPlanes:
+    """Raw colours and densities of one identity at any point.
+
+    On a CPU the decoder's first layer, which is linear in what is read, is applied to the planes
+    themselves: once for each texel instead of once for each sample, of which a picture has many
+    more. Then compiled code reads them (:mod:`engine.kernels.folded`).
+
+    Args:
+        planes: ``[3, C, R, R]``, row 0 at -1.
+        layers: from ``TriPlaneMLP.folded``.
+        extent: half the side of the cube that the planes span, world units.
+    """
+
+    def __init__(self, planes: Tensor, layers: list[Layer], extent: float) -> None:
+        self._layers = layers
+        # A table of many more channels would cost more to read than it saves.
+        fits = len(layers) == 2 and len(layers[0][0]) <= 2 * planes.shape[1]
+        if planes.device.type == "cpu" and fits:
+            self.table = PlaneTable(planes, extent, layers[0][0])
+            self.folded: FoldedPlanes | None = FoldedPlanes(
+                self.table.table, self.table.side, extent, layers[0][1], *layers[1]
+            )
+        else:
+            self.table, self.folded = PlaneTable(planes, extent), None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the planes are."""
+        return self.table.device
+
+    def values(self, points: Tensor) -> Tensor:
+        """``[M, 3]`` -> ``[M, 4]`` raw colour, then raw density."""
+        if self.folded is None:
+            return run_folded(self._layers, self.table.read(points))
+        quick = try_values(self.folded, points)
+        if quick is not None:
+            return quick
+        hidden = F.leaky_relu_(self.table.read(points) + self.folded.bias, LRELU_SLOPE)
+        return F.linear(hidden, self.folded.weight, self.folded.last)
+
+    def march(
+        self,
+        origin: Tensor,
+        directions: Tensor,
+        march: March,
+        shift: float,
+        check: Callable[[], None],
+    ) -> Marched:
+        """Rays from one origin.
+
+        Args:
+            origin: ``[3]``.
+            directions: ``[R, 3]`` unit; neighbours should stand side by side.
+            march: how.
+            shift: added to the density before its activation.
+            check: called between chunks; raises to stop.
+        """
+        if self.folded is not None:
+            quick = try_march(self.folded, origin, directions, march, shift, check)
+            if quick is not None:
+                return quick
+
+        def look(points: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
+            values = self.values(points)
+            return values[:, 3] + shift, values[:, :3]
+
+        chunk = _CPU_CHUNK if self.device.type == "cpu" else None
+        return march_in_chunks(look, origin, directions, march, check, chunk)
 
 
 class Identity(NamedTuple):
@@ -27,7 +104,7 @@ class Identity(NamedTuple):
         sphere: styled layers of models with a sphere background.
     """
 
-    planes: PlaneTable
+    planes: DecodedPlanes
     picture: Tensor | None
     sphere: SphereLayers | None
 
@@ -35,27 +112,23 @@ class Identity(NamedTuple):
 class EpiGRAFField(Field):
     """The radiance field of one identity, without its background."""
 
-    def __init__(self, planes: PlaneTable, layers: list[Layer], cube_scale: float) -> None:
-        self._planes, self._layers = planes, layers
+    def __init__(self, planes: DecodedPlanes, cube_scale: float) -> None:
+        self._planes = planes
         self._turn = torch.from_numpy(AXES.world_rotation).to(planes.device, torch.float32)
         corner = torch.full((3,), cube_scale, device=planes.device)
         self.bounds = (-corner, corner)
 
     def density(self, points: Tensor) -> Tensor:
         """``[N, 3]`` -> ``[N]`` raw density (before shift and activation), on the points' device."""
-        weight, bias = self._layers[-1]
-        layers = [*self._layers[:-1], (weight[3:], bias[3:])]
-        return self._evaluated(points, layers)[:, 0]
+        return self._values(points)[:, 3]
 
     def color(self, points: Tensor, directions: Tensor | None = None) -> Tensor:
         """``[N, 3]`` -> ``[N, 3]`` in ``[0, 1]``; the field does not depend on directions."""
-        return (self._evaluated(points, self._layers)[:, :3] * 0.5 + 0.5).clamp_(0.0, 1.0)
+        return (self._values(points)[:, :3] * 0.5 + 0.5).clamp_(0.0, 1.0)
 
-    def _evaluated(self, points: Tensor, layers: list[Layer]) -> Tensor:
+    def _values(self, points: Tensor) -> Tensor:
         return by_chunks(
-            points,
-            self._planes.device,
-            lambda part: run_folded(layers, self._planes.read(part @ self._turn)),
+            points, self._planes.device, lambda part: self._planes.values(part @ self._turn)
         )
 
 

@@ -11,11 +11,7 @@ disk; ``python -m engine.kernels.cpu`` does so beforehand. ``MAQUETTE_KERNELS=0`
 from __future__ import annotations
 
 import os
-import threading
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cache
 
 import numpy as np
 import torch
@@ -25,14 +21,11 @@ from torch import Tensor
 from engine.generators.stylegan2 import FullyConnected
 from engine.generators.triplane import Axes, TriplaneDecoder
 from engine.kernels.march import finish
+from engine.kernels.pieces import POINTS, RAYS, in_pieces
 from engine.kernels.triplane import PackCache, projection_rows
 from engine.rendering.volume import RayResult, RenderSettings, ray_limits
 
 Floats = NDArray[np.float32]
-
-#: Rays and points of one piece: some milliseconds of work, after which a picture that is no
-#: longer wanted can be given up.
-RAYS, POINTS = 512, 8192
 
 
 def _array(tensor: Tensor) -> Floats:
@@ -92,46 +85,6 @@ def problem(planes: Tensor, decoder: object, *others: Tensor) -> str | None:
     if torch.is_grad_enabled() and (learning or any(t.requires_grad for t in (planes, *others))):
         return "The kernels have no gradients."
     return None
-
-
-@cache
-def _helpers() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max(1, os.cpu_count() or 1), thread_name_prefix="march")
-
-
-def _in_pieces(
-    count: int, size: int, work: Callable[[int, int], None], check: Callable[[], None] | None
-) -> None:
-    """``work(first, last)`` for pieces of ``count``, on torch's number of threads, one of which
-    is the caller's; ``check`` is called there before each piece, and what it raises is
-    raised when no piece is being worked on any more."""
-    left = deque((first, min(first + size, count)) for first in range(0, count, size))
-    lock = threading.Lock()
-
-    def take() -> tuple[int, int] | None:
-        with lock:
-            return left.popleft() if left else None
-
-    def run() -> None:
-        while (piece := take()) is not None:
-            work(*piece)
-
-    helpers: list[Future[None]] = []
-    more = min(torch.get_num_threads(), len(left)) - 1
-    helpers = [_helpers().submit(run) for _ in range(more)]
-    try:
-        while True:
-            if check is not None:
-                check()
-            piece = take()
-            if piece is None:
-                break
-            work(*piece)
-    finally:
-        with lock:
-            left.clear()
-        for helper in helpers:
-            helper.result()
 
 
 def _field(
@@ -194,7 +147,7 @@ def try_march(
             part = slice(first, last)
             compiled(*field, *(x[part] for x in rays), *how, *(x[part] for x in outputs))
 
-        _in_pieces(count, RAYS, work, check)
+        in_pieces(count, RAYS, work, check)
         found = [torch.from_numpy(x) for x in (features, depth, opacity, *extent.T)]
         results.append(finish((found[0], found[1], found[2], found[3], found[4]), settings))
     return RayResult(*(torch.cat(columns) for columns in zip(*results, strict=True)))
@@ -242,14 +195,17 @@ def try_evaluate(
         ) -> None:
             evaluate_points(*field, *(array[first:last] for array in arrays))
 
-        _in_pieces(count, POINTS, work, None)
+        in_pieces(count, POINTS, work, None)
         densities.append(torch.from_numpy(density))
         colours.append(torch.from_numpy(colour))
     return torch.stack(densities), torch.stack(colours) if features else None
 
 
 def prepare() -> None:
-    """Compile both functions, or load them where they were compiled before."""
+    """Compile everything for the CPU, or load it where it was compiled before."""
+    from engine.kernels import folded
+
+    folded.prepare()
     decoder = TriplaneDecoder(4, 3, 4).requires_grad_(False)
     planes, points = torch.zeros(1, 3, 4, 4, 4), torch.zeros(1, 2, 3)
     settings = RenderSettings(4, 1)

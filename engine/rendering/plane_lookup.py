@@ -26,19 +26,24 @@ class PlaneTable:
     Args:
         planes: ``[3, C, R, R]``, row 0 at -1.
         extent: points are divided by it: half the cube's side, world units.
+        weight: ``[H, C]`` applied to every texel, so that H channels are read.
     """
 
-    def __init__(self, planes: Tensor, extent: float = 1.0) -> None:
+    def __init__(self, planes: Tensor, extent: float = 1.0, weight: Tensor | None = None) -> None:
         _, channels, side, other = planes.shape
         if planes.shape[0] != 3 or side != other:
             raise ValueError(f"planes must be [3, C, R, R], not {list(planes.shape)}")
         self.side, self._pitch = side, side + 2
         # A frame of zeros, so that what lies outside needs no case of its own; a third of each,
         # so that the sum is the mean.
-        table = planes.new_zeros(3, self._pitch, self._pitch, channels)
-        table[:, 1:-1, 1:-1] = planes.permute(0, 2, 3, 1)
-        self.table = table.mul_(1.0 / 3.0).reshape(-1, channels)
-        self._extent = extent
+        if weight is None:
+            table = planes.new_zeros(3, self._pitch, self._pitch, channels)
+            table[:, 1:-1, 1:-1] = planes.permute(0, 2, 3, 1)
+            self.table = table.mul_(1.0 / 3.0).reshape(-1, channels)
+        else:
+            framed = F.pad(planes, (1, 1, 1, 1)).flatten(2).transpose(1, 2)
+            self.table = (framed @ (weight / 3.0).T).reshape(-1, weight.shape[0])
+        self.extent = extent
 
     @property
     def device(self) -> torch.device:
@@ -55,7 +60,7 @@ class PlaneTable:
         side, pitch, count = self.side, self._pitch, points.shape[0]
         # In texels of the plane: 0 to side - 1, and one more of the frame on either side. In this
         # order it rounds as grid_sample does.
-        place = (points.t() / self._extent).add_(1.0).mul_(0.5 * (side - 1))
+        place = (points.t() / self.extent).add_(1.0).mul_(0.5 * (side - 1))
         place.clamp_(-1.0, float(side))
         first = place.floor().clamp_(max=side - 1.0)
         upper = place.sub_(first)

@@ -16,8 +16,7 @@ from engine.camera import FAMILY_AXES, OrbitPose
 from engine.export.mesh import MeshOptions, extract_mesh
 from engine.generators.base import Quality
 from engine.generators.epigraf import EpiGRAF, EpiGRAFNetwork
-from engine.generators.epigraf_field import Identity
-from engine.rendering.plane_lookup import PlaneTable
+from engine.generators.epigraf_field import DecodedPlanes, Identity
 from tests.generators.tiny_epigraf import tiny_model, z_of
 
 AXES = FAMILY_AXES["epigraf"]
@@ -245,8 +244,8 @@ def ball_model(**changes: Any) -> EpiGRAF:
         last[axis, 1 + axis] = 1.5 / scale
     last[3, 0] = -1.5 * STEEP
     bias = torch.tensor([-1.0 / scale] * 3 + [25.0 + STEEP * RADIUS**2])
-    model._layers = [(torch.eye(4), torch.zeros(4)), (last, bias)]
-    made = Identity(PlaneTable(planes, scale), None, None)
+    layers = [(torch.eye(4), torch.zeros(4)), (last, bias)]
+    made = Identity(DecodedPlanes(planes, layers, scale), None, None)
     model._identities.get(ball_latent(model), lambda _: made)
     return model
 

@@ -139,7 +139,7 @@ def _jittered(model: EpiGRAF, w: Tensor, camera: Tensor, random: torch.Generator
 
     def look(t: Tensor) -> tuple[Tensor, Tensor]:
         points = ((origin + t[..., None] * directions[:, None]) @ turn.T).reshape(-1, 3)
-        values = field._evaluated(points, field._layers).reshape(*t.shape, 4)
+        values = field._values(points).reshape(*t.shape, 4)
         return values[..., 3], values[..., :3]
 
     even = torch.linspace(0.88, 1.12, steps).expand(1024, -1)
