@@ -35,7 +35,8 @@ class DescribeOptions:
         tyro.conf.arg(metavar="PATH", help_behavior_hint="(default: the one of the settings)"),
     ] = None
     """CLIP weights: a folder as open_clip saves it, a file, NAME=FILE with the name of open_clip's
-    configuration (ViT-B-32=weights.safetensors), or the word 'bundled'."""
+    configuration (ViT-B-32=weights.safetensors), such a name alone where its weights are on this
+    machine (ViT-B-32/laion2b_s34b_b79k), or the word 'bundled'."""
     keep: Flag = False
     """Keep --encoder in the settings, so that it is used from now on."""
     device: Annotated[str, tyro.conf.arg(metavar="auto|cpu|cuda")] = "auto"
@@ -92,7 +93,7 @@ def encoder_source(given: str | None) -> str:
 
 
 def _keep(source: str) -> None:
-    """Remember the encoder, by a path that means the same in every folder."""
+    """Remember the encoder, by a name, or a path that means the same in every folder."""
     from dataclasses import replace
 
     from app.settings import load_settings, save_settings
@@ -100,8 +101,10 @@ def _keep(source: str) -> None:
     name, mark, file = source.rpartition("=")
     if source and Path(source).expanduser().exists():
         kept = str(Path(source).expanduser().resolve())
+    elif not mark:
+        kept = source  # a name of open_clip's
     else:
-        kept = f"{name}{mark}{Path(file).expanduser().resolve()}" if source else ""
+        kept = f"{name}{mark}{Path(file).expanduser().resolve()}"
     save_settings(replace(load_settings().settings, text_encoder=kept))
 
 

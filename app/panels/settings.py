@@ -23,7 +23,8 @@ DEVICES = {"Automatic": "auto", "CPU": "cpu", "GPU (CUDA)": "cuda"}
 
 ENCODER = (
     "What reads texts: empty for the bundled one, or CLIP weights of your own: a file, a folder as "
-    "open_clip saves it, or the name of an open_clip model with its file, ViT-B-32=FILE"
+    "open_clip saves it, the name of an open_clip model with its file, ViT-B-32=FILE, or the name "
+    "alone where its weights are on this machine already; nothing is downloaded"
 )
 
 

@@ -113,8 +113,8 @@ def load(source: str | Path | None = None, device: str | torch.device = "cpu") -
 
     Args:
         source: ``None`` or empty: the bundled one. Else a folder as open_clip saves it (JSON and
-            weights), a file of weights, or ``NAME=FILE`` with the name of open_clip's
-            configuration.
+            weights), a file of weights, ``NAME=FILE`` with the name of open_clip's
+            configuration, or a name alone whose weights are on this machine.
         device: where to compute.
 
     Raises:

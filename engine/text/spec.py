@@ -19,13 +19,11 @@ import torch
 from torch import Tensor, nn
 
 from engine.errors import UserError
+from engine.text.installed import HUB_NAMES, installed, is_name
 from engine.text.library import open_clip
 
 CONFIG_NAMES = ("open_clip_config.json", "config.json")
-WEIGHT_NAMES = (
-    "open_clip_model.safetensors", "model.safetensors", "open_clip_pytorch_model.bin",
-    "pytorch_model.bin",
-)  # fmt: skip
+WEIGHT_NAMES = HUB_NAMES
 #: Words of open_clip's own tokenizer.
 VOCABULARY = 49408
 #: Said where the network of a bare file is unknown.
@@ -52,7 +50,8 @@ class Spec:
 
 
 def find_spec(source: str) -> Spec:
-    """What a user's setting points to: a folder, a file, or ``NAME=FILE``.
+    """What a user's setting points to: a folder, a file, ``NAME=FILE``, or a name of open_clip's
+    whose weights are on this machine (:mod:`engine.text.installed`).
 
     Raises:
         UserError: there is nothing, or it is not described in a way that is read here.
@@ -63,10 +62,16 @@ def find_spec(source: str) -> Spec:
         return Spec(Path(named[2]).expanduser(), model_named(named[1]), name=named[1])
     if path.is_dir():
         return _of_folder(path)
+    if not path.exists() and is_name(source):
+        found = installed(source)
+        check_offline(found.config, found.network)
+        name = f"{found.network}/{found.weights}"
+        return Spec(found.file, found.config, found.preprocess, name)
     if not path.exists():
         raise UserError(
-            f"There are no CLIP weights at {path}; give a file or a folder of weights, or leave "
-            "the text encoder empty for the bundled one."
+            f"There are no CLIP weights at {path}; give a file or a folder of weights, a name of "
+            "open_clip's whose weights are on this machine, such as ViT-B-32, or leave the text "
+            "encoder empty for the bundled one."
         )
     return Spec(path)
 
