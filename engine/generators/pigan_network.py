@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from engine.generators.evaluation import frozen_mean
 from engine.generators.pigan_config import PiGANConfig
 from engine.generators.siren import film_frequencies, film_sine
+from engine.kernels.sine import sine_
 
 
 class _FiLM(nn.Module):
@@ -153,13 +154,13 @@ class ModulatedSiren(NamedTuple):
         """World points ``[N, 3]`` -> ``[N, H]``."""
         x = points
         for weight, bias in self.layers:
-            x = torch.addmm(bias, x, weight).sin_()
+            x = sine_(torch.addmm(bias, x, weight))
         return x
 
     def colors(self, features: Tensor, directions: Tensor) -> Tensor:
         """``[N, H]`` and unit directions ``[N, 3]`` (or ``[1, 3]``) -> RGB ``[N, 3]`` in [0, 1]."""
         along = torch.addmm(self.color_bias, directions, self.color_direction)
-        rgb: Tensor = self.rgb(torch.addmm(along, features, self.color_weight).sin_())
+        rgb: Tensor = self.rgb(sine_(torch.addmm(along, features, self.color_weight)))
         return rgb.sigmoid_()
 
     def densities(self, features: Tensor) -> Tensor:

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine.kernels.sine import sine_
+
 #: Frequencies lie around 30, as a SIREN's do, and the latent moves them by 15 times its output.
 FREQUENCY_SCALE, FREQUENCY_OFFSET = 15.0, 30.0
 
@@ -52,5 +54,5 @@ def film_sine(x: Tensor, weight: Tensor, bias: Tensor, frequency: Tensor, phase:
         return torch.baddbmm(shift[:, None], x, folded.transpose(1, 2)).sin()
     if frequency.ndim == 1 and not torch.is_grad_enabled():
         # One identity: the modulation folds into the layer, which leaves a single product.
-        return F.linear(x, *fold_film(weight, bias, frequency, phase)).sin_()
+        return sine_(F.linear(x, *fold_film(weight, bias, frequency, phase)))
     return torch.sin(frequency * F.linear(x, weight, bias) + phase)

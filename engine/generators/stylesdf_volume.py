@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.generators.stylesdf_network import FilmLayer, StyleSDFNetwork
+from engine.kernels.sine import sine_
 from engine.rendering.compositing import alpha_weights, blend, close_last, step_alphas
 from engine.rendering.rays import centred_grid, grid_rays
 
@@ -26,7 +27,7 @@ _NEAREST = 0.01
 
 
 def _sine(x: Tensor) -> Tensor:
-    return torch.sin(x) if torch.is_grad_enabled() else x.sin_()
+    return torch.sin(x) if torch.is_grad_enabled() else sine_(x)
 
 
 class FilmField:

@@ -38,7 +38,7 @@ MIN_SAMPLES = 4
 MAX_SAMPLES = 1 << 12
 #: Samples of one pass that are held at once, by kind of device: on a CPU as many as stay in its
 #: cache, elsewhere as many as keep it busy.
-CHUNK_SAMPLES: dict[str, int] = {"cpu": 1 << 14, "cuda": 1 << 20}
+CHUNK_SAMPLES: dict[str, int] = {"cpu": 1 << 12, "cuda": 1 << 20}
 
 
 #: Points ``[M, 3]`` and the unit directions ``[M, 3]`` of their rays (away from the camera) ->

@@ -41,8 +41,11 @@ class PlaneTable:
             table[:, 1:-1, 1:-1] = planes.permute(0, 2, 3, 1)
             self.table = table.mul_(1.0 / 3.0).reshape(-1, channels)
         else:
-            framed = F.pad(planes, (1, 1, 1, 1)).flatten(2).transpose(1, 2)
-            self.table = (framed @ (weight / 3.0).T).reshape(-1, weight.shape[0])
+            framed = planes.new_zeros(self._pitch, self._pitch, 3, channels)
+            framed[1:-1, 1:-1] = planes.permute(2, 3, 0, 1)
+            texels = framed.reshape(-1, 3, channels).transpose(0, 1)
+            shared = (weight / 3.0).T.expand(3, -1, -1)
+            self.table = torch.bmm(texels, shared).reshape(-1, weight.shape[0])
         self.extent = extent
 
     @property
