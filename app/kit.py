@@ -171,6 +171,25 @@ class Kit:
             self.name(name, item)
         return item
 
+    def arrows(self, step: Callable[[int], None], name: str, what: str) -> None:
+        """Two arrows for the one before and the one after: ``NAME_previous`` and ``NAME_next``.
+
+        Args:
+            step: called with -1 or 1.
+            name: what their names begin with.
+            what: is gone through, for the tooltips: ``"page"``.
+        """
+        for direction, by, word in (
+            (dpg.mvDir_Left, -1, "previous"), (dpg.mvDir_Right, 1, "next"),
+        ):  # fmt: skip
+            item = int(
+                dpg.add_button(
+                    arrow=True, direction=direction, user_data=by,
+                    callback=lambda _sender, _data, by: step(by),
+                )
+            )  # fmt: skip
+            self.tip(self.name(f"{name}_{word}", item), f"{word.capitalize()} {what}")
+
     def number(
         self,
         change: Callable[[float], None],

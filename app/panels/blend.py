@@ -38,15 +38,7 @@ class BlendPanel:
         with dpg.group(show=False) as controls:
             with kit.row("Towards", "The seed of the face at the other end"):
                 self._seed = kit.box("blend_seed", width=-kit.px(76), auto_select_all=True)
-                for direction, by in ((dpg.mvDir_Left, -1), (dpg.mvDir_Right, 1)):
-                    item = int(
-                        dpg.add_button(
-                            arrow=True, direction=direction, user_data=by,
-                            callback=lambda _sender, _data, by: self._step(by),
-                        )
-                    )  # fmt: skip
-                    word = "previous" if by < 0 else "next"
-                    kit.tip(kit.name(f"blend_{word}", item), f"{word.capitalize()} seed")
+                kit.arrows(self._step, "blend", "seed")
             kit.on_release(self._seed, self._typed)
             with kit.row("Amount", AMOUNT):
                 self._number = kit.number(

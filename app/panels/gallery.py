@@ -47,7 +47,7 @@ class GalleryWindow(Popup):
     """
 
     def __init__(self, kit: Kit, live: LiveTexture) -> None:
-        super().__init__(kit, SIZE)
+        super().__init__(kit, SIZE, fitted=True)
         self._cells = [FaceCell(kit, index) for index in range(PAGE)]
         self._pad, self._order = PadCanvas(kit, live), OrderBox(kit)
         self._tabs: dict[Tab, int] = {}
@@ -90,15 +90,7 @@ class GalleryWindow(Popup):
     def _build_tools(self) -> None:
         kit, gallery = self._kit, self._gallery
         with dpg.group(horizontal=True) as pages:
-            for direction, by in ((dpg.mvDir_Left, -1), (dpg.mvDir_Right, 1)):
-                item = int(
-                    dpg.add_button(
-                        arrow=True, direction=direction, user_data=by,
-                        callback=lambda _sender, _data, by: gallery.turn(by),
-                    )
-                )  # fmt: skip
-                word = "previous" if by < 0 else "next"
-                kit.tip(kit.name(f"gallery_{word}", item), f"{word.capitalize()} page")
+            kit.arrows(gallery.turn, "gallery", "page")
         with dpg.group(horizontal=True) as seeds:
             kit.label("From seed", width=70)
             self._seed = kit.box("gallery_seed", width=kit.px(110), auto_select_all=True)
@@ -150,11 +142,7 @@ class GalleryWindow(Popup):
         return self._kit.studio.gallery
 
     def toggle(self) -> None:
-        """Open or close it; it is no larger than the room there is."""
-        px, room = self._kit.px, (dpg.get_viewport_client_width(), dpg.get_viewport_client_height())
-        if not self.is_open:
-            width, height = (min(px(s), r - px(16)) for s, r in zip(SIZE, room, strict=True))
-            dpg.configure_item(self.window, width=width, height=height)
+        """Open or close it."""
         super().toggle()
         if self.is_open:
             self._gallery.open()

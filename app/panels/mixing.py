@@ -146,15 +146,7 @@ class FaceRow:
                 tip=f"The seed of {letter}",
             )  # fmt: skip
             kit.on_release(self._seed, self._typed)
-            for direction, step in ((dpg.mvDir_Left, -1), (dpg.mvDir_Right, 1)):
-                item = int(
-                    dpg.add_button(
-                        arrow=True, direction=direction, callback=lambda _s, _a, by: self._step(by),
-                        user_data=step,
-                    )
-                )  # fmt: skip
-                word = "previous" if step < 0 else "next"
-                kit.tip(kit.name(f"{name}_{word}", item), f"{word.capitalize()} seed")
+            kit.arrows(self._step, name, "seed")
             kit.button("?", self._random, f"{name}_random", "A face at random", width=kit.px(SMALL))
             self._weight = int(
                 dpg.add_slider_int(

@@ -33,7 +33,7 @@ class ModelsWindow(Popup):
     """
 
     def __init__(self, kit: Kit, search: FolderSearch) -> None:
-        super().__init__(kit, SIZE)
+        super().__init__(kit, SIZE, fitted=True)
         self._search = search
         self._listed: tuple[object, ...] | None = None
 
@@ -85,10 +85,7 @@ class ModelsWindow(Popup):
             self._here = int(dpg.add_group())
 
     def toggle(self) -> None:
-        """Open or close it; it is no larger than the room there is."""
-        px, room = self._kit.px, (dpg.get_viewport_client_width(), dpg.get_viewport_client_height())
-        width, height = (min(px(s), r - px(16)) for s, r in zip(SIZE, room, strict=True))
-        dpg.configure_item(self.window, width=width, height=height)
+        """Open or close it."""
         super().toggle()
         if self.is_open:
             self.update(self._kit.studio)

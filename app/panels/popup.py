@@ -15,11 +15,12 @@ class Popup(ABC):
     Args:
         kit: what every panel is given.
         size: about how large it is at a scale of 1, pixels.
+        fitted: whether it is opened with just that size, or with what room there is if that is less.
     """
 
-    def __init__(self, kit: Kit, size: tuple[int, int]) -> None:
+    def __init__(self, kit: Kit, size: tuple[int, int], fitted: bool = False) -> None:
         self._kit = kit
-        self._size = size
+        self._size, self._fitted = size, fitted
         self.window = 0
 
     @abstractmethod
@@ -36,11 +37,16 @@ class Popup(ABC):
         if self.is_open:
             self.close()
             return
+        px, space = (
+            self._kit.px,
+            (dpg.get_viewport_client_width(), dpg.get_viewport_client_height()),
+        )
+        if self._fitted:
+            width, height = (min(px(s), r - px(16)) for s, r in zip(self._size, space, strict=True))
+            dpg.configure_item(self.window, width=width, height=height)
         dpg.configure_item(self.window, show=True)
-        space = dpg.get_viewport_client_width(), dpg.get_viewport_client_height()
         corner = [
-            max(0, (room - self._kit.px(side)) // 2)
-            for room, side in zip(space, self._size, strict=True)
+            max(0, (room - px(side)) // 2) for room, side in zip(space, self._size, strict=True)
         ]
         dpg.set_item_pos(self.window, corner)
         dpg.focus_item(self.window)

@@ -29,7 +29,7 @@ class PrepareWindow(Popup):
     """
 
     def __init__(self, kit: Kit) -> None:
-        super().__init__(kit, SIZE)
+        super().__init__(kit, SIZE, fitted=True)
         self._form = PrepareForm(kit, self.close)
         self._list, self._points = PrepareList(kit), PreparePoints(kit)
 
@@ -53,11 +53,8 @@ class PrepareWindow(Popup):
         self.window = int(window)
 
     def toggle(self) -> None:
-        """Open or close it; it is no larger than the room there is."""
-        px, room = self._kit.px, (dpg.get_viewport_client_width(), dpg.get_viewport_client_height())
+        """Open or close it."""
         if not self.is_open:
-            width, height = (min(px(s), r - px(16)) for s, r in zip(SIZE, room, strict=True))
-            dpg.configure_item(self.window, width=width, height=height)
             self._begin()
         super().toggle()
         self.update(self._kit.studio)

@@ -22,7 +22,7 @@ class WaysWindow(Popup):
     """Opened above the picture; it draws only while it is open."""
 
     def __init__(self, kit: Kit) -> None:
-        super().__init__(kit, SIZE)
+        super().__init__(kit, SIZE, fitted=True)
         self._cells = [WayCell(kit, index) for index in range(PAGE)]
         self._tabs: dict[Ways, int] = {}
 
@@ -40,15 +40,7 @@ class WaysWindow(Popup):
                         title, lambda tab=tab: self._ways.choose(tab),  # type: ignore[misc]
                         f"ways_{tab}", about, width=kit.px(160),
                     )  # fmt: skip
-                for direction, by in ((dpg.mvDir_Left, -1), (dpg.mvDir_Right, 1)):
-                    item = int(
-                        dpg.add_button(
-                            arrow=True, direction=direction, user_data=by,
-                            callback=lambda _sender, _data, by: self._ways.turn(by),
-                        )
-                    )  # fmt: skip
-                    word = "previous" if by < 0 else "next"
-                    kit.tip(kit.name(f"ways_{word}", item), f"{word.capitalize()} page")
+                kit.arrows(lambda by: self._ways.turn(by), "ways", "page")
                 self._state = kit.name("ways_state", kit.text("", theme=kit.themes.muted))
             kit.text(
                 f"The present face, {SIGMA:g} standard deviations to either side. Click a picture to "
@@ -67,11 +59,7 @@ class WaysWindow(Popup):
         return self._kit.studio.ways
 
     def toggle(self) -> None:
-        """Open or close it; it is no larger than the room there is."""
-        px, room = self._kit.px, (dpg.get_viewport_client_width(), dpg.get_viewport_client_height())
-        if not self.is_open:
-            width, height = (min(px(s), r - px(16)) for s, r in zip(SIZE, room, strict=True))
-            dpg.configure_item(self.window, width=width, height=height)
+        """Open or close it."""
         super().toggle()
         if self.is_open:
             self._ways.open()
