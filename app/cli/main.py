@@ -30,7 +30,7 @@ COMMANDS: dict[str, str] = {
     "inspect": "what a checkpoint or a project holds",
     "describe": "which words fit a picture",
     "convert": "a checkpoint as safetensors and JSON",
-    "train": "a generator on your own pictures, or a small one from nothing",
+    "train": "a generator on your own pictures or by a text, or a small one from nothing",
     "blend": "a model with some layers of another",
     "bench": "how fast each family draws",
     "prepare": "photographs as a data set to train on",

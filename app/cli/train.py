@@ -1,4 +1,4 @@
-"""``maquette train``: fine-tune a generator on pictures, or train a small one from nothing."""
+"""``maquette train``: fine-tune a generator on pictures or by a text, or train one from nothing."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import tyro
 
 from app.cli.parsing import Flag, finite, parse
 from app.cli.terminal import say
+from app.cli.train_text import ByText
 from engine.errors import UserError
 from engine.training.gan.options import PRESETS
 
@@ -105,7 +106,7 @@ class Keeping:
 @dataclass(frozen=True)
 class TrainOptions:
     """Train a generator on a folder or archive of pictures: a model that is there, on, or a small
-    one from nothing. Ctrl-C stops after the present step and keeps everything; --resume goes on.
+    one from nothing. With --text a text leads instead of pictures. Ctrl-C stops after the present step and keeps everything; --resume goes on.
     Several GPUs or machines train together under torchrun."""
 
     data: Annotated[
@@ -147,7 +148,8 @@ class TrainOptions:
         tyro.conf.UseAppendAction[tuple[str, ...]],
         tyro.conf.arg(metavar="NAME=NUMBER", help_behavior_hint="(default: as published)"),
     ] = ()
-    """An option of the family's losses, such as r1_gamma=5; may be given several times."""
+    """An option of the losses, such as r1_gamma=5, or whole=1 with --text; may be repeated."""
+    by_text: ByText = field(default_factory=ByText)
     budget: Budget = field(default_factory=Budget)
     learning: Learning = field(default_factory=Learning)
     augmenting: Augmenting = field(default_factory=Augmenting)
@@ -193,7 +195,8 @@ def run(words: Sequence[str]) -> int:
     losses = _losses(options.loss)
     if options.list_layers:
         return _list_layers(options)
-    _check(options, losses)
+    shift = options.by_text.shift(losses)
+    _check(options, losses, bool(shift))
     out = options.export_authors.expanduser() if options.export_authors is not None else None
     if out is not None and not out.is_dir():
         raise UserError(f"The folder {out} does not exist; make it or choose another one.")
@@ -214,15 +217,16 @@ def run(words: Sequence[str]) -> int:
         preset = options.preset or ("full" if options.from_nothing else "quick")
         plan = RunPlan(
             str(options.out),
-            str(options.data),
+            str(options.data or ""),
             options.model or "bundled",
             options.from_nothing or "",
             options.resolution or 64,
             preset,
             changes,
-            losses,
+            {} if shift else losses,
             not options.no_mirror,
             options.name,
+            shift,
         )
         run = begin(plan, told, together=together)
         for warning in getattr(run.loop.data, "warnings", ()):
@@ -239,7 +243,7 @@ def run(words: Sequence[str]) -> int:
     return 0
 
 
-def _check(options: TrainOptions, losses: dict[str, Any]) -> None:
+def _check(options: TrainOptions, losses: dict[str, Any], by_text: bool) -> None:
     """What contradicts itself, before anything is read.
 
     Raises:
@@ -250,6 +254,7 @@ def _check(options: TrainOptions, losses: dict[str, Any]) -> None:
         "--from-nothing": options.from_nothing, "--preset": options.preset,
         "--resolution": options.resolution, "--loss": losses or None,
         "--no-mirror": options.no_mirror or None, "--name": options.name or None,
+        "--text": by_text or None,
     }  # fmt: skip
     if options.resume is not None:
         given = [name for name, value in new.items() if value is not None]
@@ -258,13 +263,33 @@ def _check(options: TrainOptions, losses: dict[str, Any]) -> None:
         return
     if options.back_to is not None:
         raise UserError("--back-to needs --resume and the run's folder.")
-    if options.data is None or options.out is None:
+    if by_text:
+        _check_text(options)
+    elif options.data is None or options.out is None:
         missing = "the pictures to train on" if options.data is None else "the run's folder, --out"
         raise UserError(f"Name {missing}; see maquette train --help.")
     if options.from_nothing and options.model:
         raise UserError("--model and --from-nothing both say what is trained; give one of them.")
     if options.resolution is not None and not options.from_nothing:
         raise UserError("--resolution is that of a new model; a trained one keeps its own.")
+
+
+def _check_text(options: TrainOptions) -> None:
+    """What does not go with a text.
+
+    Raises:
+        UserError: naming it.
+    """
+    if options.out is None:
+        raise UserError("Name the run's folder, --out; see maquette train --help.")
+    if options.data is not None:
+        raise UserError("Pictures and --text both say what leads; give one of them.")
+    for name, value in (
+        ("--from-nothing", options.from_nothing), ("--preset", options.preset),
+        ("--no-mirror", options.no_mirror or None),
+    ):  # fmt: skip
+        if value is not None:
+            raise UserError(f"{name} belongs to pictures; leave it out with --text.")
 
 
 def _losses(words: Sequence[str]) -> dict[str, Any]:

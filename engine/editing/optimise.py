@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from engine.camera import Camera
 from engine.editing.aim import Aim, crops
 from engine.editing.directions import Direction
 from engine.editing.pca import flat_rows, principal
@@ -125,19 +126,32 @@ def learning_quality(generator: Generator) -> tuple[Quality, bool]:
 
 @dataclass(frozen=True)
 class Look:
-    """A picture ``[1, 3, H, W]`` with the opacity of the head ``[1, 1, h, w]``."""
+    """A picture ``[1, 3, H, W]`` with opacity and depth of the head ``[1, 1, h, w]``."""
 
     picture: Tensor
     alpha: Tensor
+    depth: Tensor
+
+    def clone(self) -> Look:
+        """The same values in memory of their own, that gradients may be computed beside."""
+        return Look(self.picture.clone(), self.alpha.clone(), self.depth.clone())
 
 
 def learning_look(generator: Generator, w: Tensor, yaw: float, cancel: CancelToken) -> Look:
     """A face ``[num_ws, w_dim]`` as it is looked at while something is learned from it."""
     quality, raw = learning_quality(generator)
     camera = generator.capabilities.default_pose.turned(yaw, 0.0).camera()
+    return look_at(generator, w, camera, quality, raw, cancel)
+
+
+def look_at(
+    generator: Generator, w: Tensor, camera: Camera, quality: Quality, raw: bool = False,
+    cancel: CancelToken = NEVER,
+) -> Look:  # fmt: skip
+    """A face ``[num_ws, w_dim]`` from a camera; ``raw`` shows the volume's own picture."""
     frame = generator.render(w, camera, quality, cancel)
     image = frame.raw if raw else frame.rgb
-    return Look(image.permute(2, 0, 1)[None], frame.alpha[None, None])
+    return Look(image.permute(2, 0, 1)[None], frame.alpha[None, None], frame.depth[None, None])
 
 
 class _Loss:
@@ -154,9 +168,7 @@ class _Loss:
                 yaw: learning_look(generator, start, yaw, cancel)
                 for yaw in dict.fromkeys(options.views)
             }
-        self.before = {
-            yaw: Look(one.picture.clone(), one.alpha.clone()) for yaw, one in self.before.items()
-        }
+        self.before = {yaw: one.clone() for yaw, one in self.before.items()}
 
     def __call__(self, look: Look, yaw: float, u: Tensor, draw: torch.Generator) -> _Cost:
         options, before = self.options, self.before[yaw]

@@ -12,7 +12,9 @@ from engine.training.data.cameras import Label, angles_of
 from engine.training.data.likeness import groups
 from engine.training.data.scan import Seen
 
-Kind = Literal["few", "small", "no_pose", "part_posed", "duplicates", "unreadable", "labels"]
+Kind = Literal[
+    "few", "small", "no_pose", "part_posed", "duplicates", "unreadable", "labels", "text"
+]
 
 #: Fewer pictures than this hardly teach more than themselves, even with augmentation.
 FEW = 100

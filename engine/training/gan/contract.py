@@ -126,6 +126,11 @@ class FamilyTraining(nn.Module, ABC):
         """Groups of the generator's layers that may be trained or frozen (``mapping``, ``geometry``,
         ``appearance``, ``upsampler`` ...): prefixes of parameter names; together they name all."""
 
+    def colour_rows(self) -> Mapping[str, slice]:
+        """Parameters of the group ``geometry`` that also make colours, and their rows that make
+        nothing else."""
+        return {}
+
     @abstractmethod
     def drawable(self, state: Mapping[str, Tensor]) -> Generator:
         """What the window and the commands draw with, of a state of ``generator``; shares no memory

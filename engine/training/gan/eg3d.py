@@ -197,6 +197,10 @@ class EG3DTraining(Adversarial):
             "upsampler": ("superresolution.",),
         }
 
+    def colour_rows(self) -> Mapping[str, slice]:
+        """The decoder's last layer says the density first, then colours."""
+        return {f"decoder.net.2.{name}": slice(1, None) for name in ("weight", "bias")}
+
     def drawing_config(self) -> EG3DConfig:
         """With the present side of the volume rendering."""
         return replace(self.config, neural_rendering_resolution=int(self.neural_side))

@@ -176,6 +176,12 @@ class EpiGRAFTraining(Adversarial):
             groups["background"] = ("synthesis.bg_model.",)
         return groups
 
+    def colour_rows(self) -> Mapping[str, slice]:
+        """The small network's last layer says red, green, blue and density."""
+        last = len(self.generator.synthesis.tri_plane_mlp.model) - 1
+        stem = f"synthesis.tri_plane_mlp.model.{last}"
+        return {f"{stem}.{name}": slice(0, 3) for name in ("weight", "bias")}
+
     def authors_files(self, state: Mapping[str, Tensor]) -> Mapping[str, object]:
         """``network.pt``: the averaged generator and the discriminator."""
         config = self.config

@@ -99,7 +99,7 @@ class TrainingLoop:
 
     Attributes:
         average: the generator's state averaged over time, under the state dict's names.
-        optimisers: Adam of each network.
+        optimisers: Adam of each network; not every run has a discriminator.
         notify: called with sentences for a person.
         between_steps: whether the state is that after a whole step.
 
@@ -132,9 +132,10 @@ class TrainingLoop:
                 eps=training.optimiser(network).epsilon,
             )
             for network in NETWORKS
+            if self._trained[network]
         }
         self._modules: dict[Network, nn.Module] = {}
-        for network in NETWORKS:
+        for network in self.optimisers:
             self._only(network)
             self._modules[network] = team.shared(_Losses(training))
         self.average = {

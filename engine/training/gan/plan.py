@@ -24,7 +24,7 @@ class RunPlan:
 
     Attributes:
         folder: of the run; made if it is not there.
-        data: folder or archive of pictures.
+        data: folder or archive of pictures; empty where a text leads.
         model: a checkpoint, or what stands for a model that ships.
         family: train a small model of this family from nothing, instead of ``model``.
         resolution: side of that model's pictures, pixels.
@@ -33,6 +33,8 @@ class RunPlan:
         family_options: of the family's losses, by name, where they are not the published ones.
         mirror: show every picture mirrored, too.
         name: title of the model; empty makes one.
+        shift: what is asked for where a text leads instead of pictures
+            (:class:`engine.training.shift.options.ShiftOptions` as plain data); else empty.
     """
 
     folder: str
@@ -45,6 +47,7 @@ class RunPlan:
     family_options: Mapping[str, Any] = field(default_factory=dict)
     mirror: bool = True
     name: str = ""
+    shift: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,10 @@ class RunFacts:
 def _plan(plain: Mapping[str, Any]) -> RunPlan:
     kinds: dict[str, type] = {
         "resolution": int, "mirror": bool, "changes": dict, "family_options": dict,
+        "shift": dict,
     }  # fmt: skip
+    # Runs from before there was one.
+    plain = {"shift": {}, **plain}
     for one in fields(RunPlan):
         if not isinstance(plain[one.name], kinds.get(one.name, str)):
             raise ValueError(f"its {one.name} is of the wrong kind")

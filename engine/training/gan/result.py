@@ -42,6 +42,7 @@ class Card:
         options: every option.
         scores: name -> value, of the average generator; features: what they were measured with.
         notes: sentences: what the base could not tell and what happened on the way.
+        counted: what the images are.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Card:
     scores: Mapping[str, float] = field(default_factory=dict)
     features: str = ""
     notes: tuple[str, ...] = ()
+    counted: str = "pictures shown"
 
     def markdown(self, family: str) -> str:
         """The card's text."""
@@ -62,7 +64,7 @@ class Card:
             f"# {self.name}",
             "",
             f"A generator of the family {family}, trained {start} with Maquette's trainer: "
-            f"{self.steps:,} steps, {self.images:,} pictures shown, {self.minutes:.1f} minutes.",
+            f"{self.steps:,} steps, {self.images:,} {self.counted}, {self.minutes:.1f} minutes.",
             "",
             "## Data",
             "",

@@ -31,6 +31,12 @@ from engine.training.gan.options import (
 from engine.training.gan.plan import NAME, RunFacts, RunPlan
 from engine.training.gan.result import Card, keep_model, model_source
 from engine.training.gan.run import Run, Scorer
+from engine.training.shift.options import DEFAULTS, ShiftOptions, check_layers, shift_training
+from engine.training.shift.training import TextShift, led_by
+from engine.training.shift.without_pictures import NoPictures
+
+#: What judges: a discriminator that real pictures teach, or a text.
+Trained = Adversarial | TextShift
 
 #: The weights that training started from, its discriminator, and what a run makes.
 BASE, JUDGE, MODEL = "base", "judge.safetensors", "model"
@@ -95,33 +101,43 @@ def begin(
     """
     folder = Path(plan.folder).expanduser()
     _check_folder(folder)
-    if plan.preset not in PRESETS:
+    shift = ShiftOptions.from_json(plan.shift) if plan.shift else None
+    if shift is None and plan.preset not in PRESETS:
         raise UserError(f"There is no preset {plan.preset!r}; there are {', '.join(PRESETS)}.")
+    if shift is not None and plan.family:
+        raise UserError("A text leads a model that can draw already; it makes none from nothing.")
     # Before the model is read, which may take long.
-    rough = TrainingOptions.from_json({**PRESETS[plan.preset].options.to_json(), **plan.changes})
+    known = DEFAULTS if shift is not None else PRESETS[plan.preset].options
+    rough = TrainingOptions.from_json({**known.to_json(), **plan.changes})
     together = together or team(rough.device)
-    plan = replace(
-        plan, folder=str(folder.absolute()), data=str(Path(plan.data).expanduser().absolute())
-    )
+    data_path = "" if shift is not None else str(Path(plan.data).expanduser().absolute())
+    plan = replace(plan, folder=str(folder.absolute()), data=data_path)
     judge: dict[str, Tensor] | None = None
     base = ""
     assumptions: tuple[str, ...] = ()
     if plan.family:
-        training = fresh(plan.family, plan.resolution, plan.family_options, seed=rough.seed)
-        training = training.to(together.device)
+        inner = fresh(plan.family, plan.resolution, plan.family_options, seed=rough.seed)
+        inner = inner.to(together.device)
     else:
         checkpoint = read_checkpoint(model_place(plan.model))
         source = find_source(checkpoint)
         judge = judge_tensors(checkpoint)
         base, assumptions = source.name, source.assumptions
         generator = build_generator(source, together.device)
-        training = training_of(generator, plan.family_options, judge, rough.seed)
+        inner = training_of(generator, plan.family_options, judge, rough.seed)
     # All of them, since defaults depend on the device, and a run may go on on another.
-    plan = replace(plan, family_options=options_taken(training))
-    preset = preset_options(plan.preset, training.layer_groups())
+    plan = replace(plan, family_options=options_taken(inner))
+    training: Trained = inner if shift is None else led_by(inner, shift)
+    groups = training.layer_groups()
+    if isinstance(training, TextShift):
+        plan = replace(plan, shift=training.shift.to_json())
+        preset = shift_training(training.shift, groups)
+        check_layers(training.shift, plan.changes.get("layers", ()))
+    else:
+        preset = preset_options(plan.preset, groups)
     options = TrainingOptions.from_json({**preset.to_json(), **plan.changes})
     options.passes(together.size)
-    options.frozen(training.layer_groups())
+    options.frozen(groups)
     data = _data(plan, training, options)
     title = plan.name or (f"{base or training.family}, trained on {data.summary.name}")
     facts = RunFacts(
@@ -163,6 +179,8 @@ def resume_run(
     together = together or team(options.device)
     plan = facts.plan
     if data_path is not None:
+        if plan.shift:
+            raise UserError("A text leads this run; leave the pictures out.")
         plan = replace(plan, data=str(Path(data_path).expanduser().absolute()))
     training = _again(facts, options, together.device)
     data = _data(plan, training, options)
@@ -186,8 +204,14 @@ def resume_run(
     return run
 
 
-def _again(facts: RunFacts, options: TrainingOptions, device: torch.device) -> Adversarial:
-    """The networks of a run as they were at its start."""
+def _again(facts: RunFacts, options: TrainingOptions, device: torch.device) -> Trained:
+    """The networks of a run as they were at its start, and what leads them."""
+    inner = _networks(facts, options, device)
+    shift = facts.plan.shift
+    return led_by(inner, ShiftOptions.from_json(shift)) if shift else inner
+
+
+def _networks(facts: RunFacts, options: TrainingOptions, device: torch.device) -> Adversarial:
     plan, folder = facts.plan, Path(facts.plan.folder)
     if plan.family:
         made = fresh(plan.family, plan.resolution, plan.family_options, seed=options.seed)
@@ -217,9 +241,7 @@ def _check_folder(folder: Path) -> None:
         raise UserError(f"{folder} cannot be used ({error.strerror}); choose another.") from error
 
 
-def _make_folder(
-    facts: RunFacts, training: Adversarial, judge: Mapping[str, Tensor] | None
-) -> None:
+def _make_folder(facts: RunFacts, training: Trained, judge: Mapping[str, Tensor] | None) -> None:
     folder = Path(facts.plan.folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -240,7 +262,11 @@ def _make_folder(
     facts.write()
 
 
-def _data(plan: RunPlan, training: Adversarial, options: TrainingOptions) -> TrainingData:
+def _data(plan: RunPlan, training: Trained, options: TrainingOptions) -> TrainingData | NoPictures:
+    if isinstance(training, TextShift):
+        if options.score_samples:
+            raise UserError("--score-samples compares with real pictures, and a text has none.")
+        return training.places()
     data = TrainingData.open(plan.data, training.resolution, seed=options.seed, mirror=plan.mirror)
     if training.family in NEED_CAMERAS and not data.summary.posed:
         raise UserError(
@@ -252,8 +278,8 @@ def _data(plan: RunPlan, training: Adversarial, options: TrainingOptions) -> Tra
 
 def _run(
     facts: RunFacts,
-    training: Adversarial,
-    data: TrainingData,
+    training: Trained,
+    data: TrainingData | NoPictures,
     listener: Listener,
     between: Callable[[], None],
     together: Team,
@@ -282,6 +308,7 @@ def _run(
             measured[-1].values if measured else {},
             measured[-1].features if measured else "",
             (*facts.assumptions, *notes),
+            "pairs of pictures drawn" if isinstance(data, NoPictures) else "pictures shown",
         )
         return keep_model(training, loop.average, folder / MODEL, card, facts.assumptions)
 
@@ -290,10 +317,10 @@ def _run(
 
 
 def _scorer(
-    data: TrainingData, options: TrainingOptions, together: Team
+    data: TrainingData | NoPictures, options: TrainingOptions, together: Team
 ) -> tuple[Scorer | None, str]:
     """FID and KID against the run's own pictures, and the name of the features."""
-    if not (options.score_samples and together.leads):
+    if isinstance(data, NoPictures) or not (options.score_samples and together.leads):
         return None, ""
     from engine.metrics.evaluate import EvaluationPlan, evaluate
     from engine.metrics.features import feature_network

@@ -1,0 +1,5 @@
+"""A small text encoder."""
+
+from tests.editing.conftest import opened
+
+__all__ = ["opened"]
