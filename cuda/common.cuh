@@ -6,7 +6,7 @@
 //   MQ_CHANNELS    channels of one plane, 4 to 64, a multiple of 8
 //   MQ_HIDDEN      hidden units of the decoder, a multiple of 4
 //   MQ_FEATURES    colour features of the decoder, a multiple of 4
-//   MQ_PLANE_HALF  1: planes are IEEE half, 0: float
+//   MQ_PLANE_HALF  0: planes are float, 1: IEEE half, 2: bfloat16
 //   MQ_PRECISE     1: exact exp and log in the decoder, 0: the hardware's approximations
 //   MQ_MIN_BLOCKS  blocks of 128 threads that a multiprocessor must be able to hold: more of
 //                  them leave fewer registers to each thread. On an H200 (128 x 128 rays,
@@ -16,8 +16,8 @@
 //                  1 and 2 both allow the 255 registers that a thread can have at most
 //   MQ_LANES       lanes that work on one ray: a power of two that divides the warp
 //
-// A build for the host (MQ_HOST, the tests' emulation) defines the few names of CUDA that
-// are used here before it includes this file.
+// The tests run the sources on a CPU: their emulation (MQ_HOST) defines the names of CUDA that are
+// used here, and what is written as PTX.
 #pragma once
 
 #ifndef MQ_CHANNELS
@@ -49,12 +49,8 @@ static_assert(MQ_LANES == 1 || MQ_LANES == 2 || MQ_LANES == 4 || MQ_LANES == 8 |
                   MQ_LANES == 32,
               "MQ_LANES: a power of two, at most 32");
 
-#ifndef MQ_HOST
 #define MQ_DEVICE __device__ __forceinline__
 #define MQ_KERNEL extern "C" __global__
-#define MQ_SHARED(name) extern __shared__ __align__(16) float name[]
-#define MQ_BLOCK_SYNC() __syncthreads()
-#endif
 
 namespace mq {
 
@@ -65,7 +61,6 @@ namespace mq {
 
 MQ_DEVICE int lane() { return static_cast<int>(threadIdx.x) & (MQ_LANES - 1); }
 
-#ifndef MQ_HOST
 MQ_DEVICE unsigned int group_mask() {
     if (MQ_LANES == 32) return 0xffffffffu;
     const unsigned int ones = (1u << (MQ_LANES & 31)) - 1u;
@@ -84,7 +79,6 @@ MQ_DEVICE float shuffle_up(float value, int offset) {
 MQ_DEVICE float shuffle_from(float value, int source) {
     return __shfl_sync(group_mask(), value, source, MQ_LANES);
 }
-#endif
 
 // Sum over the group, the same in every lane and on every run.
 MQ_DEVICE float group_sum(float value) {
@@ -131,7 +125,7 @@ MQ_DEVICE float softplus(float x) { return x > 20.0f ? x : log1pf(expf(x)); }
 // The same within 8e-7: max(x, 0) + log(1 + exp(-|x|)), by the hardware's exp and log.
 // Rounding 1 + exp(-|x|) costs 6e-8, the logarithm near 1 at most 4e-7.
 MQ_DEVICE float softplus_hidden(float x) {
-#if MQ_PRECISE || defined(MQ_HOST)
+#if MQ_PRECISE
     return softplus(x);
 #else
     return fmaxf(x, 0.0f) + __logf(1.0f + __expf(-fabsf(x)));
@@ -139,7 +133,7 @@ MQ_DEVICE float softplus_hidden(float x) {
 }
 
 MQ_DEVICE float sigmoid(float x) {
-#if MQ_PRECISE || defined(MQ_HOST)
+#if MQ_PRECISE
     return 1.0f / (1.0f + expf(-x));
 #else
     return __fdividef(1.0f, 1.0f + __expf(-x));

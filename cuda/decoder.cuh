@@ -29,7 +29,7 @@ MQ_DEVICE void load_weights(float* shared, const float* packed) {
     for (int i = static_cast<int>(threadIdx.x); i < Weights::count / 4;
          i += static_cast<int>(blockDim.x))
         to[i] = __ldg(from + i);
-    MQ_BLOCK_SYNC();
+    __syncthreads();
 }
 
 // One hidden unit after its activation.

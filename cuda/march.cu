@@ -67,7 +67,7 @@ MQ_DEVICE void ray_densities(const Planes& planes, const float* weights, const R
 
 // Dynamic shared memory: mq::Weights::count floats, then 4 * (coarse + fine) floats a ray.
 MQ_KERNEL void __launch_bounds__(128, MQ_MIN_BLOCKS) march_rays(const MarchParams params) {
-    MQ_SHARED(shared);
+    extern __shared__ __align__(16) float shared[];
     mq::load_weights(shared, params.weights);
     const int total = params.coarse + params.fine;
     const int rays_per_block = static_cast<int>(blockDim.x) / MQ_LANES;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "common.cuh"
+#include "numbers.cuh"
 
 namespace mq {
 
@@ -24,12 +25,10 @@ struct Planes {
     float axes[18];  // [3, 2, 3]: for each plane the rows that give its (width, height) coordinate
 };
 
-#ifndef MQ_HOST
-MQ_DEVICE float half_to_float(unsigned short bits) {
-    float value;
-    asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(bits));
-    return value;
-}
+#if MQ_PLANE_HALF == 2
+MQ_DEVICE float plane_value(unsigned short bits) { return bfloat_to_float(bits); }
+#elif MQ_PLANE_HALF
+MQ_DEVICE float plane_value(unsigned short bits) { return half_to_float(bits); }
 #endif
 
 // features += weight * one texel.
@@ -42,9 +41,9 @@ MQ_DEVICE void add_texel(float* features, const plane_t* texel, float weight) {
         const unsigned int packed[4] = {eight.x, eight.y, eight.z, eight.w};
 #pragma unroll
         for (int j = 0; j < 4; ++j) {
-            features[8 * i + 2 * j] += weight * half_to_float(static_cast<unsigned short>(packed[j]));
+            features[8 * i + 2 * j] += weight * plane_value(static_cast<unsigned short>(packed[j]));
             features[8 * i + 2 * j + 1] +=
-                weight * half_to_float(static_cast<unsigned short>(packed[j] >> 16));
+                weight * plane_value(static_cast<unsigned short>(packed[j] >> 16));
         }
     }
 #else

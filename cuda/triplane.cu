@@ -16,7 +16,7 @@ struct TriplaneParams {
 };
 
 MQ_KERNEL void __launch_bounds__(128) triplane_eval(const TriplaneParams params) {
-    MQ_SHARED(shared);
+    extern __shared__ __align__(16) float shared[];
     mq::load_weights(shared, params.weights);
     const long long stride = static_cast<long long>(gridDim.x) * blockDim.x;
     for (long long i = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;

@@ -21,6 +21,7 @@ from engine.generators.stylegan2 import (
 )
 from engine.generators.superresolution import SuperResolution
 from engine.generators.triplane import TriplaneDecoder, sample_planes
+from engine.kernels.launch import reaches
 from engine.rendering.rays import intrinsics_from_focal, pinhole_rays
 from engine.rendering.volume import (
     RayResult,
@@ -199,7 +200,7 @@ class EG3DNetwork(nn.Module):
         self, planes: Tensor, points: Tensor, features: bool
     ) -> tuple[Tensor, Tensor | None] | None:
         """Density and features by a kernel, or ``None`` where none can run."""
-        if planes.is_cuda:
+        if reaches(planes.device):
             from engine.kernels.triplane import try_evaluate
         else:
             from engine.kernels.cpu import try_evaluate

@@ -28,6 +28,7 @@ from engine.generators.stylegan2_ops import (
     fir_filter,
     modulated_conv2d,
     normalize_second_moment,
+    styled_conv2d,
     upfirdn2d,
     upsample2d,
 )
@@ -242,17 +243,18 @@ class SynthesisLayer(nn.Module):
             shape = (x.shape[0], 1, x.shape[2] * self.up, x.shape[3] * self.up)
             noise = torch.randn(shape, generator=random, device=x.device, dtype=x.dtype)
             noise = noise * self.noise_strength
-        x = modulated_conv2d(
+        return styled_conv2d(
             x,
             self.weight,
             self.affine(w),
+            self.bias,
+            self.activation,
+            self.conv_clamp,
             up=self.up,
             kernel=self.resample_filter,
             padding=self.padding,
             noise=noise,
         )
-        inplace = not torch.is_grad_enabled()
-        return activate(x, self.bias, self.activation, self.conv_clamp, inplace)
 
 
 class ToRGB(nn.Module):

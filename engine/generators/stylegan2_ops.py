@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.generators.fir import blur4, double_tent, is_tent, separable_taps
+from engine.kernels.launch import reaches
+from engine.kernels.pictures import Finish, try_activate, try_resample
 
 Activation = Literal["linear", "lrelu"]
 
@@ -40,6 +42,10 @@ def activate(
     ``clamp`` limits the magnitude of the result (the authors' guard for half precision).
     ``inplace`` overwrites ``x``, which must not be needed for gradients.
     """
+    if reaches(x.device):
+        quick = try_activate(x, Finish(None, bias, activation, clamp), inplace)
+        if quick is not None:
+            return quick
     if not inplace:
         x = x.clone() if bias is None else x + bias.reshape([1, -1] + [1] * (x.ndim - 2))
     elif bias is not None:
@@ -84,6 +90,10 @@ def upfirdn2d(
     Returns:
         ``[N, C, (H * up + top + bottom - KH) // down + 1, likewise W]``.
     """
+    if reaches(x.device):
+        quick = try_resample(x, kernel, up, down, padding, gain)
+        if quick is not None:
+            return quick
     n, c, h, w = x.shape
     if up == down == 1 and padding == (1, 1, 1, 1):
         taps = separable_taps(x, kernel, gain)
@@ -110,6 +120,10 @@ def upsample2d(x: Tensor, kernel: Tensor) -> Tensor:
     the inserted zeros: each of the four output phases is a 2 x 2 convolution, or, with
     StyleGAN2's own kernel, an interpolation.
     """
+    if reaches(x.device):
+        quick = try_resample(x, kernel, up=2, padding=(2, 1, 2, 1), gain=4.0)
+        if quick is not None:
+            return quick
     if is_tent(kernel):
         return double_tent(x)
     n, c, h, w = x.shape
@@ -167,9 +181,28 @@ def modulated_conv2d(
     Returns:
         ``[N, O, H * up, W * up]`` for odd K with ``padding = K // 2``.
     """
-    n = x.shape[0]
+    x, demodulation = _convolved(x, weight, styles, demodulate, up, padding)
+    if up == 2:
+        if kernel is None:
+            raise ValueError("an upsampling convolution needs its FIR kernel")
+        x = upfirdn2d(x, kernel, padding=(1, 1, 1, 1), gain=4.0)
+    if torch.is_grad_enabled():
+        x = x if demodulation is None else x * demodulation
+        return x if noise is None else x + noise
+    if demodulation is not None:
+        x *= demodulation
+    if noise is not None:
+        x += noise
+    return x
+
+
+def _convolved(
+    x: Tensor, weight: Tensor, styles: Tensor, demodulate: bool, up: int, padding: int
+) -> tuple[Tensor, Tensor | None]:
+    """The convolution of :func:`modulated_conv2d`, without the FIR kernel behind it, and what each
+    channel ``[N, O, 1, 1]`` is still to be multiplied by, if anything."""
     demodulation: Tensor | None = None
-    if n == 1:
+    if x.shape[0] == 1:
         # One sample: scale the weights, which are smaller than the pictures.
         weight = modulated_weight(weight, styles[0], demodulate)
     else:
@@ -179,19 +212,44 @@ def modulated_conv2d(
             demodulation = (styles.square() @ energy.t() + 1e-8).rsqrt()[:, :, None, None]
         x = x * styles[:, :, None, None]
     if up == 1:
-        x = F.conv2d(x, weight, padding=padding)
-    elif up == 2:
-        if kernel is None:
-            raise ValueError("an upsampling convolution needs its FIR kernel")
-        x = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
-        x = upfirdn2d(x, kernel, padding=(1, 1, 1, 1), gain=4.0)
+        return F.conv2d(x, weight, padding=padding), demodulation
+    if up == 2:
+        return F.conv_transpose2d(x, weight.transpose(0, 1), stride=2), demodulation
+    raise ValueError(f"up must be 1 or 2, not {up}")
+
+
+def styled_conv2d(
+    x: Tensor,
+    weight: Tensor,
+    styles: Tensor,
+    bias: Tensor,
+    activation: Activation,
+    clamp: float | None = None,
+    up: int = 1,
+    kernel: Tensor | None = None,
+    padding: int = 0,
+    noise: Tensor | None = None,
+) -> Tensor:
+    """:func:`modulated_conv2d` with demodulation and noise, then :func:`activate`: a whole layer.
+
+    On a GPU all that follows the convolution is one kernel.
+    """
+    if reaches(x.device) and x.shape[0] == 1 and not torch.is_grad_enabled():
+        x, _ = _convolved(x, weight, styles, True, up, padding)
+        finish = Finish(noise, bias, activation, clamp)
+        if up == 1:
+            quick = try_activate(x, finish, inplace=True)
+        else:
+            assert kernel is not None
+            quick = try_resample(x, kernel, padding=(1, 1, 1, 1), gain=4.0, finish=finish)
+            if quick is None:
+                x = upfirdn2d(x, kernel, padding=(1, 1, 1, 1), gain=4.0)
+        if quick is not None:
+            return quick
+        if noise is not None:
+            x += noise
     else:
-        raise ValueError(f"up must be 1 or 2, not {up}")
-    if torch.is_grad_enabled():
-        x = x if demodulation is None else x * demodulation
-        return x if noise is None else x + noise
-    if demodulation is not None:
-        x *= demodulation
-    if noise is not None:
-        x += noise
-    return x
+        x = modulated_conv2d(
+            x, weight, styles, up=up, kernel=kernel, padding=padding, noise=noise
+        )  # fmt: skip
+    return activate(x, bias, activation, clamp, inplace=not torch.is_grad_enabled())

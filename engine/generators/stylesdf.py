@@ -33,6 +33,7 @@ from engine.generators.stylesdf_volume import (
     picture_rays,
     render,
 )
+from engine.kernels.launch import reaches
 
 __all__ = [
     "FAMILY",
@@ -219,8 +220,10 @@ class StyleSDF(Generator):
             )
         rows = w[self.config.renderer_rows :, : self.config.decoder_style_dim]
         rows = rows.to(self.device, torch.float32)
-        # Channels innermost, as the volume gives them, saves a CPU a quarter of the decoder.
-        x = x.contiguous(memory_format=torch.channels_last)
+        # Channels innermost, as the volume gives them, saves a CPU a quarter of the decoder; the
+        # kernels for GPUs read rows of pixels.
+        rows_first = reaches(x.device)
+        x = x.contiguous() if rows_first else x.contiguous(memory_format=torch.channels_last)
         picture: Tensor = decoder(x, rows, lambda layer: self._noise(layer, noise))
         return picture
 

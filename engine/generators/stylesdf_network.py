@@ -19,10 +19,10 @@ from engine.generators.siren import film_frequencies, fold_film
 from engine.generators.stylegan2 import FullyConnected
 from engine.generators.stylegan2_ops import (
     LRELU_SLOPE,
-    activate,
     fir_filter,
     modulated_conv2d,
     normalize_second_moment,
+    styled_conv2d,
     upsample2d,
 )
 from engine.generators.stylesdf_config import StyleSDFConfig
@@ -192,16 +192,17 @@ class StyledConv(nn.Module):
 
     def forward(self, x: Tensor, style: Tensor, noise: Tensor | None) -> Tensor:
         """``[1, I, H, W]``, ``[1, style_dim]`` and noise ``[1, 1, H up, W up]`` or none."""
-        x = modulated_conv2d(
+        return styled_conv2d(
             x,
             self.conv.weight[0],
             self.conv.styles(style),
+            self.activate.bias,
+            "lrelu",
             up=2 if self.up else 1,
             kernel=self.conv.blur.normalised() if self.up else None,
             padding=1,
             noise=None if noise is None else noise * self.noise.weight,
         )
-        return activate(x, self.activate.bias, "lrelu", inplace=not torch.is_grad_enabled())
 
 
 class ToRGB(nn.Module):

@@ -3,7 +3,8 @@
 Nothing here imports CUDA until a kernel is asked for. :func:`available` says whether kernels
 can run and, if not, why; without them every caller uses its torch path.
 
-Set ``MAQUETTE_KERNELS=0`` to turn the kernels off.
+Set ``MAQUETTE_KERNELS=0`` to turn the kernels off, or to names with commas between to have those
+only (:mod:`engine.kernels.use`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -33,10 +34,49 @@ _log = logging.getLogger(__name__)
 
 #: Oldest compute capability that the kernels are compiled for (Ampere).
 OLDEST_CAPABILITY = 80
+#: Kinds of numbers that kernels read, and how the sources count them.
+NUMBER_KINDS = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2}
 #: Shared memory that every block may have without asking, bytes.
 SHARED_LIMIT = 48 * 1024
 
 _off: list[str] = []
+
+
+class Runner(Protocol):
+    """What starts kernels in place of PyCUDA: the tests' emulation."""
+
+    def reaches(self, device: torch.device) -> bool:
+        """Whether it takes tensors of this device."""
+
+    def processors(self, device: torch.device) -> int:
+        """See :func:`processors`."""
+
+    def launch(
+        self,
+        source: str,
+        entry: str,
+        parameters: np.ndarray,
+        *,
+        device: torch.device,
+        blocks: int,
+        threads: int,
+        shared: int,
+        defines: Mapping[str, int],
+    ) -> None:
+        """See :func:`launch`."""
+
+
+_runners: list[Runner] = []
+
+
+@contextmanager
+def standing_in(runner: Runner) -> Iterator[None]:
+    """Within, ``runner`` starts the kernels, and no GPU is needed or looked for."""
+    _runners.append(runner)
+    try:
+        yield
+    finally:
+        _runners.remove(runner)
 
 
 # ------------------------------------------------------------------ whether kernels run
@@ -48,7 +88,12 @@ def available() -> tuple[bool, str]:
         return False, "The kernels are turned off (MAQUETTE_KERNELS=0)."
     if _off:
         return False, _off[-1]
-    return _probe()
+    return (True, "") if _runners else _probe()
+
+
+def reaches(device: torch.device) -> bool:
+    """Whether kernels can work on tensors of ``device``, if they run at all."""
+    return _runners[-1].reaches(device) if _runners else device.type == "cuda"
 
 
 @cache
@@ -78,7 +123,9 @@ def turn_off(reason: str) -> None:
 
 
 def driver_error() -> type[Exception]:
-    """PyCUDA's error class; only called where PyCUDA runs."""
+    """PyCUDA's error class; only called where kernels run."""
+    if _runners:
+        return NvrtcMissing
     import pycuda.driver as driver
 
     kind: type[Exception] = driver.Error
@@ -134,11 +181,15 @@ def _gpu(index: int) -> _Gpu:
 
 def processors(device: torch.device) -> int:
     """Multiprocessors of a GPU."""
+    if _runners:
+        return _runners[-1].processors(device)
     return _gpu(_index(device)).processors
 
 
 def capability(device: torch.device) -> int:
     """Compute capability of a GPU, ``90`` for 9.0."""
+    if _runners:
+        return OLDEST_CAPABILITY
     major, minor = torch.cuda.get_device_capability(device)
     return 10 * major + minor
 
@@ -210,6 +261,18 @@ def launch(
     Raises:
         CompileError, NvrtcMissing: the kernel could not be compiled.
     """
+    if _runners:
+        _runners[-1].launch(
+            source,
+            entry,
+            parameters,
+            device=device,
+            blocks=blocks,
+            threads=threads,
+            shared=shared,
+            defines=defines,
+        )
+        return
     gpu = _gpu(_index(device))
     argument = parameters[()]  # PyCUDA passes a structure as numpy's scalar
     grid, block = (blocks, 1, 1), (threads, 1, 1)
@@ -281,10 +344,12 @@ def check_aligned(name: str, tensor: Tensor) -> None:
 
 
 __all__ = [
+    "NUMBER_KINDS",
     "OLDEST_CAPABILITY",
     "SHARED_LIMIT",
     "CompileError",
     "NvrtcMissing",
+    "Runner",
     "available",
     "capability",
     "check_aligned",
@@ -293,5 +358,7 @@ __all__ = [
     "driver_error",
     "launch",
     "processors",
+    "reaches",
+    "standing_in",
     "turn_off",
 ]

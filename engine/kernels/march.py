@@ -22,6 +22,7 @@ from engine.kernels.launch import (
     driver_error,
     launch,
     processors,
+    reaches,
     turn_off,
 )
 from engine.kernels.triplane import (
@@ -128,7 +129,7 @@ def march(
     """March the rays of one picture by the kernel.
 
     Args:
-        planes: ``[3, H, W, C]`` float32 or float16 on a GPU, from ``pack_planes``.
+        planes: ``[3, H, W, C]`` float32, float16 or bfloat16 on a GPU, from ``pack_planes``.
         decoder: from ``pack_decoder``.
         rays_o: ``[R, 3]`` float32 origins.
         rays_d: ``[R, 3]`` float32 unit directions.
@@ -163,7 +164,7 @@ def march(
         raise ValueError(problem)
     if count == 0:
         raise ValueError("rays_o must hold one ray or more.")
-    if device.type != "cuda":
+    if not reaches(device):
         raise ValueError(f"planes must be on a GPU, not on {device}.")
     samples = settings.depth_resolution + settings.depth_resolution_importance
     shared = shared_bytes(decoder, samples)
@@ -175,7 +176,7 @@ def march(
     features = rays_o.new_empty(count, decoder.features)
     depth, opacity, nearest, farthest = rays_o.new_empty(4, count).unbind(0)
     outputs = (features, depth, opacity, nearest, farthest)
-    defines = decoder.defines(planes.dtype == torch.float16, precise) | {"MQ_LANES": LANES}
+    defines = decoder.defines(planes.dtype, precise) | {"MQ_LANES": LANES}
     if min_blocks is not None:
         defines["MQ_MIN_BLOCKS"] = min_blocks
     blocks = min(-(-count // (THREADS // LANES)), 16 * processors(device))
@@ -265,13 +266,12 @@ def try_march(
     assert isinstance(decoder, TriplaneDecoder)
     if rays_o.dtype != torch.float32 or rays_d.dtype != torch.float32:
         return None
-    dtype = torch.float16 if planes.dtype == torch.float16 else torch.float32
     start, end = ray_limits(rays_o, rays_d, settings)
     parts = []
     try:
         packed_decoder = packs.decoder(decoder)
         for n in range(planes.shape[0]):
-            packed = packs.planes(planes, n, dtype)
+            packed = packs.planes(planes, n, planes.dtype)
             rays = (rays_o[n].contiguous(), rays_d[n].contiguous())
             limits = (start[n].contiguous(), end[n].contiguous())
             parts.append(march(packed, packed_decoder, *rays, limits, settings, early_stop))

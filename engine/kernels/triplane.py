@@ -20,6 +20,7 @@ from torch import Tensor
 from engine.generators.stylegan2 import FullyConnected
 from engine.generators.triplane import Axes, TriplaneDecoder, sample_planes
 from engine.kernels.launch import (
+    NUMBER_KINDS,
     OLDEST_CAPABILITY,
     CompileError,
     available,
@@ -29,6 +30,7 @@ from engine.kernels.launch import (
     driver_error,
     launch,
     processors,
+    reaches,
     turn_off,
 )
 
@@ -79,13 +81,13 @@ class PackedDecoder:
         """Shared memory that the weights take."""
         return int(self.weights.numel()) * 4
 
-    def defines(self, half: bool, precise: bool = False) -> dict[str, int]:
-        """The compile-time sizes of a kernel for this decoder."""
+    def defines(self, planes: torch.dtype, precise: bool = False) -> dict[str, int]:
+        """The compile-time sizes of a kernel for this decoder and planes of these numbers."""
         return {
             "MQ_CHANNELS": self.channels,
             "MQ_HIDDEN": self.hidden,
             "MQ_FEATURES": self.features,
-            "MQ_PLANE_HALF": int(half),
+            "MQ_PLANE_HALF": NUMBER_KINDS[planes],
             "MQ_PRECISE": int(precise),
         }
 
@@ -141,12 +143,12 @@ def pack_decoder(decoder: TriplaneDecoder) -> PackedDecoder:
 
 
 def pack_planes(planes: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """``[3, C, H, W]`` -> ``[3, H, W, C]`` contiguous, float32 or float16: one copy for each
-    identity, after which a texel is one run of memory. 50 MB moved for 32 channels at 256."""
+    """``[3, C, H, W]`` -> ``[3, H, W, C]`` contiguous, of 32 or 16 bits: one copy for each identity,
+    after which a texel is one run of memory. 50 MB moved for 32 channels at 256."""
     if planes.dim() != 4 or planes.shape[0] != 3:
         raise ValueError(f"planes must have the shape [3, C, H, W], not {list(planes.shape)}.")
-    if dtype not in (torch.float32, torch.float16):
-        raise TypeError(f"planes can be packed as float32 or float16, not {dtype}.")
+    if dtype not in NUMBER_KINDS:
+        raise TypeError(f"planes can be packed as float32, float16 or bfloat16, not {dtype}.")
     return planes.detach().permute(0, 2, 3, 1).to(dtype).contiguous()
 
 
@@ -232,8 +234,8 @@ def check_planes(packed: Tensor, decoder: PackedDecoder) -> None:
     Raises:
         TypeError, ValueError: naming the argument.
     """
-    dtypes = (torch.float32, torch.float16)
-    check_tensor("planes", packed, (3, None, None, decoder.channels), None, dtypes)
+    shape = (3, None, None, decoder.channels)
+    check_tensor("planes", packed, shape, None, tuple(NUMBER_KINDS))
     check_aligned("planes", packed)
     check_tensor("decoder.weights", decoder.weights, (None,), packed.device)
     check_aligned("decoder.weights", decoder.weights)
@@ -251,7 +253,7 @@ def evaluate(
     """Density and features at points, by the kernel.
 
     Args:
-        planes: ``[3, H, W, C]`` float32 or float16 on a GPU, from :func:`pack_planes`.
+        planes: ``[3, H, W, C]`` float32, float16 or bfloat16 on a GPU, from :func:`pack_planes`.
         decoder: from :func:`pack_decoder`.
         points: ``[M, 3]`` float32 world coordinates.
         box_warp: side of the cube that the planes span, world units.
@@ -273,7 +275,7 @@ def evaluate(
     colour = points.new_empty(count, decoder.features) if features else None
     if count == 0:
         return density, colour
-    if planes.device.type != "cuda":
+    if not reaches(planes.device):
         raise ValueError(f"planes must be on a GPU, not on {planes.device}.")
     parameters = np.zeros((), PARAMS_DTYPE)
     parameters["planes"] = planes_record(planes, box_warp, plane_axes)
@@ -291,7 +293,7 @@ def evaluate(
         blocks=blocks,
         threads=THREADS,
         shared=decoder.shared_bytes,
-        defines=decoder.defines(planes.dtype == torch.float16, precise),
+        defines=decoder.defines(planes.dtype, precise),
     )
     return density, colour
 
@@ -320,10 +322,10 @@ def field_problem(planes: Tensor, decoder: object) -> str | None:
         planes: ``[N, 3, C, H, W]``.
         decoder: the model's decoder.
     """
-    if planes.device.type != "cuda":
+    if not reaches(planes.device):
         return "The planes are not on a GPU."
-    if planes.dtype not in (torch.float32, torch.float16):
-        return f"The kernels read float32 or float16 planes, not {planes.dtype}."
+    if planes.dtype not in NUMBER_KINDS:
+        return f"The kernels read float32, float16 or bfloat16 planes, not {planes.dtype}."
     if torch.is_grad_enabled() and (
         planes.requires_grad
         or (
@@ -374,12 +376,11 @@ def try_evaluate(
     if field_problem(planes, decoder) is not None or points.dtype != torch.float32:
         return None
     assert isinstance(decoder, TriplaneDecoder)
-    dtype = torch.float16 if planes.dtype == torch.float16 else torch.float32
     densities, colours = [], []
     try:
         for n in range(planes.shape[0]):
             density, colour = evaluate(
-                packs.planes(planes, n, dtype),
+                packs.planes(planes, n, planes.dtype),
                 packs.decoder(decoder),
                 points[n].contiguous(),
                 box_warp,

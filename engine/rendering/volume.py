@@ -12,6 +12,7 @@ from torch import Tensor
 
 from engine.errors import UserError
 from engine.generators.triplane import EG3D_AXES, Axes, sample_planes
+from engine.kernels.launch import reaches
 from engine.rendering.compositing import blend, march_weights, mean_depth, sample_weights
 from engine.rendering.rays import box_limits
 from engine.rendering.sampling import guided_depths, importance_depths, stratified_depths
@@ -271,7 +272,7 @@ def render_rays_in_chunks(
     """
     # Imported here: the kernels' launchers speak of this module's types.
     marched: RayResult | None = None
-    if planes.is_cuda:
+    if reaches(planes.device):
         from engine.kernels.march import try_march
 
         if check is not None:

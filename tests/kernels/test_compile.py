@@ -39,7 +39,7 @@ class Counting(compiler.Nvrtc):
 
 
 def test_there_are_sources() -> None:
-    assert SOURCES == ["march.cu", "triplane.cu"]
+    assert SOURCES == ["activate.cu", "march.cu", "resample.cu", "triplane.cu"]
 
 
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
@@ -77,7 +77,13 @@ def test_ptx_for_gpus_newer_than_the_compiler() -> None:
 
 def test_headers_of_headers_are_found() -> None:
     _, headers = compiler.read_source("march.cu")
-    assert list(headers) == ["common.cuh", "compositing.cuh", "decoder.cuh", "sampling.cuh"]
+    assert list(headers) == [
+        "common.cuh",
+        "compositing.cuh",
+        "decoder.cuh",
+        "numbers.cuh",
+        "sampling.cuh",
+    ]
 
 
 def test_a_source_that_does_not_compile_names_the_line() -> None:

@@ -93,7 +93,7 @@ BadArgument = Callable[[dict[str, object]], None]
         ({"points": torch.zeros(3, 5).T}, ValueError, "points must be contiguous"),
         ({"points": torch.zeros(5, 3, device="meta")}, ValueError, "points must be on cpu"),
         ({"planes": torch.zeros(3, 4, 4, 31)}, ValueError, "planes must have the shape"),
-        ({"planes": torch.zeros(3, 4, 4, 32).bfloat16()}, TypeError, "planes must be"),
+        ({"planes": torch.zeros(3, 4, 4, 32).double()}, TypeError, "planes must be"),
         (
             {"planes": torch.zeros(3, 32, 4, 4).permute(0, 2, 3, 1)},
             ValueError,

@@ -1,0 +1,114 @@
+"""Kernels are used where they are asked for, run, and are right; else torch draws."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from engine.kernels import pictures
+from engine.kernels.launch import CompileError
+from engine.kernels.pictures import Finish, finish_reference, try_activate
+from engine.kernels.use import Kernel, Wrong, compare
+from tests.kernels import emulator
+from tests.kernels.emulator import emulated
+
+CPU = torch.device("cpu")
+X = torch.ones(1, 1, 2, 2)
+
+
+def passes(device: torch.device) -> None:
+    assert device == CPU
+
+
+def test_it_is_tried_out_once_on_a_device() -> None:
+    tried: list[torch.device] = []
+    kernel = Kernel("trial", tried.append)
+    assert kernel.problem(X) == "The tensors are not on a GPU, or not on the same."
+    with emulated():
+        assert kernel.problem(X) is None
+        assert kernel.problem(X, None) is None
+    assert tried == [CPU]
+
+
+def test_a_wrong_result_turns_it_off_for_good(caplog: pytest.LogCaptureFixture) -> None:
+    def wrong(device: torch.device) -> None:
+        compare("a test", torch.zeros(2), torch.tensor([0.0, 0.5]), 0.1)
+
+    kernel = Kernel("trial", wrong)
+    with emulated(), caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            assert kernel.problem(X) == (
+                "The kernel trial is not used: it draws wrongly here (a test differs by 0.5, more "
+                "than 0.1)."
+            )
+    assert len(caplog.messages) == 1
+
+
+@pytest.mark.parametrize("error", [CompileError("line 3"), RuntimeError("out of memory")])
+def test_a_kernel_that_cannot_be_tried_out_is_not_used(error: Exception) -> None:
+    def fails(device: torch.device) -> None:
+        raise error
+
+    kernel = Kernel("trial", fails)
+    with emulated():
+        assert kernel.problem(X) == (
+            f"The kernel trial is not used: {type(error).__name__}: {error}"
+        )  # fmt: skip
+
+
+def test_one_that_stops_compiling_gives_nothing_and_is_not_asked_again() -> None:
+    kernel = Kernel("trial", passes)
+
+    def work() -> Tensor:
+        raise CompileError("too large")
+
+    with emulated():
+        assert kernel.problem(X) is None
+        assert kernel.run(work) is None
+        assert "CompileError: too large" in str(kernel.problem(X))
+
+
+@pytest.mark.parametrize(
+    ("asked", "runs"),
+    [("", True), ("1", True), ("0", False), ("march,trial", True), ("march,trials", False)],
+)
+def test_names_say_which_run(asked: str, runs: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAQUETTE_KERNELS", asked)
+    kernel = Kernel("trial", passes)
+    with emulated():
+        problem = kernel.problem(X)
+    assert (problem is None) == runs
+    assert runs or f"MAQUETTE_KERNELS={asked}" in str(problem)
+
+
+def test_comparing_refuses_what_is_not_there_or_no_number() -> None:
+    compare("x", torch.ones(2), torch.ones(2), 0.0)
+    for mine in (None, torch.ones(3), torch.tensor([1.0, torch.nan])):
+        with pytest.raises(Wrong, match="x "):
+            compare("x", mine, torch.ones(2), 1e-3)
+
+
+def test_a_wrong_kernel_never_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real source with one sign changed compiles and runs; the picture comes from torch."""
+    for file in emulator.data_dir("cuda").iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    text = (tmp_path / "finish.cuh").read_text()
+    changed = text.replace("value += finish.bias[channel]", "value -= finish.bias[channel]")
+    assert changed != text
+    (tmp_path / "finish.cuh").write_text(changed)
+    emulator.build.cache_clear()
+    monkeypatch.setattr(emulator, "data_dir", lambda name: tmp_path)
+    monkeypatch.setattr(pictures, "activating", Kernel("activate", pictures._check_activate))
+    finish = Finish(bias=torch.ones(1))
+    try:
+        with emulated() as run:
+            assert try_activate(X, finish) is None
+            assert "draws wrongly" in str(pictures.activating.problem(X))
+            assert run.launched == ["activate"]
+    finally:
+        emulator.build.cache_clear()
+    assert bool((finish_reference(X, finish) == 2.0).all())
