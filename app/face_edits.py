@@ -73,7 +73,8 @@ def move(document: Document, index: int, by: int) -> Document:
 
 
 def show(document: Document, who: Recipe, capabilities: Capabilities) -> Document:
-    """Another face, whole: seed or latent, truncation, blend and mix. The camera stays.
+    """Another face, whole: seed or latent, truncation, blend and mix. The camera stays, and so do
+    edits, as when another seed is typed, unless the face brings its own; see :func:`worn`.
 
     Raises:
         UserError: it is given by the numbers of another kind of model.
@@ -85,8 +86,14 @@ def show(document: Document, who: Recipe, capabilities: Capabilities) -> Documen
     if facts.why_not("cutoff") or (cutoff is not None and cutoff > facts.num_ws):
         cutoff = None
     face = who.with_identity(who.identity.for_model(facts))
-    face = replace(face, cutoff=cutoff)
+    face = worn(replace(face, cutoff=cutoff), document)
     return replace(document, recipe=with_identity(document.recipe, face).checked())
+
+
+def worn(who: Recipe, document: Document) -> Recipe:
+    """A face as it is shown when it is chosen: with the edits that it was kept with, or else with
+    those of the face before, since a stack is made to be tried on many faces."""
+    return who if who.edits else replace(who, edits=document.recipe.edits)
 
 
 # Variations ---------------------------------------------------------------------------------

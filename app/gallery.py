@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from app import face_edits as faces
 from app.document import MAX_SEED, Document
+from app.face_edits import worn
 from app.favourites import identity_of, with_identity
 from app.latent_pad import LatentPad, seed_at
 from app.messages import ThumbnailReady
@@ -107,12 +108,13 @@ class Gallery:
     def cells(self) -> list[Cell]:
         """The faces of the present page, at most :data:`PAGE`, or those of the pad row by row."""
         document = self._studio.document
+        known = {favourite.who: i for i, favourite in reversed([*enumerate(document.favourites)])}
         if (best := self.order.best(self.tab)) is not None:
             page = min(self.page, self.pages - 1)
             shown = [(one.title, one.who) for one in best[page * PAGE : (page + 1) * PAGE]]
         elif self.tab in ("seeds", "pad"):
             recipe, size = document.recipe, self.pad.size
-            plain = replace(Recipe(), psi=recipe.psi, cutoff=recipe.cutoff, edits=recipe.edits)
+            plain = replace(Recipe(), psi=recipe.psi, cutoff=recipe.cutoff)
             seeds = list(range(self.first, min(self.first + PAGE, MAX_SEED + 1)))
             if self.tab == "pad":
                 seeds = [seed_at(self.first, size, i % size, i // size) for i in range(size * size)]
@@ -124,8 +126,13 @@ class Gallery:
             kept = self._sorted(document)[page * PAGE : (page + 1) * PAGE]
             shown = [(document.favourites[i].name, document.favourites[i].who) for i in kept]
         here = identity_of(document.recipe)
-        known = {favourite.who: i for i, favourite in reversed([*enumerate(document.favourites)])}
-        return [Cell(title, who, known.get(who), who == here) for title, who in shown]
+        found = []
+        for title, who in shown:
+            face = worn(who, document)
+            # A favourite is still one where it is tried on with other edits.
+            index = known.get(who if self.tab == "favourites" else face)
+            found.append(Cell(title, face, index, face == here))
+        return found
 
     def _sorted(self, document: Document) -> list[int]:
         kept, order = document.favourites, list(range(len(document.favourites)))
@@ -140,7 +147,7 @@ class Gallery:
 
     def _variations(self, document: Document) -> list[Recipe]:
         if self._base is None:
-            self._base = identity_of(document.recipe)
+            self._base = replace(identity_of(document.recipe), edits=())
         share = self.strength / 100
         try:
             return [faces.variation(self._base, other, share) for other in self._others]
@@ -189,7 +196,7 @@ class Gallery:
         """
         if tab == "variations":
             faces.variation(self._studio.document.recipe, 0, 0.0)
-            self._base = identity_of(self._studio.document.recipe)
+            self._base = replace(identity_of(self._studio.document.recipe), edits=())
             self.again()
         if tab != "pad":
             self.pad.pause()
@@ -223,7 +230,7 @@ class Gallery:
         if self._studio.model is None:
             raise UserError("Open a model first; there are no faces to order yet.")
         if text.strip() and self.tab == "seeds":
-            plain = replace(document.recipe, blend=None, latent=None, fades=(), mixes=())
+            plain = replace(document.recipe, blend=None, latent=None, fades=(), mixes=(), edits=())
             last = min(self.first + LOOKED, MAX_SEED + 1)
             faces = [Ranked(f"{s}", identity_of(plain.of_seed(s))) for s in range(self.first, last)]
         elif text.strip() and self.tab == "favourites":
@@ -231,7 +238,8 @@ class Gallery:
         elif text.strip():
             raise UserError("Seeds and favourites can be ordered by a text; choose one of the two.")
         self.page = 0
-        self.order.begin(self.tab, text, [(one, self._recipe(one.who)) for one in faces])
+        drawn = [(one, self._recipe(worn(one.who, document))) for one in faces]
+        self.order.begin(self.tab, text, drawn)
         self._changed()
 
     def go_to(self, seed: int) -> None:

@@ -214,6 +214,36 @@ def test_edits_and_a_second_model_stay_when_another_face_is_chosen(
     assert gallery.cells()[0].here
 
 
+def test_edits_stay_whichever_way_a_face_is_chosen(gallery: Gallery, studio: Fake) -> None:
+    """As with the seed's own box; only a face that was kept with edits brings them, and going back
+    is one step."""
+    own, later = (Edit(n, Offset.of(np.full((1, 6), 0.5, np.float32))) for n in ("own", "later"))
+    studio.edit("pin", lambda d: faces.pin(edits.set_seed(d, 3), "plain"))
+    studio.edit("edit", lambda d: edit_stack.add(edits.set_seed(d, 9), own, studio.capabilities))
+    studio.edit("pin", lambda d: faces.pin(d, "edited"))
+    gallery.choose_tab("variations")
+    studio.edit("edit", lambda d: edit_stack.add(edit_stack.clear(d), later, studio.capabilities))
+    before = studio.document
+    for tab in ("seeds", "variations", "pad"):
+        gallery.tab = tab  # type: ignore[assignment]
+        assert all(cell.who.edits == (later,) for cell in gallery.cells())
+        gallery.choose(gallery.cells()[4])
+        assert studio.document.recipe.edits == (later,)
+        assert gallery.cells()[4].here
+        studio.history = studio.history.undo()
+        assert studio.document == before
+    gallery.tab = "favourites"
+    plain, edited = gallery.cells()
+    assert plain.favourite == 0 and edited.favourite == 1
+    gallery.choose(plain)
+    assert studio.document.recipe.seed == 3 and studio.document.recipe.edits == (later,)
+    gallery.choose(edited)
+    assert studio.document.recipe.seed == 9 and studio.document.recipe.edits == (own,)
+    studio.history = studio.history.undo()
+    assert studio.document.recipe.seed == 3 and studio.document.recipe.edits == (later,)
+    assert studio.document.favourites == before.favourites
+
+
 class Tasks:
     """Notes what is asked of the process that finds edits."""
 
@@ -251,6 +281,9 @@ def test_seeds_come_in_the_order_in_which_they_fit_a_text(
     assert not gallery.order.take(TaskDone(7))
     assert gallery.order.take(TaskDone(1, order=tuple(reversed(range(LOOKED)))))
     assert titles(gallery) == [str(seed) for seed in range(195, 171, -1)] and gallery.pages == 4
+    late = Edit("late", Offset.of(np.ones((1, 6), np.float32)))
+    studio.edit("edit", lambda d: edit_stack.add(d, late, studio.capabilities))
+    assert all(cell.who.edits == (late,) for cell in gallery.cells())
     gallery.turn(1)
     assert titles(gallery)[0] == "171"
     gallery.choose(gallery.cells()[0])
