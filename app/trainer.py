@@ -18,6 +18,7 @@ from app.training_wire import (
     Answer,
     Began,
     Begin,
+    DeleteAside,
     Drop,
     GoBack,
     Happened,
@@ -26,6 +27,7 @@ from app.training_wire import (
     Obey,
     Refused,
     Resume,
+    Retold,
     Seen,
     ShowPictures,
     SmallPicture,
@@ -51,6 +53,8 @@ LIVE = "live"
 _LIVE_SECONDS, _LIVE_SHARE = 4.0, 0.1
 
 Wish = LookAt | ShowPictures | Drop | Begin | Resume
+#: What is told to a run that goes on.
+Order = Obey | GoBack | DeleteAside
 
 
 class Trainer:
@@ -68,7 +72,7 @@ class Trainer:
         self._looked: Looked | None = None
         self._run: Run | None = None
         #: Orders that came before the run was there.
-        self._early: list[Obey | GoBack] = []
+        self._early: list[Order] = []
         self._watched = self._closed = False
         self._live_due, self._live_step = 0.0, -1
         threading.Thread(target=self._listen, name="orders", daemon=True).start()
@@ -97,7 +101,7 @@ class Trainer:
                 message = self._connection.recv()
                 if isinstance(message, Watch):
                     self._watched, self._live_due = message.on, 0.0
-                elif not isinstance(message, (Obey, GoBack)):
+                elif not isinstance(message, Order):
                     self._wishes.put(message)
                 elif self._run is None:
                     self._early.append(message)
@@ -114,9 +118,12 @@ class Trainer:
             os._exit(0)
         self._run.stop()
 
-    def _obey(self, run: Run, message: Obey | GoBack) -> None:
+    def _obey(self, run: Run, message: Order) -> None:
         if isinstance(message, GoBack):
-            run.back_to(message.step)
+            run.back_to(message.step, message.line)
+        elif isinstance(message, DeleteAside):
+            run.delete_aside()
+            self._tell_snapshots(run)
         elif message.order == "pause":
             run.pause()
         elif message.order == "go on":
@@ -159,7 +166,7 @@ class Trainer:
             run = resume_run(folder, self._device, self._told, self._between)
         self._run = run
         self._send(Began(str(run.folder), past))
-        self._send(Snapshots(tuple(one.step for one in run.snapshots())))
+        self._tell_snapshots(run)
         for message in self._early:
             self._obey(run, message)
         run.train()
@@ -167,7 +174,13 @@ class Trainer:
     def _told(self, event: Event) -> None:
         self._send(Happened(event))
         if isinstance(event, (SnapshotWritten, Returned)) and self._run is not None:
-            self._send(Snapshots(tuple(one.step for one in self._run.snapshots())))
+            self._tell_snapshots(self._run)
+            if isinstance(event, Returned) and event.line is not None:
+                self._send(Retold(tuple(read_journal(self._run.folder))))
+
+    def _tell_snapshots(self, run: Run) -> None:
+        aside = tuple((one.step, one.line) for one in run.aside())
+        self._send(Snapshots(tuple(one.step for one in run.snapshots()), aside))
 
     def _between(self) -> None:
         """Between two steps: write the model to look at, if somebody does."""

@@ -22,6 +22,7 @@ from app.training_wire import (
     Answer,
     Began,
     Begin,
+    DeleteAside,
     Drop,
     GoBack,
     Happened,
@@ -30,6 +31,7 @@ from app.training_wire import (
     Obey,
     Refused,
     Resume,
+    Retold,
     Seen,
     ShowPictures,
     SmallPicture,
@@ -73,7 +75,7 @@ class Training:
         seen: what was last looked at. pictures: small pictures of it, by name.
         curves: everything that is plotted. last: the newest step.
         notes: what the run has said: step and sentence.
-        snapshots: steps that can be gone back to.
+        snapshots: steps that can be gone back to. aside: step and line of what was set aside by that.
         samples: path of the newest picture of the fixed seeds.
         folder: of the run. model: path of what came of it; empty until then.
         live: path and step of the newest model to look at, while it is watched.
@@ -98,6 +100,7 @@ class Training:
         self.last: StepDone | None = None
         self.notes: list[tuple[int, str]] = []
         self.snapshots: tuple[int, ...] = ()
+        self.aside: tuple[tuple[int, int], ...] = ()
         self.samples, self.folder, self.model = "", "", ""
         self.live: LiveModel | None = None
         self.grid.forget()
@@ -218,12 +221,18 @@ class Training:
             self.state = "over" if self.state == "starting" else "idle"
             self._studio.touch()
 
-    def go_back(self, step: int) -> None:
-        """Go back to a snapshot, and train on from there."""
+    def go_back(self, step: int, line: int | None = None) -> None:
+        """Go to a snapshot, of the present line or of one that was set aside, and train on from there.
+        What comes after it is set aside."""
         if self.state in ("training", "paused"):
-            self._child.send(GoBack(step))
+            self._child.send(GoBack(step, line))
             self.state = "training"
             self._studio.touch()
+
+    def delete_aside(self) -> None:
+        """Delete the snapshots that were set aside."""
+        if self.state in ("training", "paused"):
+            self._child.send(DeleteAside())
 
     def watch(self, on: bool) -> None:
         """Show the model while it is trained, or no longer."""
@@ -292,13 +301,12 @@ class Training:
                     self.pictures[answer.name] = pixels.reshape(SMALL, SMALL, 3)
             case Began():
                 self.folder = answer.folder
-                for event in answer.past:
-                    # That it was over is no news: it goes on.
-                    if not isinstance(event, Finished):
-                        self._happened(event)
+                self._retell(answer.past)
                 self.state = "training"
+            case Retold():
+                self._retell(answer.past)
             case Snapshots():
-                self.snapshots = answer.steps
+                self.snapshots, self.aside = answer.steps, answer.aside
             case Happened():
                 self._happened(answer.event)
             case LiveModel():
@@ -317,6 +325,13 @@ class Training:
         elif self._studio.document.model.path == live.path and self._studio.opening is None:
             # The same file with newer weights: no step of the history.
             self._studio.client.open_model(live.path)
+
+    def _retell(self, past: Iterable[Event]) -> None:
+        self.curves, self.notes = Curves(), []
+        for event in past:
+            # That it was over is no news: it goes on.
+            if not isinstance(event, Finished):
+                self._happened(event)
 
     def _happened(self, event: Event) -> None:
         match event:

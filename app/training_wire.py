@@ -86,9 +86,19 @@ class Obey:
 
 @dataclass(frozen=True)
 class GoBack:
-    """Go back to the snapshot of a step, and train on from there."""
+    """Go to the snapshot of a step, and train on from there; what comes after it is set aside.
+
+    Attributes:
+        step: of it. line: that it was taken on; ``None`` is the present one.
+    """
 
     step: int
+    line: int | None = None
+
+
+@dataclass(frozen=True)
+class DeleteAside:
+    """Delete the snapshots that were set aside."""
 
 
 @dataclass(frozen=True)
@@ -146,9 +156,21 @@ class Began:
 
 @dataclass(frozen=True)
 class Snapshots:
-    """Steps that can be gone back to."""
+    """What can be gone to.
+
+    Attributes:
+        steps: of the present line. aside: step and line of those that were set aside.
+    """
 
     steps: tuple[int, ...]
+    aside: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class Retold:
+    """All that counts of the run, from its start, now that it goes along another line."""
+
+    past: tuple[Event, ...]
 
 
 @dataclass(frozen=True)
@@ -173,4 +195,4 @@ class Refused:
     message: str
 
 
-Answer = Seen | SmallPicture | Began | Snapshots | Happened | LiveModel | Refused
+Answer = Seen | SmallPicture | Began | Snapshots | Retold | Happened | LiveModel | Refused

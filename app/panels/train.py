@@ -28,7 +28,7 @@ class TrainWindow(Popup):
     def __init__(
         self, kit: Kit, show_pictures: Callable[[], None], show_prepare: Callable[[], None]
     ) -> None:
-        super().__init__(kit, SIZE)
+        super().__init__(kit, SIZE, fitted=True)
         self._form, self._view = TrainForm(kit, show_pictures, show_prepare), TrainView(kit)
 
     def build(self) -> None:
@@ -48,11 +48,7 @@ class TrainWindow(Popup):
         self.window = int(window)
 
     def toggle(self) -> None:
-        """Open or close it; it is no larger than the room there is."""
-        px, room = self._kit.px, (dpg.get_viewport_client_width(), dpg.get_viewport_client_height())
-        if not self.is_open:
-            width, height = (min(px(s), r - px(16)) for s, r in zip(SIZE, room, strict=True))
-            dpg.configure_item(self.window, width=width, height=height)
+        """Open or close it."""
         super().toggle()
         self.update(self._kit.studio)
 
@@ -72,6 +68,7 @@ class TrainWindow(Popup):
             "step": training.last.step if training.last else 0,
             "groups": list(training.seen.groups) if training.seen else [],
             "snapshots": list(training.snapshots),
+            "aside": [list(one) for one in training.aside],
             "model": training.model,
             "data": training.plan.data,
             "live": training.live.step if training.live else -1,

@@ -8,6 +8,7 @@ import dearpygui.dearpygui as dpg
 import numpy as np
 from PIL import Image
 
+from app.conversation import Choice, nothing
 from app.exports import time_left
 from app.kit import Kit
 from app.panels.gallery import Textures
@@ -27,6 +28,8 @@ _PLOT_TIPS = {
 PLOT_HEIGHT, CELL, COLUMNS = 210, 118, 4
 #: Sentences that are shown.
 NOTES = 6
+#: How a snapshot that was set aside ends in the list.
+ASIDE = ", set aside"
 #: Degrees that the samples turn by when the mouse crosses one of them.
 DEGREES_PER_CELL = 60.0
 STATES = {
@@ -40,6 +43,18 @@ STATES = {
 }
 
 
+def choices(training: Training) -> dict[str, tuple[int, int | None]]:
+    """What can be gone to, newest first and what was set aside last: label -> step and line."""
+    found: dict[str, tuple[int, int | None]] = {
+        str(step): (step, None) for step in reversed(training.snapshots)
+    }
+    steps = [step for step, _line in training.aside]
+    for step, line in reversed(training.aside):
+        which = f"{step}/{line}" if steps.count(step) > 1 else f"{step}"
+        found[f"{which}{ASIDE}"] = step, line
+    return found
+
+
 class TrainView:
     """The right side of the window for training.
 
@@ -50,6 +65,7 @@ class TrainView:
     def __init__(self, kit: Kit) -> None:
         self._kit = kit
         self._lines: dict[str, tuple[int, int]] = {}
+        self._steps: dict[str, tuple[int, int | None]] = {}
         self._sheet = ("", 0)
         self._old: list[int] = []
         self._drawn: object = None
@@ -86,15 +102,19 @@ class TrainView:
             kit.label("Go back to", width=78)
             self._back = int(
                 dpg.add_combo(
-                    [], width=kit.px(110),
-                    callback=lambda _sender, step: self._training.go_back(int(step)),
+                    [], width=kit.px(130),
+                    callback=lambda _sender, shown: self._training.go_back(*self._steps[shown]),
                 )
             )  # fmt: skip
             kit.tip(
                 kit.name("train_back", self._back),
-                "A step of which a snapshot is kept; training goes on from there, and what came after it is "
-                "removed",
+                "A step of which a snapshot is kept; training goes on from there. What came after it, the "
+                "present state, too, is set aside and stays in this list",
             )
+            self._delete = kit.button(
+                "Delete ...", self._ask_delete, "train_aside",
+                "Delete the snapshots that were set aside when training went back", width=kit.px(78),
+            )  # fmt: skip
             self._watch = int(
                 dpg.add_checkbox(
                     label="Watch it live", callback=lambda _sender, on: self._training.watch(on)
@@ -115,6 +135,18 @@ class TrainView:
         self._notes = kit.name(
             "train_notes", kit.text("", theme=kit.themes.muted, font=kit.fonts.small, wrap=0)
         )
+
+    def _ask_delete(self) -> None:
+        training = self._training
+        count = len(training.aside)
+        what = "a snapshot" if count == 1 else f"{count} snapshots"
+        delete = Choice(
+            "Delete", "train_aside_delete", training.delete_aside,
+            "What was set aside cannot be gone to any more; the run itself goes on",
+        )  # fmt: skip
+        keep = Choice("Keep", "train_aside_keep", nothing, "They stay in the run's folder")
+        steps = ", ".join(label for label in self._steps if ASIDE in label)
+        self._kit.studio.desk.talk.ask(f"Going back has set aside {what}: {steps}.", delete, keep)
 
     def _plot(self, name: str) -> int:
         kit = self._kit
@@ -139,10 +171,12 @@ class TrainView:
             dpg.configure_item(self._pause, label=label)
         kit.enable(self._stop, active or training.state in ("starting", "looking"))
         kit.enable(self._open, bool(training.model))
-        steps = [str(step) for step in reversed(training.snapshots)]
-        if dpg.get_item_configuration(self._back)["items"] != steps:
-            dpg.configure_item(self._back, items=steps)
-        kit.enable(self._back, active and bool(steps))
+        self._steps = choices(training)
+        if dpg.get_item_configuration(self._back)["items"] != list(self._steps):
+            dpg.configure_item(self._back, items=list(self._steps))
+        kit.enable(self._back, active and bool(self._steps))
+        kit.show(self._delete, bool(training.aside))
+        kit.enable(self._delete, active)
         kit.show_value(self._watch, training.watching)
         self._show_curves()
         kit.show_value(self._notes, "\n".join(f"{step}: {text}" for step, text in

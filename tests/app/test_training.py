@@ -12,6 +12,7 @@ from app.training_wire import (
     SMALL,
     Began,
     Begin,
+    DeleteAside,
     Drop,
     GoBack,
     Happened,
@@ -20,6 +21,7 @@ from app.training_wire import (
     Obey,
     Refused,
     Resume,
+    Retold,
     Seen,
     ShowPictures,
     SmallPicture,
@@ -200,6 +202,27 @@ def test_a_run_is_followed(bench: Bench) -> None:
     assert bench.pipe.sent[-1] == GoBack(2)
     bench.tell(Happened(Returned(2)))
     assert named["losses/generator"].steps == [1.0, 2.0]
+
+
+def test_what_was_set_aside_is_gone_to_and_deleted(bench: Bench) -> None:
+    bench.start()
+    training = bench.training
+    bench.tell(step(1, generator=1.0), step(2, generator=2.0), step(3, generator=3.0))
+    bench.tell(Happened(Notice(3, "said")), Happened(Returned(1, 1, 0)))
+    bench.tell(Snapshots((0, 1), ((3, 0),)), step(2, generator=5.0))
+    assert training.snapshots == (0, 1) and training.aside == ((3, 0),)
+    training.go_back(3, 0)
+    assert bench.pipe.sent[-1] == GoBack(3, 0)
+    # The curves become those of the other line.
+    past = [step(number, generator=float(number)).event for number in (1, 2, 3)]
+    bench.tell(Happened(Returned(3, 2, 0)), Retold((*past, Notice(3, "said"), Returned(3, 2, 0))))
+    assert training.curves.named["losses/generator"].values == [1.0, 2.0, 3.0]
+    assert training.notes == [(3, "said")] and training.last is not None and training.last.step == 3
+    bench.tell(Snapshots((0, 1, 3), ((2, 1),)))
+    training.delete_aside()
+    assert bench.pipe.sent[-1] == DeleteAside()
+    bench.tell(Snapshots((0, 1, 3)))
+    assert training.aside == ()
 
 
 def test_it_pauses_goes_on_and_stops(bench: Bench) -> None:

@@ -72,9 +72,18 @@ class ScoresMeasured:
 
 @dataclass(frozen=True)
 class Returned:
-    """Training went back to an earlier step; what came after it does not count."""
+    """Training went to a snapshot, and on from there; what came after it does not count.
+
+    Attributes:
+        step: of the snapshot.
+        line: the line that begins there (:mod:`.lines`), since what came after is set aside; ``None`` where
+            the same line goes on.
+        parent: the line that the snapshot was taken on.
+    """
 
     step: int
+    line: int | None = None
+    parent: int = 0
 
 
 @dataclass(frozen=True)

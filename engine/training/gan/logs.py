@@ -1,7 +1,7 @@
 """What is written down of a run: JSON lines that the window reads, and TensorBoard's files.
 
 ``log.jsonl`` is only ever added to, a line an event (:mod:`.events`). A run that went back says so with a
-line of its own, and readers forget what came after that step; a line that was cut off by a kill is
+line of its own, and readers pass over what came after that step; a line that was cut off by a kill is
 passed over.
 """
 
@@ -23,6 +23,7 @@ from engine.training.gan.events import (
     from_line,
     to_line,
 )
+from engine.training.gan.lines import Tree, within
 
 NAME = "log.jsonl"
 
@@ -68,14 +69,24 @@ def _plain(value: Any) -> Any:
 
 
 def read_journal(folder: Path) -> list[Event]:
-    """The events of a run that count: without those that it went back from."""
-    events: list[Event] = []
+    """The events of a run that count: those on the way to where it is now (see :mod:`.lines`), and all
+    that it had to say."""
+    told: list[tuple[int, Event]] = []
+    tree = Tree()
     for event in _events(folder / NAME):
         if isinstance(event, Returned):
-            back = event.step
-            events = [one for one in events if isinstance(one, Notice) or one.step <= back]
-        events.append(event)
-    return events
+            if event.line is None or event.line <= max(event.parent, tree.present):
+                back, now = event.step, tree.present
+                told = [
+                    (line, one)
+                    for line, one in told
+                    if line != now or one.step <= back or isinstance(one, Notice)
+                ]
+            else:
+                tree = Tree(event.line, (*tree.began, (event.line, event.parent, event.step)))
+        told.append((tree.present, event))
+    way = tree.bounds()
+    return [one for line, one in told if isinstance(one, Notice) or within(way, line, one.step)]
 
 
 def _events(path: Path) -> Iterator[Event]:
@@ -99,19 +110,21 @@ class TensorBoard:
 
     Args:
         folder: of the run.
+        step: what was written from it on is hidden.
+        line: of the run (:mod:`.lines`); each but the first is shown as a run of its own.
 
     Raises:
         ImportError: TensorBoard is not installed (the optional extra ``tensorboard``).
     """
 
-    def __init__(self, folder: Path, step: int = 0) -> None:
+    def __init__(self, folder: Path, step: int = 0, line: int = 0) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        # What a run went back from is hidden from ``step`` on.
+        place = folder / "tensorboard" / f"line-{line}" if line else folder / "tensorboard"
         self._writer: Any = SummaryWriter(  # type: ignore[no-untyped-call]
-            str(folder / "tensorboard"), purge_step=step or None
+            str(place), purge_step=step or None
         )
-        self._folder = folder
+        self._folder, self._line = folder, line
 
     def __call__(self, event: Event) -> None:
         add = self._writer.add_scalar
@@ -131,7 +144,8 @@ class TensorBoard:
             self._writer.add_text("notices", event.text, event.step)
         elif isinstance(event, Returned):
             self.close()
-            TensorBoard.__init__(self, self._folder, event.step + 1)
+            line = self._line if event.line is None else event.line
+            TensorBoard.__init__(self, self._folder, event.step + 1, line)
         else:
             self._writer.flush()
 
@@ -151,9 +165,9 @@ class TensorBoard:
         self._writer.close()
 
 
-def tensorboard(folder: Path, step: int = 0) -> TensorBoard | None:
+def tensorboard(folder: Path, step: int = 0, line: int = 0) -> TensorBoard | None:
     """A :class:`TensorBoard`, or ``None`` where it is not installed or cannot write."""
     try:
-        return TensorBoard(folder, step)
+        return TensorBoard(folder, step, line)
     except (ImportError, OSError):
         return None

@@ -4,7 +4,7 @@
 ``run.json``                what was started: model, data, options (:mod:`.start`)
 ``base.json, .safetensors`` the weights that training started from
 ``log.jsonl``               events, a line each (:mod:`.logs`); ``tensorboard/`` the same for it
-``snapshots/``              see :mod:`.snapshots`
+``snapshots/``              see :mod:`.snapshots` and :mod:`.lines`
 ``samples/``                the same seeds at each snapshot
 ``model.json, ...``         the average generator when the run was last stopped, and its card
 ==========================  ====================================================================
@@ -33,11 +33,12 @@ from engine.training.gan.events import (
     StepDone,
 )
 from engine.training.gan.faults import MOST_RETURNS, SLOWER, Diverged, patiently
+from engine.training.gan.lines import Lines, Snapshot
 from engine.training.gan.lock import Lock, sweep
 from engine.training.gan.logs import Journal, tensorboard
-from engine.training.gan.loop import NETWORKS, TrainingLoop
+from engine.training.gan.loop import TrainingLoop
 from engine.training.gan.samples import draw_samples
-from engine.training.gan.snapshots import Snapshot, prune, read_snapshot, snapshots, write_snapshot
+from engine.training.gan.snapshots import go_to, read_snapshot, write_snapshot
 
 #: Scores of a generator by name, measured at each snapshot.
 Scorer = Callable[[Generator], Mapping[str, float]]
@@ -80,7 +81,8 @@ class Run:
         self._between, self._clock = between, clock
         self._stop, self._going = threading.Event(), threading.Event()
         self._going.set()
-        self._back: int | None = None
+        self._back: tuple[int, int] | None = None
+        self._lines = Lines(folder / "snapshots")
         self._lately: deque[float] = deque(maxlen=_LATELY)
         self._sums: list[dict[str, float]] = []
         self._last_snapshot = (0, 0.0)
@@ -92,7 +94,7 @@ class Run:
             (folder / "snapshots").mkdir(exist_ok=True)
             (folder / "samples").mkdir(exist_ok=True)
             self._listeners.listeners.append(Journal(folder))
-            board = tensorboard(folder)
+            board = tensorboard(folder, line=self._lines.present)
             self._listeners.listeners += [board] if board else []
             self._listeners.listeners.append(listener)
         loop.notify = self._tell
@@ -117,19 +119,32 @@ class Run:
         self._stop.set()
         self._going.set()
 
-    def back_to(self, step: int) -> None:
-        """Go back to the snapshot of ``step`` after the present step, and train on from there."""
-        self._back = step
+    def back_to(self, step: int, line: int | None = None) -> None:
+        """Go to a snapshot after the present step, and train on from there (see :meth:`Lines.find`). What
+        there is now is kept in a snapshot and set aside."""
+        self._back = step, -1 if line is None else line
         self._going.set()
 
     def snapshots(self) -> list[Snapshot]:
         """What can be gone back to, oldest first."""
-        return snapshots(self.folder / "snapshots")
+        return self._lines.kept()
+
+    def aside(self) -> list[Snapshot]:
+        """What was set aside by going back, and can be gone to as well."""
+        return self._lines.aside()
+
+    def delete_aside(self) -> int:
+        """Delete that for good; how many snapshots it was."""
+        return self._lines.delete_aside()
 
     # ------------------------------------------------------------------ in the training thread
 
-    def resume(self, step: int | None = None) -> int:
-        """Bring the loop to a snapshot: that of ``step``, else the newest.
+    def resume(self, step: int | None = None, line: int | None = None) -> int:
+        """Bring the loop to a snapshot: that of ``step``, else the newest. What comes after it is set
+        aside.
+
+        Args:
+            step, line: see :meth:`Lines.find`.
 
         Returns:
             the step that was reached, 0 where there is no snapshot yet.
@@ -140,22 +155,12 @@ class Run:
         there = self.snapshots()
         if not there and step is None:
             return 0
-        chosen = there[-1] if step is None else next((s for s in there if s.step == step), None)
-        if chosen is None:
-            steps = ", ".join(str(one.step) for one in there) or "none"
-            raise UserError(
-                f"There is no snapshot of step {step} in {self.folder}; there are: {steps}."
-            )
-        read_snapshot(self.loop, chosen.path)
+        chosen = there[-1] if step is None else self._lines.find(step, line)
+        new = go_to(self.loop, self._lines, chosen)
         self._good = chosen.path
         self._last_snapshot = (chosen.step, self.loop.position.seconds)
         self._sums.clear()
-        if self.loop.team.leads:
-            # What was gone back from must not be taken for the newest after a crash.
-            for later in there:
-                if later.step > chosen.step:
-                    later.path.unlink(missing_ok=True)
-        self._tell(Returned(chosen.step))
+        self._tell(Returned(chosen.step, new, chosen.line))
         return chosen.step
 
     def drawable(self) -> Generator:
@@ -230,14 +235,28 @@ class Run:
             1 if self._stop.is_set() else 2 if used else 3 if self._back is not None else 0
         )
         if code == 3:
-            step = team.decide(self._back if self._back is not None else 0)
-            self._back = None
-            try:
-                self.resume(step)
-            except UserError as error:
-                self._say(str(error))
+            self._go_back()
             return ""
         return {1: "stopped", 2: "budget"}.get(code, "")
+
+    def _go_back(self) -> None:
+        """As :meth:`back_to` was told; where something is in the way, training goes on."""
+        team, (step, line) = self.loop.team, self._back or (0, -1)
+        self._back = None
+        step, line = team.decide(step), team.decide(line)
+        saved = True
+        if team.leads and self.loop.position.step != self._last_snapshot[0]:
+            try:
+                path = write_snapshot(self.loop, self._lines)
+                self._tell(SnapshotWritten(self.loop.position.step, str(path)))
+            except ExportError as error:
+                saved = False
+                self._say(f"{error} Training did not go back: what there is would have been lost.")
+        if team.decide(saved):
+            try:
+                self.resume(step, None if line < 0 else line)
+            except UserError as error:
+                self._say(str(error))
 
     def _budget_used(self) -> bool:
         options, position = self.options, self.loop.position
@@ -273,7 +292,7 @@ class Run:
             step=position.step,
             images=position.images,
             losses=means,
-            rates={network: self.loop.rate(network) for network in NETWORKS},
+            rates={network: self.loop.rate(network) for network in self.loop.optimisers},
             augmentation=position.strength,
             images_per_second=self.options.batch * len(self._lately) / max(sum(self._lately), 1e-9),
             seconds=position.seconds,
@@ -304,7 +323,7 @@ class Run:
                     raise ExportError(f"{self._loss()} {error}") from error
                 self._say(f"{error} Training goes on, and the next snapshot is tried as usual.")
         if team.decide(written):
-            self._good = self.folder / "snapshots" / f"step-{position.step:09d}.safetensors"
+            self._good = self._lines.path(position.step)
             self._returns = 0
         self._last_snapshot = (position.step, position.seconds)
 
@@ -315,25 +334,25 @@ class Run:
         return f"The last steps could not be kept; step {kept[-1].step} is the newest that was."
 
     def _write(self) -> None:
-        folder, step = self.folder / "snapshots", self.loop.position.step
+        step = self.loop.position.step
         if self._good is not None and step == self._last_snapshot[0] and self._good.exists():
             return
-        snapshot = write_snapshot(self.loop, folder)
-        prune(folder, self.options.keep, step)
-        self._tell(SnapshotWritten(step, str(snapshot.path)))
+        path = write_snapshot(self.loop, self._lines)
+        self._lines.prune(self.options.keep)
+        self._tell(SnapshotWritten(step, str(path)))
         try:
-            self._show(step)
+            self._show(step, path.stem)
         except (UserError, OSError, RuntimeError, MemoryError) as error:
             # Looking is not worth stopping for; memory may do for training and not for this.
             what = " ".join(str(error).split())[:200] or type(error).__name__
             self._say(f"The samples of step {step} could not be drawn or scored: {what}")
 
-    def _show(self, step: int) -> None:
+    def _show(self, step: int, name: str) -> None:
         if not (self.options.samples or self._scorer):
             return
         generator = self.drawable()
         if self.options.samples:
-            path = self.folder / "samples" / f"step-{step:09d}.png"
+            path = self.folder / "samples" / f"{name}.png"
             draw_samples(generator, self.options.samples, path)
             self._tell(SamplesDrawn(step, str(path)))
         if self._scorer is not None:

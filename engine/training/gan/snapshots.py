@@ -1,4 +1,4 @@
-"""Snapshots: all that a run needs to go on as if it had never stopped.
+"""A snapshot: all that a run needs to go on as if it had never stopped.
 
 A snapshot is one safetensors file. Tensors stand under these names, all else as JSON under
 ``maquette`` in the file's metadata:
@@ -15,45 +15,32 @@ of it: names, shapes and element types must be exactly those of the run that rea
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
-import re
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from engine.errors import UserError
+from engine.errors import ExportError, UserError
 from engine.export.files import atomic_path
-from engine.training.gan.loop import NETWORKS, Position, TrainingLoop
+from engine.training.gan.lines import Lines, Snapshot
+from engine.training.gan.loop import Position, TrainingLoop
 
 FORMAT = "maquette-snapshot/1"
 #: Longest text of the metadata, bytes.
 _MOST_TEXT = 1 << 20
-_NAME = re.compile(r"^step-(\d{9})\.safetensors$")
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    """A snapshot's file and the step it was taken at."""
+def write_snapshot(loop: TrainingLoop, lines: Lines) -> Path:
+    """Write the loop's whole state as it is between two steps, on the present line.
 
-    step: int
-    path: Path
-
-
-def snapshots(folder: Path) -> list[Snapshot]:
-    """The snapshots of a folder, oldest step first; other files are passed over."""
-    if not folder.is_dir():
-        return []
-    found = [(match, path) for path in folder.iterdir() if (match := _NAME.match(path.name))]
-    return sorted((Snapshot(int(match[1]), path) for match, path in found), key=lambda s: s.step)
-
-
-def write_snapshot(loop: TrainingLoop, folder: Path) -> Snapshot:
-    """Write the loop's whole state as it is between two steps.
+    Returns:
+        where.
 
     Raises:
         ExportError: it cannot be written (a full disk, a folder that is gone); older snapshots
@@ -62,7 +49,7 @@ def write_snapshot(loop: TrainingLoop, folder: Path) -> Snapshot:
     from safetensors.torch import save_file
 
     facts = {"format": FORMAT, "position": asdict(loop.position), "seed": loop.options.seed}
-    path = folder / f"step-{loop.position.step:09d}.safetensors"
+    path = lines.path(loop.position.step)
     # Copies on the CPU: what shares memory is not accepted, and the loop may go on meanwhile.
     tensors = {
         name: value.detach().to("cpu", copy=True).contiguous()
@@ -70,7 +57,7 @@ def write_snapshot(loop: TrainingLoop, folder: Path) -> Snapshot:
     }
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata={"maquette": json.dumps(facts)})
-    return Snapshot(loop.position.step, path)
+    return path
 
 
 def read_snapshot(loop: TrainingLoop, path: Path) -> None:
@@ -98,15 +85,35 @@ def read_snapshot(loop: TrainingLoop, path: Path) -> None:
     _restore(loop, tensors, position)
 
 
-def prune(folder: Path, keep: int, step: int) -> None:
-    """Remove what a run at ``step`` needs no more: all but the first and the ``keep`` newest, and
-    those of steps that training has gone back from."""
-    found = snapshots(folder)
-    past = [one for one in found if one.step <= step]
-    wanted = {one.step for one in [*past[:1], *past[-keep:]]}
-    for one in found:
-        if one.step not in wanted:
-            one.path.unlink(missing_ok=True)
+def go_to(loop: TrainingLoop, lines: Lines, snapshot: Snapshot) -> int | None:
+    """Put the loop where a snapshot was taken, and set aside what comes after that: all processes
+    together.
+
+    Returns:
+        the line that began for it, see :meth:`~engine.training.gan.lines.Lines.go_to`.
+
+    Raises:
+        UserError: as :func:`read_snapshot`.
+        ExportError: that something was set aside cannot be written down; the loop is as it was.
+    """
+    team, before, new = loop.team, lines.present, 0
+    fault = UserError("The run's folder cannot be written by the process that leads.")
+    if team.leads:
+        try:
+            new = lines.go_to(snapshot) or 0
+        except ExportError as error:
+            fault, new = error, -1
+    new = team.decide(new)
+    if new < 0:
+        raise fault
+    try:
+        read_snapshot(loop, snapshot.path)
+    except UserError:
+        if team.leads and new:
+            with contextlib.suppress(ExportError):
+                lines.leave(before)
+        raise
+    return new or None
 
 
 # ------------------------------------------------------------------ what is in it
@@ -115,8 +122,8 @@ def prune(folder: Path, keep: int, step: int) -> None:
 def _tensors(loop: TrainingLoop) -> dict[str, Tensor]:
     found = {f"training/{name}": value for name, value in loop.training.state_dict().items()}
     found |= {f"average/{name}": value for name, value in loop.average.items()}
-    for network in NETWORKS:
-        states = loop.optimisers[network].state
+    for network, optimiser in loop.optimisers.items():
+        states = optimiser.state
         for name, parameter in loop.trained(network):
             for moment in _MOMENTS if parameter in states else ():
                 found[f"adam/{network}/{name}/{moment}"] = states[parameter][moment]
@@ -127,7 +134,7 @@ def _wanted(loop: TrainingLoop) -> dict[str, Tensor]:
     """A tensor of the right shape and type for every name that may be there."""
     found = {f"training/{name}": value for name, value in loop.training.state_dict().items()}
     found |= {f"average/{name}": value for name, value in loop.average.items()}
-    for network in NETWORKS:
+    for network in loop.optimisers:
         for name, parameter in loop.trained(network):
             for moment in _MOMENTS:
                 like = torch.empty((), dtype=torch.float32) if moment == "step" else parameter
@@ -199,8 +206,7 @@ def _restore(loop: TrainingLoop, tensors: dict[str, Tensor], position: Position)
     with torch.no_grad():
         for name, value in loop.average.items():
             value.copy_(tensors[f"average/{name}"])
-    for network in NETWORKS:
-        optimiser = loop.optimisers[network]
+    for network, optimiser in loop.optimisers.items():
         optimiser.state.clear()
         optimiser.zero_grad(set_to_none=True)
         for name, parameter in loop.trained(network):

@@ -14,9 +14,10 @@ import torch
 from safetensors.torch import load_file, safe_open, save_file
 
 from engine.errors import UserError
+from engine.training.gan.lines import Lines
 from engine.training.gan.loop import TrainingLoop
 from engine.training.gan.options import TrainingOptions
-from engine.training.gan.snapshots import prune, read_snapshot, snapshots, write_snapshot
+from engine.training.gan.snapshots import read_snapshot, write_snapshot
 from tests.training.gan.test_gan_loop import ALONE
 from tests.training.gan.toy import Squares, Toy
 
@@ -33,7 +34,7 @@ def path(tmp_path: Path) -> Path:
     loop = loop_of()
     for _ in range(3):
         loop.step()
-    return write_snapshot(loop, tmp_path).path
+    return write_snapshot(loop, Lines(tmp_path))
 
 
 def everything(loop: TrainingLoop) -> list[torch.Tensor]:
@@ -151,10 +152,11 @@ def test_other_layers_are_another_run(path: Path) -> None:
 
 def test_what_is_pruned(tmp_path: Path) -> None:
     loop = loop_of()
-    for step in (0, 5, 10, 15, 20, 25):
+    lines = Lines(tmp_path)
+    for step in (0, 5, 10, 15, 20):
         loop.position.step = step
-        write_snapshot(loop, tmp_path)
+        write_snapshot(loop, lines)
     (tmp_path / "step-5.safetensors").write_bytes(b"of somebody else")
-    prune(tmp_path, 2, 20)
-    assert [one.step for one in snapshots(tmp_path)] == [0, 15, 20]
+    lines.prune(2)
+    assert [one.step for one in lines.every()] == [0, 15, 20]
     assert (tmp_path / "step-5.safetensors").exists()
