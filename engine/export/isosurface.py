@@ -32,10 +32,15 @@ CHUNK_POINTS = 1 << 17
 _SLAB_SAMPLES, _SLAB_LAYERS = 1 << 22, 16
 #: Value outside the box, relative to the level, with inside counted as above. It is so far
 #: off that a surface leaving the box is closed by a flat cut within 1e-4 voxels of its side.
-_OUTSIDE = -1e6
+OUTSIDE = -1e6
 #: Distances to the level beyond this are clipped: they are far from the surface, and a value
 #: such as 1e30 would lose its neighbour's contribution to rounding.
-_FAR = 1e5
+FAR = 1e5
+#: What is said of a field that holds NaN.
+NOT_A_NUMBER = (
+    "The field of this model holds NaN (values that are not numbers), so no mesh can be "
+    "cut from it; try another seed, or check that the model's file is intact."
+)
 
 
 @dataclass(frozen=True)
@@ -107,19 +112,19 @@ def extract_isosurface(
     nx, ny, nz = grid.shape
     sign = 1.0 if meaning == "density" else -1.0
     layers = max(1, min(_SLAB_LAYERS, _SLAB_SAMPLES // (ny * nz)))
-    last = np.full((1, ny + 2, nz + 2), _OUTSIDE, np.float32)
+    last = np.full((1, ny + 2, nz + 2), OUTSIDE, np.float32)
     pieces: list[tuple[NDArray[np.float32], NDArray[np.int64]]] = []
     lowest, highest, count = math.inf, -math.inf, 0
     for start in range(0, nx, layers):
         stop = min(start + layers, nx)
         values = _sample(field, grid, start, stop, device, cancel)
         lowest, highest = min(lowest, float(values.min())), max(highest, float(values.max()))
-        inside = np.clip(sign * (values - np.float32(level)), -_FAR, _FAR)
-        slab = np.full((1 + stop - start + (stop == nx), ny + 2, nz + 2), _OUTSIDE, np.float32)
+        inside = np.clip(sign * (values - np.float32(level)), -FAR, FAR)
+        slab = np.full((1 + stop - start + (stop == nx), ny + 2, nz + 2), OUTSIDE, np.float32)
         slab[0] = last[0]
         slab[1 : 1 + stop - start, 1:-1, 1:-1] = inside
         last = slab[-1:].copy()
-        found = _march(slab)
+        found = marched(slab)
         if found is not None:
             # Slab sample (0, 0, 0) is grid sample (start - 1, -1, -1): the padding.
             vertices = found[0] + np.array([start - 1, -1, -1], np.float32)
@@ -128,7 +133,7 @@ def extract_isosurface(
         progress(stop, nx)
     if not lowest < level < highest or not pieces:
         raise _no_surface(level, lowest, highest)
-    vertices, faces = _joined(pieces)
+    vertices, faces = joined(pieces)
     return grid.to_world(vertices.astype(np.float64)), faces
 
 
@@ -154,14 +159,11 @@ def _sample(
         chunk = field.density(points.to(device)).float().reshape(-1).cpu().numpy()
         values[first : first + len(chunk)] = chunk
     if np.isnan(values).any():
-        raise ExportError(
-            "The field of this model holds NaN (values that are not numbers), so no mesh can be "
-            "cut from it; try another seed, or check that the model's file is intact."
-        )
+        raise ExportError(NOT_A_NUMBER)
     return values.reshape(shape)
 
 
-def _march(slab: Volume) -> tuple[NDArray[np.float32], NDArray[np.int64]] | None:
+def marched(slab: Volume) -> tuple[NDArray[np.float32], NDArray[np.int64]] | None:
     """Lewiner's marching cubes at 0; vertices in units of samples, ``None`` if there are none.
 
     Splitting a volume into slabs that share one layer changes nothing: every cube is cut by
@@ -174,7 +176,7 @@ def _march(slab: Volume) -> tuple[NDArray[np.float32], NDArray[np.int64]] | None
     return vertices.astype(np.float32), faces.astype(np.int64)
 
 
-def _joined(
+def joined(
     pieces: list[tuple[NDArray[np.float32], NDArray[np.int64]]],
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """One surface out of the slabs': equal positions become one vertex."""

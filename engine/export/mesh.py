@@ -18,6 +18,7 @@ from engine.errors import ExportError
 from engine.export.isosurface import CHUNK_POINTS, Grid, extract_isosurface
 from engine.export.mesh_files import mesh_suffix, write_mesh
 from engine.export.options import MeshOptions
+from engine.export.sparse import extract_near_surface
 from engine.export.surface import decimated, largest_component, smoothed, vertex_normals
 from engine.generators.base import NEVER, CancelToken, Field, Generator
 
@@ -64,16 +65,15 @@ def extract_mesh(
     facts = generator.capabilities
     level = facts.mesh_level if options.level is None else options.level
     with torch.inference_mode():
-        field = generator.field(w)
-        vertices, faces = extract_isosurface(
-            field,
-            Grid.over(facts, options.resolution),
-            level,
-            facts.mesh_level_meaning,
-            generator.device,
-            lambda done, total: progress(done * _SAMPLING_STEPS // total, _ALL_STEPS),
-            cancel,
-        )
+        field, grid = generator.field(w), Grid.over(facts, options.resolution)
+
+        def sampled(done: int, total: int) -> None:
+            progress(done * _SAMPLING_STEPS // total, _ALL_STEPS)
+
+        how = (level, facts.mesh_level_meaning, generator.device, sampled, cancel)
+        # Specks that few samples would show are dropped anyway where one piece is wanted.
+        near = extract_near_surface(field, grid, *how) if options.largest_component else None
+        vertices, faces = near or extract_isosurface(field, grid, *how)
         cancel.check()
         if options.largest_component:
             vertices, faces = largest_component(vertices, faces)
