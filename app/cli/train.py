@@ -14,6 +14,7 @@ import tyro
 
 from app.cli.parsing import Flag, finite, parse
 from app.cli.terminal import say
+from app.cli.train_back import GoingBack
 from app.cli.train_text import ByText
 from engine.errors import UserError
 from engine.training.gan.options import PRESETS
@@ -158,10 +159,7 @@ class TrainOptions:
         Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="(default: a new run)")
     ] = None
     """Go on with a run. Length, rates and what is written may be given anew."""
-    back_to: Annotated[
-        int | None, tyro.conf.arg(metavar="STEP", help_behavior_hint="(default: the newest)")
-    ] = None
-    """With --resume: go on from the snapshot of that step; later ones are removed."""
+    going_back: GoingBack = field(default_factory=GoingBack)
     export_authors: Annotated[
         Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="(default: none)")
     ] = None
@@ -209,10 +207,13 @@ def run(words: Sequence[str]) -> int:
     together = team(options.device or "auto")
     told = _Told(options.json) if together.leads else _silent
     if options.resume is not None:
+        step, line = options.going_back.place()
         run = resume_run(
-            options.resume, options.device, told, changes=changes, step=options.back_to,
+            options.resume, options.device, told, changes=changes, step=step, line=line,
             together=together, data_path=options.data,
         )  # fmt: skip
+        if together.leads:
+            options.going_back.tidy(run, told)
     else:
         preset = options.preset or ("full" if options.from_nothing else "quick")
         plan = RunPlan(
@@ -261,8 +262,8 @@ def _check(options: TrainOptions, losses: dict[str, Any], by_text: bool) -> None
         if given:
             raise UserError(f"{given[0]} belongs to a new run; leave it out with --resume.")
         return
-    if options.back_to is not None:
-        raise UserError("--back-to needs --resume and the run's folder.")
+    if options.going_back.given:
+        raise UserError(f"{options.going_back.given} needs --resume and the run's folder.")
     if by_text:
         _check_text(options)
     elif options.data is None or options.out is None:

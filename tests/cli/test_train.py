@@ -51,6 +51,14 @@ def test_a_run_its_resumption_and_what_it_leaves(run: Run, tmp_path: Path, pictu
         "train", "--resume", "run", "--back-to", 0, "--steps", 1, "--export-authors", "theirs"
     )
     assert back.status == 0 and steps(tmp_path / "run") == [1]
+    # What came after it was set aside, and is there again.
+    again = run("train", "--resume", "run", "--back-to", "3/0", "--steps", 4, "--json")
+    assert again.status == 0 and steps(tmp_path / "run") == [1, 2, 3, 4], again.err
+    missing = one_sentence(run("train", "--resume", "run", "--back-to", 9))
+    assert "there are: 0, 2, 3, 4; set aside: 1/1." in missing
+    one = run("train", "--resume", "run", "--delete-aside")
+    assert "A snapshot that was set aside is deleted." in one.out
+    assert not (tmp_path / "run" / "snapshots" / "step-000000001-1.safetensors").exists()
     assert open_model(tmp_path / "theirs" / "network.pt", "cpu").capabilities.family == "eg3d"
 
 
@@ -85,6 +93,8 @@ BAD = {
     "discs --out run --from-nothing eg3d --model bundled": "give one",
     "discs --out run --from-nothing eg3d --resolution 20": "16, 32, 64",
     "discs --out run --back-to 3": "--resume",
+    "discs --out run --delete-aside": "--delete-aside needs --resume",
+    "--resume nowhere --back-to 3/b": "such as 1200/1",
     "discs --out run --score-samples 2": "--score-samples",
     "discs --out run --export-authors nowhere": "nowhere",
     "--resume nowhere": "no training run",

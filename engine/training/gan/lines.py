@@ -129,13 +129,13 @@ class Lines:
             return those[0]
         where = self.folder.parent
         if those:
-            lines = ", ".join(str(one.line) for one in those)
+            named = ", ".join(f"{one.step}/{one.line}" for one in those)
             raise UserError(
-                f"Several snapshots of step {step} were set aside in {where}: say of which line, {lines}."
+                f"Several snapshots of step {step} were set aside in {where}: say which, {named}."
             )
         on = "" if line is None else f" on line {line}"
         there = ", ".join(str(one.step) for one in kept) or "none"
-        also = ", ".join(f"{one.step} on line {one.line}" for one in aside)
+        also = ", ".join(f"{one.step}/{one.line}" for one in aside)
         raise UserError(
             f"There is no snapshot of step {step}{on} in {where}; there are: {there}"
             + (f"; set aside: {also}." if also else ".")

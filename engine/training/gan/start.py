@@ -158,6 +158,7 @@ def resume_run(
     step: int | None = None,
     together: Team | None = None,
     data_path: Path | str | None = None,
+    line: int | None = None,
 ) -> Run:
     """A run where its newest snapshot, or that of ``step``, was taken.
 
@@ -166,6 +167,7 @@ def resume_run(
         device: another than before, if given.
         changes: options that are different from now on.
         data_path: where the pictures are now, if they have moved.
+        step, line: see :meth:`~engine.training.gan.lines.Lines.find`.
 
     Raises:
         UserError: there is no such run or snapshot, it is damaged, or its data is gone.
@@ -190,7 +192,7 @@ def resume_run(
         facts.write()
     run = _run(facts, training, data, listener, between, together)
     try:
-        reached = run.resume(step)
+        reached = run.resume(step, line)
     except UserError:
         run.close()
         raise

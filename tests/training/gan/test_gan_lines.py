@@ -94,10 +94,12 @@ def test_what_is_not_there_is_told_with_what_is(folder: Folder) -> None:
     folder.go(80)
     folder.add(120)
     folder.go(40)
-    with pytest.raises(UserError, match=r"Several snapshots of step 120 .* of which line, 0, 1\."):
+    with pytest.raises(
+        UserError, match=r"Several snapshots of step 120 .* say which, 120/0, 120/1\."
+    ):
         folder.go(120)
     with pytest.raises(
-        UserError, match=r"of step 80 on line 1 .* 0, 40; set aside: 80 on line 0, 120"
+        UserError, match=r"of step 80 on line 1 .* 0, 40; set aside: 80/0, 120/0, 120/1\."
     ):
         folder.go(80, 1)
     assert folder.go(120, 1) == 3 and folder.kept[-2:] == [(80, 0), (120, 1)]
