@@ -22,7 +22,9 @@ from torch import Tensor, nn
 
 from engine.generators.cips3d_source import CIPS3DConfig
 from engine.generators.latent_features import LatentFeatures, LatentStep
-from engine.generators.siren import film_frequencies, film_sine
+from engine.generators.siren import film_frequencies, film_sine, fold_film
+from engine.kernels.field import Evaluated, PointLayers, packed_once, try_evaluate
+from engine.kernels.launch import reaches
 
 SLOPE = 0.2
 #: First of the INR's blocks that gives colours, and first that adds its own input.
@@ -125,14 +127,38 @@ class Siren(nn.Module):
     def _layers(self) -> list[FilmLayer]:
         return [cast(FilmLayer, layer) for layer in self.network]
 
+    def point_layers(self, films: list[tuple[Tensor, Tensor]]) -> PointLayers:
+        """One identity's layers, for the kernel of point networks."""
+        layers = [
+            fold_film(layer.linear.weight, layer.linear.bias, *film)
+            for layer, film in zip([*self._layers(), self.color_layer_sine], films, strict=True)
+        ]
+        layers[0] = (layers[0][0] * self.scale, layers[0][1])
+        density = (self.final_layer.weight, self.final_layer.bias)
+        return PointLayers(tuple(layers[:-1]), density, view=layers[-1])
+
+    def _by_kernel(
+        self, films: list[tuple[Tensor, Tensor]], points: Tensor, *wanted: str
+    ) -> Evaluated | None:
+        if points.ndim != 2 or films[0][0].ndim != 1 or not reaches(points.device):
+            return None
+        packed = packed_once(films[0][0], lambda: self.point_layers(films))
+        return try_evaluate(packed, points, wanted=wanted)
+
     def density(self, films: list[tuple[Tensor, Tensor]], points: Tensor) -> Tensor:
         """``[M, 3]`` world points -> ``[M]`` raw density."""
+        quick = self._by_kernel(films, points, "density")
+        if quick is not None and quick.density is not None:
+            return quick.density
         return self._density(self._trunk(films, points))
 
     def forward(self, films: list[tuple[Tensor, Tensor]], points: Tensor) -> tuple[Tensor, Tensor]:
         """``[M, 3]`` world points -> ``[M]`` raw density and ``[M, hidden]`` activations of the
         last sine layer. :meth:`features` follows: it is linear, and so may come after the sum
         along a ray, once for all its samples."""
+        quick = self._by_kernel(films, points, "density", "view")
+        if quick is not None and quick.density is not None and quick.view is not None:
+            return quick.density, quick.view
         x = self._trunk(films, points)
         return self._density(x), self.color_layer_sine(x, films[-1])
 

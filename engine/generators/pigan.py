@@ -27,6 +27,8 @@ from engine.generators.pigan_config import BOXED, DATA_SETS, MAX_STEPS, RELEASED
 from engine.generators.pigan_network import ModulatedSiren, PiGANNetwork
 from engine.generators.pigan_source import matches, source
 from engine.generators.registry import Family
+from engine.kernels.field import packed_once, try_evaluate
+from engine.kernels.launch import reaches
 from engine.rendering.nerf_march import March, PointField, march_in_chunks, unit_rays
 
 __all__ = ["FAMILY", "RELEASED", "PiGAN", "PiGANConfig", "PiGANField", "PiGANNetwork"]
@@ -288,10 +290,17 @@ class PiGAN(Generator):
 def _point_field(siren: ModulatedSiren, locked: bool) -> PointField:
     """The field as the march asks for it."""
     ahead = torch.tensor([_AHEAD], device=siren.color_bias.device)
+    packed = None
+    if reaches(ahead.device):
+        packed = packed_once(siren.color_weight, siren.point_layers)
 
     def evaluate(points: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+        seen, each = (ahead, len(points)) if locked else (directions, 1)
+        quick = try_evaluate(packed, points, seen, each, ("density", "colour"))
+        if quick is not None and quick.density is not None and quick.colour is not None:
+            return quick.density, quick.colour
         features = siren.features(points)
-        colors = siren.colors(features, ahead if locked else directions)
+        colors = siren.colors(features, seen)
         return siren.densities(features), colors
 
     return evaluate

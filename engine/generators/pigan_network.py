@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from engine.generators.evaluation import frozen_mean
 from engine.generators.pigan_config import PiGANConfig
 from engine.generators.siren import film_frequencies, film_sine
+from engine.kernels.field import PointLayers
 from engine.kernels.sine import sine_
 
 
@@ -149,6 +150,17 @@ class ModulatedSiren(NamedTuple):
     color_bias: Tensor
     density: nn.Module
     rgb: nn.Module
+
+    def point_layers(self) -> PointLayers:
+        """The same for the kernel of point networks."""
+        assert isinstance(self.density, nn.Linear) and isinstance(self.rgb, nn.Linear)
+        return PointLayers(
+            tuple((weight.T, bias) for weight, bias in self.layers),
+            (self.density.weight, self.density.bias),
+            view=(self.color_weight.T, self.color_bias),
+            turn=self.color_direction.T,
+            colour=(self.rgb.weight, self.rgb.bias),
+        )
 
     def features(self, points: Tensor) -> Tensor:
         """World points ``[N, 3]`` -> ``[N, H]``."""

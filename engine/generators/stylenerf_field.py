@@ -21,6 +21,8 @@ from torch import Tensor, nn
 from engine.generators.stylegan2 import FullyConnected
 from engine.generators.stylegan2_ops import LRELU_SLOPE, fir_filter, modulated_weight
 from engine.generators.stylenerf_config import StyleNeRFConfig
+from engine.kernels.field import PointLayers, packed_once, try_evaluate
+from engine.kernels.launch import reaches
 
 #: Points that a network evaluates at once on the CPU: its activations then stay in the cache.
 _CACHED_POINTS = 4096
@@ -109,6 +111,11 @@ class PointNetwork(NamedTuple):
 
     def hidden(self, points: Tensor) -> Tensor:
         """``[N, D]`` points -> ``[N, H]`` activations of the last inner layer."""
+        if reaches(points.device):
+            packed = packed_once(self.layers[0][0], self.point_layers)
+            quick = try_evaluate(packed, points, wanted=("hidden",))
+            if quick is not None and quick.hidden is not None:
+                return quick.hidden
         if points.device.type == "cpu" and points.shape[0] > _CACHED_POINTS:
             return torch.cat([self.hidden(part) for part in torch.split(points, _CACHED_POINTS)])
         angles = (points[:, None, :] * self.frequencies[:, None]).flatten(1)
@@ -116,6 +123,10 @@ class PointNetwork(NamedTuple):
         for weight, bias in self.layers:
             x = F.leaky_relu_(F.linear(x, weight, bias), self.slope)
         return x
+
+    def point_layers(self) -> PointLayers:
+        """The inner layers, for the kernel of point networks."""
+        return PointLayers(self.layers, frequencies=self.frequencies, slope=self.slope)
 
     def raw_density(self, hidden: Tensor) -> Tensor:
         """``[..., H]`` -> ``[...]`` before its ReLU."""

@@ -80,7 +80,7 @@ class SDFField(Field):
     def density(self, points: Tensor) -> Tensor:
         """``[N, 3]`` -> ``[N]`` signed distance in world units, negative inside."""
         film = self._film
-        return by_chunks(points, self._device, lambda p: film.distance(film.hidden(p)))
+        return by_chunks(points, self._device, film.distances)
 
     def color(self, points: Tensor, directions: Tensor | None = None) -> Tensor:
         """``[N, 3]`` -> ``[N, 3]`` in ``[0, 1]``, as the middle of every picture shows it: when

@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.generators.stylesdf_network import FilmLayer, StyleSDFNetwork
+from engine.kernels.field import PackedLayers, PointLayers, packed_once, try_evaluate
+from engine.kernels.launch import reaches
 from engine.kernels.sine import sine_
 from engine.rendering.compositing import alpha_weights, blend, close_last, step_alphas
 from engine.rendering.rays import centred_grid, grid_rays
@@ -73,6 +75,43 @@ class FilmField:
         x = F.linear(hidden, self._view)
         x = x + seen[:, None] if torch.is_grad_enabled() else x.add_(seen[:, None])
         return _sine(x)
+
+    def look(self, points: Tensor, directions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """``[R, S, 3]`` world points of rays seen along ``[R, 3]`` unit view directions -> ``[R, S]``
+        signed distance, ``[R, S, width]`` features and ``[R, S, 3]`` RGB."""
+        shape = points.shape[:2]
+        if reaches(points.device):
+            wanted = ("density", "view", "colour")
+            quick = try_evaluate(
+                self._packed(), points.reshape(-1, 3), directions, shape[1], wanted
+            )  # fmt: skip
+            if quick is not None:
+                distance, _, seen, colour = quick
+                assert distance is not None and seen is not None and colour is not None
+                return distance.reshape(shape), seen.reshape(*shape, -1), colour.reshape(*shape, 3)
+        hidden = self.hidden(points.reshape(-1, 3))
+        seen = self.features(hidden.reshape(*shape, -1), directions)
+        return self.distance(hidden).reshape(shape), seen, self.colour(seen)
+
+    def distances(self, points: Tensor) -> Tensor:
+        """``[N, 3]`` world points -> ``[N]`` signed distance in world units."""
+        if reaches(points.device):
+            quick = try_evaluate(self._packed(), points)
+            if quick is not None and quick.density is not None:
+                return quick.density
+        return self.distance(self.hidden(points))
+
+    def _packed(self) -> PackedLayers | None:
+        return packed_once(
+            self._view,
+            lambda: PointLayers(
+                tuple(self._layers),
+                (self._distance.weight, self._distance.bias),
+                view=(self._view, self._view_bias),
+                turn=self._view_direction,
+                colour=(self._colour.weight, self._colour.bias),
+            ),
+        )
 
     def colour(self, features: Tensor) -> Tensor:
         """``[..., width]`` features -> ``[..., 3]`` RGB in ``[0, 1]``."""
@@ -192,11 +231,9 @@ def render(
             check()
         chunk = slice(first, first + size)
         points = rays.origin + rays.directions[chunk, None] * rays.depths[:, None]
-        hidden = field.hidden(points.reshape(-1, 3))
-        distance = field.distance(hidden).reshape(-1, count)
+        distance, seen, colours = field.look(points, rays.view[chunk])
         weights = _weights(distance, field.beta, rays.depths * rays.lengths[chunk, None])
-        seen = field.features(hidden.reshape(*distance.shape, -1), rays.view[chunk])
-        rgb[chunk] = blend(weights, field.colour(seen)) * 2.0 - 1.0
+        rgb[chunk] = blend(weights, colours) * 2.0 - 1.0
         z[chunk], background[chunk] = weights @ rays.depths, weights[:, -1]
         if features is not None:
             features[chunk] = blend(weights, seen)

@@ -39,7 +39,13 @@ class Counting(compiler.Nvrtc):
 
 
 def test_there_are_sources() -> None:
-    assert SOURCES == ["activate.cu", "march.cu", "resample.cu", "triplane.cu"]
+    assert SOURCES == [
+        "activate.cu",
+        "field.cu",
+        "march.cu",
+        "resample.cu",
+        "triplane.cu",
+    ]
 
 
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
@@ -64,6 +70,24 @@ def test_every_source_compiles_without_a_word(
     code, log = nvrtc.compile(text, name, headers, options)
     assert code.startswith(ELF)
     assert log == ""
+
+
+@pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
+@pytest.mark.parametrize(
+    ("name", "defines"),
+    [
+        ("field.cu", {"MQ_WIDTH": 256, "MQ_VIEW": 256, "MQ_COLOURS": 3}),
+        ("field.cu", {"MQ_WIDTH": 128, "MQ_OCTAVES": 10}),
+        ("field.cu", {"MQ_WIDTH": 72, "MQ_INPUTS": 4, "MQ_OCTAVES": 4, "MQ_PRODUCTS": 1}),
+        ("activate.cu", {"MQ_NUMBER": 1}),
+        ("resample.cu", {"MQ_NUMBER": 2, "MQ_UP": 2, "MQ_TAPS_X": 12, "MQ_TAPS_Y": 1}),
+    ],
+    ids=str,
+)
+def test_sizes_of_the_families_compile(
+    name: str, defines: dict[str, int], architecture: str
+) -> None:
+    assert compile_kernel(name, architecture, defines).startswith(ELF)
 
 
 def test_ptx_for_gpus_newer_than_the_compiler() -> None:

@@ -1,5 +1,10 @@
 """Whole pictures of every family with the kernels where the family calls them, emulated: they run,
-and the picture is torch's up to rounding."""
+and the picture is torch's up to rounding.
+
+Densities that differ by rounding move importance samples, so pictures are held to what
+the family's golden set allows of differences to the authors' picture, but StyleNeRF's, which is
+wider than that needs: median, 99th percentile, largest.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +23,6 @@ from engine.generators.base import Generator, Quality, latent_from_seed
 from engine.generators.registry import open_model
 from tests.generators import tiny_eg3d
 from tests.kernels.emulator import emulated
-from tests.kernels.fields import worst
 
 GOLDENS = Path(__file__).parent.parent / "data" / "goldens"
 
@@ -40,12 +44,21 @@ def _eg3d() -> Generator:
     )
 
 
-#: Model -> kernels that its pictures take.
-TAKEN: dict[str, tuple[Callable[[], Generator], set[str]]] = {
-    "eg3d": (_eg3d, {"march_rays", "activate", "resample"}),
-    "stylesdf": (partial(_golden, "stylesdf"), {"activate", "resample"}),
-    "stylenerf": (partial(_golden, "stylenerf_default"), {"activate", "resample"}),
-    "epigraf": (partial(_golden, "epigraf"), {"activate", "resample"}),
+Quantiles = tuple[float, float, float]
+_EXACT: Quantiles = (2e-6, 2e-5, 2e-5)
+_PICTURES, _POINTS = {"activate", "resample"}, {"field_eval"}
+#: Model -> kernels that its pictures take, and how far these may be off.
+TAKEN: dict[str, tuple[Callable[[], Generator], set[str], Quantiles]] = {
+    "eg3d": (_eg3d, {"march_rays"} | _PICTURES, _EXACT),
+    "stylesdf": (partial(_golden, "stylesdf"), _POINTS | _PICTURES, _EXACT),
+    "stylenerf": (
+        partial(_golden, "stylenerf_default"),
+        _POINTS | _PICTURES,
+        (5e-6, 1e-3, 5e-3),
+    ),
+    "pigan": (partial(_golden, "pigan"), _POINTS, (5e-6, 5e-4, 5e-3)),
+    "cips3d": (partial(_golden, "cips3d"), _POINTS, (5e-6, 2e-4, 5e-3)),
+    "epigraf": (partial(_golden, "epigraf"), _PICTURES, _EXACT),
 }
 
 
@@ -57,13 +70,15 @@ def _drawn(generator: Generator) -> Frame:
 
 @pytest.mark.parametrize("name", TAKEN)
 def test_pictures(name: str, caplog: pytest.LogCaptureFixture) -> None:
-    make, kernels = TAKEN[name]
+    make, kernels, allowed = TAKEN[name]
     with torch.inference_mode():
         plain = _drawn(make())
         with emulated(orders=(1,)) as emulator, caplog.at_level(logging.WARNING):
             quick = _drawn(make())
     assert caplog.messages == []
     assert kernels <= set(emulator.launched)
-    assert worst(quick.rgb, plain.rgb) < 2e-5
-    assert worst(quick.alpha, plain.alpha) < 2e-5
+    for part in ("rgb", "alpha"):
+        difference = (getattr(quick, part) - getattr(plain, part)).abs().flatten()
+        for quantile, bound in zip((0.5, 0.99, 1.0), allowed, strict=True):
+            assert float(difference.quantile(quantile)) < bound, (part, quantile)
     assert float(plain.rgb.std()) > 0.01

@@ -1,0 +1,293 @@
+// A field of one identity at free points: all its layers in one kernel, by tensor cores.
+//
+// The layers are plain ones by then: frequencies, phases and styles are folded into weights and
+// biases. Two kinds:
+//   MQ_OCTAVES 0: points enter as they are, layers end in a sine: FiLM-SIREN. Sitzmann et al.,
+//     "Implicit Neural Representations with Periodic Activation Functions" (2020); Chan et al.,
+//     "pi-GAN" (2021), equation 3.
+//   MQ_OCTAVES L: sines, then cosines of points times L frequencies enter, layers end in a leaky
+//     ReLU: the modulated NeRF of Gu et al., "StyleNeRF" (2022), sections 3.1 and 3.2.
+// Then, each where it is asked for: a linear density; the last layer's activations; one more sine layer,
+// which may see the direction of the view; and up to four sigmoid colours from that.
+//
+// A block takes MQ_ROWS points through all layers; their activations never leave shared memory. Eight
+// warps share the columns of a layer, each holding its sums for all rows in registers. Weights
+// come in the order in which the lanes of a warp need them (engine/kernels/field.py packs
+// them), 8 bytes a lane, from the second-level cache mostly.
+//
+// Products keep 32 bits: a float is split into the 11 bits that a tensor core takes and the next 11,
+// and three of the four partial products are added (Ootomo and Yokota, "Recovering single precision
+// accuracy from Tensor Cores", 2022). MQ_PRODUCTS 1 leaves out the rest: three times fewer products,
+// three digits less.
+//
+// Operations a point, with W inner columns and N layers: 2 W W (N - 1), times three. Weights are
+// read once for MQ_ROWS points: 4 W W (N - 1) bytes a block.
+#include "numbers.cuh"
+
+#ifndef MQ_INPUTS
+#define MQ_INPUTS 3   // coordinates of a point, 3 or 4
+#endif
+#ifndef MQ_OCTAVES
+#define MQ_OCTAVES 0
+#endif
+#ifndef MQ_WIDTH
+#define MQ_WIDTH 256  // columns of the inner layers, a multiple of 8
+#endif
+#ifndef MQ_VIEW
+#define MQ_VIEW 0     // columns of the layer behind them, a multiple of 8, or none
+#endif
+#ifndef MQ_COLOURS
+#define MQ_COLOURS 0
+#endif
+#ifndef MQ_PRODUCTS
+#define MQ_PRODUCTS 3
+#endif
+#define MQ_ROWS 64
+#define MQ_WARPS 8
+
+#define MQ_LARGER(a, b) ((a) > (b) ? (a) : (b))
+// Columns that enter the first layer as a matrix, and of the widest activations.
+#define MQ_ENCODED ((2 * MQ_OCTAVES * MQ_INPUTS + 7) / 8 * 8)
+#define MQ_WIDEST MQ_LARGER(MQ_WIDTH, MQ_LARGER(MQ_VIEW, MQ_ENCODED))
+// Four more than a multiple of eight: rows then begin in different banks.
+#define MQ_STRIDE (MQ_WIDEST + 4)
+
+static_assert(MQ_WIDTH % 8 == 0 && MQ_WIDTH >= 8 && MQ_WIDTH <= 256, "MQ_WIDTH: 8 to 256");
+static_assert(MQ_VIEW % 8 == 0 && MQ_VIEW <= 256, "MQ_VIEW: a multiple of 8, at most 256");
+static_assert(MQ_ENCODED <= 256 && MQ_COLOURS <= 4, "too many inputs or colours");
+
+// Passed by value; engine/kernels/field.py holds the same layout.
+struct FieldParams {
+    const float* points;       // [count, MQ_INPUTS]
+    const float* directions;   // [count / per_direction, 3], or null
+    const float* frequencies;  // [MQ_OCTAVES]
+    const float* first;        // [MQ_WIDTH, MQ_INPUTS], or packed [MQ_ENCODED, MQ_WIDTH]
+    const float* layers_packed;  // layers - 1 times packed [MQ_WIDTH, MQ_WIDTH]
+    const float* biases;       // [layers, MQ_WIDTH]
+    const float* density;      // [MQ_WIDTH], then a bias
+    const float* view;         // packed [MQ_WIDTH, MQ_VIEW]
+    const float* view_bias;    // [MQ_VIEW]
+    const float* view_turn;    // [MQ_VIEW, 3] for the direction
+    const float* colour;       // [MQ_COLOURS, MQ_VIEW + 1], a bias at the end of each row
+    float* out_density;        // [count], or null
+    float* out_hidden;         // [count, MQ_WIDTH], or null
+    float* out_view;           // [count, MQ_VIEW], or null
+    float* out_colour;         // [count, MQ_COLOURS], or null
+    long long count;
+    long long per_direction;   // neighbouring points that share a direction
+    int layers;
+    float slope;               // of the leaky ReLU
+};
+
+namespace mq {
+
+MQ_DEVICE float activated(float x, float slope) {
+#if MQ_OCTAVES == 0
+    (void)slope;
+    return sinf(x);
+#else
+    return x < 0.0f ? x * slope : x;
+#endif
+}
+
+// The sums of one warp: rows of 16, columns of 8.
+template <int COLUMNS>
+struct Sums {
+    static const int tiles = (COLUMNS / 8 + MQ_WARPS - 1) / MQ_WARPS;
+    float value[MQ_ROWS / 16][tiles][4];
+};
+
+// A float as two of tensor cores' numbers: the nearest, and the nearest to what that leaves.
+MQ_DEVICE void split(float value, unsigned int& high, unsigned int& low) {
+    high = to_tf32(value);
+    low = to_tf32(value - __uint_as_float(high));
+}
+
+// sums = x w for all rows of x [MQ_ROWS, INNER] and this warp's columns of w [INNER, COLUMNS]: every
+// eighth tile of eight columns.
+template <int INNER, int COLUMNS>
+MQ_DEVICE void multiply(const float* x, const float* packed, Sums<COLUMNS>& sums) {
+    const int lane = static_cast<int>(threadIdx.x) & 31, warp = static_cast<int>(threadIdx.x) / 32;
+    const int g = lane / 4, t = lane % 4;
+    const float2* weights = reinterpret_cast<const float2*>(packed) + lane;
+#pragma unroll
+    for (int m = 0; m < MQ_ROWS / 16; ++m)
+#pragma unroll
+        for (int n = 0; n < Sums<COLUMNS>::tiles; ++n)
+#pragma unroll
+            for (int i = 0; i < 4; ++i) sums.value[m][n][i] = 0.0f;
+#pragma unroll 1
+    for (int k = 0; k < INNER / 8; ++k) {
+        unsigned int high[Sums<COLUMNS>::tiles][2], low[Sums<COLUMNS>::tiles][2];
+#pragma unroll
+        for (int n = 0; n < Sums<COLUMNS>::tiles; ++n) {
+            const int tile = n * MQ_WARPS + warp;
+            if (tile >= COLUMNS / 8) continue;
+            const float2 pair = __ldg(weights + (k * (COLUMNS / 8) + tile) * 32);
+            split(pair.x, high[n][0], low[n][0]);
+            split(pair.y, high[n][1], low[n][1]);
+        }
+#pragma unroll
+        for (int m = 0; m < MQ_ROWS / 16; ++m) {
+            const float* from = x + (16 * m + g) * MQ_STRIDE + 8 * k + t;
+            unsigned int left[4], rest[4];
+            split(from[0], left[0], rest[0]);
+            split(from[8 * MQ_STRIDE], left[1], rest[1]);
+            split(from[4], left[2], rest[2]);
+            split(from[8 * MQ_STRIDE + 4], left[3], rest[3]);
+#pragma unroll
+            for (int n = 0; n < Sums<COLUMNS>::tiles; ++n) {
+                if (n * MQ_WARPS + warp >= COLUMNS / 8) continue;
+#if MQ_PRODUCTS == 3
+                mma_tf32(sums.value[m][n], rest, high[n]);
+                mma_tf32(sums.value[m][n], left, low[n]);
+#endif
+                mma_tf32(sums.value[m][n], left, high[n]);
+            }
+        }
+    }
+}
+
+// x [MQ_ROWS, COLUMNS] = the sums after `finish(sum, row, column)`, once all warps have read x.
+template <int COLUMNS, class Finish>
+MQ_DEVICE void write_back(float* x, const Sums<COLUMNS>& sums, const Finish& finish) {
+    const int lane = static_cast<int>(threadIdx.x) & 31, warp = static_cast<int>(threadIdx.x) / 32;
+    __syncthreads();
+#pragma unroll
+    for (int m = 0; m < MQ_ROWS / 16; ++m)
+#pragma unroll
+        for (int n = 0; n < Sums<COLUMNS>::tiles; ++n) {
+            const int tile = n * MQ_WARPS + warp;
+            if (tile >= COLUMNS / 8) continue;
+#pragma unroll
+            for (int i = 0; i < 4; ++i) {
+                const int row = 16 * m + lane / 4 + 8 * (i / 2);
+                const int column = 8 * tile + 2 * (lane % 4) + i % 2;
+                x[row * MQ_STRIDE + column] = finish(sums.value[m][n][i], row, column);
+            }
+        }
+    __syncthreads();
+}
+
+// The dot product of a row of x with weights [count], the same in all of the row's lanes; a bias
+// stands behind the weights.
+MQ_DEVICE float row_dot(const float* row, const float* weights, int count) {
+    const int lanes = MQ_WARPS * 32 / MQ_ROWS;
+    float sum = 0.0f;
+    for (int i = static_cast<int>(threadIdx.x) % lanes; i < count; i += lanes)
+        sum += row[i] * __ldg(weights + i);
+#pragma unroll
+    for (int offset = lanes / 2; offset > 0; offset /= 2)
+        sum += __shfl_xor_sync(0xffffffffu, sum, offset);
+    return sum + __ldg(weights + count);
+}
+
+// Rows of x to device memory, [count, columns] from row `base` on.
+MQ_DEVICE void write_rows(const float* x, float* out, long long base, long long count,
+                          int columns) {
+    for (int i = static_cast<int>(threadIdx.x); i < MQ_ROWS * columns; i += MQ_WARPS * 32) {
+        const int row = i / columns, column = i % columns;
+        if (base + row < count) out[(base + row) * columns + column] = x[row * MQ_STRIDE + column];
+    }
+}
+
+}  // namespace mq
+
+// Blocks of 256 threads. Dynamic shared memory: MQ_ROWS * (MQ_STRIDE + MQ_INPUTS + 3) floats.
+MQ_KERNEL void __launch_bounds__(MQ_WARPS * 32, 1) field_eval(const FieldParams params) {
+    extern __shared__ __align__(16) float shared[];
+    float* x = shared;
+    float* points = x + MQ_ROWS * MQ_STRIDE;
+    float* directions = points + MQ_ROWS * MQ_INPUTS;
+    const int thread = static_cast<int>(threadIdx.x);
+    const int own = thread / (MQ_WARPS * 32 / MQ_ROWS);  // the row whose dot products it takes part in
+    const bool writes = thread % (MQ_WARPS * 32 / MQ_ROWS) == 0;
+    const long long stride = static_cast<long long>(gridDim.x) * MQ_ROWS;
+    for (long long base = static_cast<long long>(blockIdx.x) * MQ_ROWS; base < params.count;
+         base += stride) {
+        __syncthreads();  // nobody reads what the points before left
+        for (int i = thread; i < MQ_ROWS * MQ_INPUTS; i += MQ_WARPS * 32)
+            points[i] = base + i / MQ_INPUTS < params.count ? params.points[base * MQ_INPUTS + i]
+                                                            : 0.0f;
+        for (int i = thread; i < MQ_ROWS * 3; i += MQ_WARPS * 32) {
+            const long long row = base + i / 3;
+            const bool seen = params.directions != nullptr && row < params.count;
+            directions[i] = seen ? params.directions[row / params.per_direction * 3 + i % 3] : 0.0f;
+        }
+        __syncthreads();
+
+#if MQ_OCTAVES == 0
+        for (int i = thread; i < MQ_ROWS * MQ_WIDTH; i += MQ_WARPS * 32) {
+            const int row = i / MQ_WIDTH, column = i % MQ_WIDTH;
+            float sum = __ldg(params.biases + column);
+#pragma unroll
+            for (int j = 0; j < MQ_INPUTS; ++j)
+                sum += points[row * MQ_INPUTS + j] * __ldg(params.first + column * MQ_INPUTS + j);
+            x[row * MQ_STRIDE + column] = mq::activated(sum, params.slope);
+        }
+        __syncthreads();
+#else
+        for (int i = thread; i < MQ_ROWS * MQ_ENCODED; i += MQ_WARPS * 32) {
+            const int row = i / MQ_ENCODED, column = i % MQ_ENCODED;
+            const int half = MQ_OCTAVES * MQ_INPUTS;
+            float value = 0.0f;  // of the columns that fill up the last eight
+            if (column < 2 * half) {
+                const int index = column % half;
+                const float angle = points[row * MQ_INPUTS + index % MQ_INPUTS] *
+                                    __ldg(params.frequencies + index / MQ_INPUTS);
+                value = column < half ? sinf(angle) : cosf(angle);
+            }
+            x[row * MQ_STRIDE + column] = value;
+        }
+        __syncthreads();
+        {
+            mq::Sums<MQ_WIDTH> sums;
+            mq::multiply<MQ_ENCODED, MQ_WIDTH>(x, params.first, sums);
+            mq::write_back(x, sums, [&](float sum, int, int column) {
+                return mq::activated(sum + __ldg(params.biases + column), params.slope);
+            });
+        }
+#endif
+        for (int layer = 1; layer < params.layers; ++layer) {
+            mq::Sums<MQ_WIDTH> sums;
+            const float* weights =
+                params.layers_packed + static_cast<size_t>(layer - 1) * MQ_WIDTH * MQ_WIDTH;
+            mq::multiply<MQ_WIDTH, MQ_WIDTH>(x, weights, sums);
+            mq::write_back(x, sums, [&](float sum, int, int column) {
+                return mq::activated(sum + __ldg(params.biases + layer * MQ_WIDTH + column),
+                                     params.slope);
+            });
+        }
+        if (params.out_density != nullptr) {
+            const float density = mq::row_dot(x + own * MQ_STRIDE, params.density, MQ_WIDTH);
+            if (writes && base + own < params.count) params.out_density[base + own] = density;
+        }
+        if (params.out_hidden != nullptr)
+            mq::write_rows(x, params.out_hidden, base, params.count, MQ_WIDTH);
+#if MQ_VIEW > 0
+        if (params.out_view == nullptr && params.out_colour == nullptr) continue;
+        {
+            mq::Sums<MQ_VIEW> sums;
+            mq::multiply<MQ_WIDTH, MQ_VIEW>(x, params.view, sums);
+            mq::write_back(x, sums, [&](float sum, int row, int column) {
+                sum += __ldg(params.view_bias + column);
+                if (params.directions != nullptr)
+                    for (int j = 0; j < 3; ++j)
+                        sum += directions[3 * row + j] * __ldg(params.view_turn + 3 * column + j);
+                return sinf(sum);
+            });
+        }
+        if (params.out_view != nullptr)
+            mq::write_rows(x, params.out_view, base, params.count, MQ_VIEW);
+#if MQ_COLOURS > 0
+        if (params.out_colour != nullptr)
+            for (int i = 0; i < MQ_COLOURS; ++i) {
+                const float raw = mq::row_dot(x + own * MQ_STRIDE,
+                                              params.colour + i * (MQ_VIEW + 1), MQ_VIEW);
+                if (writes && base + own < params.count)
+                    params.out_colour[(base + own) * MQ_COLOURS + i] = 1.0f / (1.0f + expf(-raw));
+            }
+#endif
+#endif
+    }
+}
