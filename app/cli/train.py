@@ -240,7 +240,7 @@ def run(words: Sequence[str]) -> int:
         for path in export_authors(run.loop.training, run.loop.average, out):
             if not options.json:
                 say(str(path))
-    together.leave()
+    run.loop.leave()
     return 0
 
 

@@ -10,6 +10,8 @@ process is a team of one, without any of this.
 from __future__ import annotations
 
 import contextlib
+import gc
+import importlib
 import os
 import warnings
 from collections.abc import Iterable
@@ -80,8 +82,11 @@ class Team:
         return int(said.item())
 
     def leave(self) -> None:
-        """Part, at the end."""
+        """Part, at the end. What :meth:`shared` returned must have been let go of."""
         if self.size > 1:
+            # Whoever still refers to the group keeps its threads, and one that lets go of a tensor
+            # while Python shuts down ends the process with an abort, or never.
+            gc.collect()
             dist.barrier()
             dist.destroy_process_group()
 
@@ -107,6 +112,8 @@ def team(device: str = "auto") -> Team:
             )
         where = torch.device("cuda", local)
         torch.cuda.set_device(where)
+    # DistributedDataParallel brings it; imported after the group, it would hold on to it for good.
+    importlib.import_module("torch._dynamo")
     try:
         dist.init_process_group(
             "nccl" if where.type == "cuda" else "gloo", rank=rank, world_size=size

@@ -10,33 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from engine.training.gan.chance import chance
-from engine.training.gan.contract import Batch, FamilyTraining, Network, Phase, Progress
+from engine.training.gan.contract import FamilyTraining, Network, Phase, Progress
 from engine.training.gan.distributed import Team
 from engine.training.gan.events import Notice
 from engine.training.gan.faults import Diverged, MemoryFull, is_memory_full
 from engine.training.gan.options import TrainingOptions
+from engine.training.gan.passes import Passes, PictureSource
 from engine.training.gan.steering import Steering
 
 NETWORKS: tuple[Network, Network] = ("generator", "discriminator")
 #: The sign of what the discriminator says of real pictures, which steers augmentation.
 REAL_SIGN = "score/real_sign"
-
-
-class PictureSource(Protocol):
-    """An endless sequence of real pictures: all of them in one order, then in another ..."""
-
-    def batch(self, first: int, many: int) -> Batch:
-        """The pictures at positions ``first`` to ``first + many - 1``, on the CPU.
-
-        Raises:
-            UserError, OSError: they cannot be read.
-        """
 
 
 #: Changes ``[N, C, H, W]`` pictures at random; the strength is 0 to 1.
@@ -146,6 +135,11 @@ class TrainingLoop:
         """Names and parameters of a network that move."""
         return self._trained[network]
 
+    def leave(self) -> None:
+        """Part from the team; no step can follow."""
+        self._modules.clear()
+        self.team.leave()
+
     def _only(self, network: Network) -> None:
         """Gradients for the trained parameters of one network and for nothing else."""
         self.training.requires_grad_(False)
@@ -163,7 +157,7 @@ class TrainingLoop:
             UserError, OSError: pictures cannot be read. Nothing has changed then.
         """
         progress, position = self.position.progress, self.position
-        batches = _Passes(
+        batches = Passes(
             self.data, position.images, self.options.batch, position.pass_size, self.team
         )
         self.between_steps = False
@@ -184,7 +178,7 @@ class TrainingLoop:
         return told
 
     def _phase(
-        self, phase: Phase, phases: Sequence[Phase], progress: Progress, batches: _Passes
+        self, phase: Phase, phases: Sequence[Phase], progress: Progress, batches: Passes
     ) -> dict[str, float]:
         self._only(phase.network)
         optimiser = self.optimisers[phase.network]
@@ -214,7 +208,7 @@ class TrainingLoop:
         self,
         phase: Phase,
         progress: Progress,
-        batches: _Passes,
+        batches: Passes,
         buffers: Mapping[str, Tensor],
     ) -> dict[str, Tensor]:
         """Gradients of the whole batch; returns the losses' means."""
@@ -307,7 +301,7 @@ class TrainingLoop:
             else:
                 self.average[name].copy_(value)
 
-    def _smaller_passes(self, optimiser: torch.optim.Optimizer, batches: _Passes) -> None:
+    def _smaller_passes(self, optimiser: torch.optim.Optimizer, batches: Passes) -> None:
         """Halve the passes, so that the batch fits; the gradients of a batch stay the same."""
         optimiser.zero_grad(set_to_none=True)
         if torch.cuda.is_available():
@@ -325,40 +319,6 @@ class TrainingLoop:
                 f"once, and the batch stays {self.options.batch}.",
             )
         )
-
-
-class _Passes:
-    """The pictures of one step that are this process's, cut into passes.
-
-    Pass number n of the whole batch holds the pictures ``n * size`` to ``(n + 1) * size - 1`` of it;
-    process r of R takes the passes r, r + R ...
-    """
-
-    def __init__(self, data: PictureSource, first: int, batch: int, size: int, team: Team) -> None:
-        self._batch, self._team = batch, team
-        numbers = range(team.rank, batch // size, team.size)
-        if team.size == 1:
-            read = [data.batch(first, batch)]
-        else:
-            read = [data.batch(first + number * size, size) for number in numbers]
-        self._images = torch.cat([part.images for part in read])
-        cameras = [part.cameras for part in read if part.cameras is not None]
-        self._cameras = torch.cat(cameras) if cameras else None
-        #: Number of each pass, and its pictures.
-        self.parts: list[tuple[int, Batch]] = []
-        self.cut(size)
-
-    def cut(self, size: int) -> None:
-        """Passes of another size; with several processes it must be the first."""
-        device, team = self._team.device, self._team
-        self.parts = []
-        for place, number in enumerate(range(team.rank, self._batch // size, team.size)):
-            rows = slice(place * size, (place + 1) * size)
-            images = self._images[rows].to(device, torch.float32)
-            cameras = None
-            if self._cameras is not None:
-                cameras = self._cameras[rows].to(device, torch.float32)
-            self.parts.append((number, Batch(images, cameras)))
 
 
 def trained_parameters(

@@ -6,7 +6,6 @@ OPTIONS are those of ``TrainingOptions`` as JSON. Where FOLDER holds snapshots, 
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -25,6 +24,8 @@ if __name__ == "__main__":
     run = Run(Path(sys.argv[1]), TrainingLoop(Toy(), Squares(), options, together, noisy))
     run.resume()
     run.train()
-    together.leave()
-    # Threads of gloo that are still about have ended the process with an abort once.
-    os._exit(0)
+    run.loop.leave()
+    names = (task.read_text().strip() for task in Path("/proc/self/task").glob("*/comm"))
+    left = [name for name in names if "gloo" in name]
+    if left:
+        sys.exit(f"Threads of the team are left, which may end this process by an abort: {left}")
