@@ -144,7 +144,7 @@ class Trainer:
         if isinstance(wish, LookAt):
             self._looked = Looked.at(wish, self._device, lambda: self._closed)
             self._send(self._looked.told())
-        elif self._looked is None:
+        elif self._looked is None or self._looked.found is None:
             return
         elif isinstance(wish, Drop):
             self._looked.found.drop(wish.names)
@@ -167,6 +167,9 @@ class Trainer:
         self._run = run
         self._send(Began(str(run.folder), past))
         self._tell_snapshots(run)
+        if isinstance(wish, Begin) and wish.plan.by_text:
+            for warning in getattr(run.loop.data, "warnings", ()):
+                self._told(Notice(0, warning.text))
         for message in self._early:
             self._obey(run, message)
         run.train()
@@ -209,12 +212,12 @@ class Trainer:
 
 @dataclass(frozen=True)
 class Looked:
-    """Data and model as they were looked at last."""
+    """Data and model as they were looked at last; no data where a text is to lead."""
 
     wish: LookAt
     groups: tuple[str, ...]
     resolution: int
-    found: Survey
+    found: Survey | None
 
     @classmethod
     def at(cls, wish: LookAt, device: str, cancelled: Callable[[], bool]) -> Looked:
@@ -226,7 +229,9 @@ class Looked:
         """
         training = training_of(open_model(wish.model, device))
         side = training.resolution
-        found = survey(Path(wish.data).expanduser(), side, cancelled=cancelled)
+        found = None
+        if wish.data:
+            found = survey(Path(wish.data).expanduser(), side, cancelled=cancelled)
         return cls(wish, tuple(training.layer_groups()), side, found)
 
     def again(self) -> Looked:
@@ -235,7 +240,10 @@ class Looked:
 
     def told(self) -> Seen:
         """What the window is told."""
-        found, reasons = self.found, {one.name: one.reason for one in self.found.skipped}
+        found = self.found
+        if found is None:
+            return Seen(self.wish.data, self.wish.model, self.groups)
+        reasons = {one.name: one.reason for one in found.skipped}
         for warning in found.warnings:
             reasons |= {name: warning.text for name in warning.names if name not in reasons}
         return Seen(
@@ -252,6 +260,6 @@ class Looked:
     def small(self, name: str) -> bytes | None:
         """A small picture, or ``None`` where it cannot be shown."""
         try:
-            return self.found.thumbnail(name, SMALL).tobytes()
+            return None if self.found is None else self.found.thumbnail(name, SMALL).tobytes()
         except (Unreadable, OSError, UserError):
             return None

@@ -123,7 +123,7 @@ class Training:
         """Edit the form."""
         plan = edit(self.plan)
         if plan != self.plan:
-            if (plan.data, plan.model) != (self.plan.data, self.plan.model):
+            if plan.looked_at != self.plan.looked_at:
                 # What was seen was something else.
                 self.seen = None
                 self.pictures.clear()
@@ -138,11 +138,12 @@ class Training:
             UserError: there is nothing to look at, or a run goes on.
         """
         self._free()
-        if not self.plan.data.strip():
+        data, model = self.plan.looked_at
+        if not self.plan.by_text and not data.strip():
             raise UserError("Choose the pictures first: a folder of them, or an archive.")
         self.state = "looking"
         self._looks_due += 1
-        self._child.send(LookAt(self.plan.data, self.plan.model))
+        self._child.send(LookAt(data, model))
         self._studio.touch()
 
     def show_pictures(self, names: Sequence[str]) -> None:
@@ -173,15 +174,17 @@ class Training:
             UserError: something is missing in the form, or a run goes on.
         """
         self._free()
-        for value, what in (
-            (self.plan.data, "the pictures: a folder of them, or an archive"),
-            (self.plan.folder, "a folder for the run: everything is kept there"),
-        ):
-            if not value.strip():
-                raise UserError(f"Choose {what}.")
+        plan = self.plan
+        if plan.by_text:
+            own = replace(plan.shift, encoder=self._studio.settings.text_encoder)
+            plan = replace(plan, shift=own.checked())
+        elif not plan.data.strip():
+            raise UserError("Choose the pictures: a folder of them, or an archive.")
+        if not plan.folder.strip():
+            raise UserError("Choose a folder for the run: everything is kept there.")
         self._forget()
         self.state = "starting"
-        self._child.send(Begin(self.plan))
+        self._child.send(Begin(plan))
         self._watch_again()
         self._studio.touch()
 
@@ -293,7 +296,7 @@ class Training:
                 # Only the answer to the newest question counts.
                 if self._looks_due == 0:
                     self.state = "idle"
-                    if (answer.data, answer.model) == (self.plan.data, self.plan.model):
+                    if (answer.data, answer.model) == self.plan.looked_at:
                         self.seen = answer
             case SmallPicture():
                 if answer.pixels is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from engine.training.gan.events import Event
+from engine.training.shift.options import DEFAULTS, ShiftOptions
 
 #: Side of a picture of the data as the window shows it, pixels: that of a thumbnail.
 SMALL = 128
@@ -26,6 +27,9 @@ class TrainingPlan:
         minutes: length; 0 is until somebody stops it.
         mirror: show every picture mirrored, too.
         score_samples: pictures drawn for FID and KID at each snapshot; 0 measures neither.
+        by_text: a text leads instead of the pictures; preset, length in minutes, mirroring and
+            scores do not count then.
+        shift: what is asked for then. steps: length then; 0 is until somebody stops it.
     """
 
     data: str
@@ -36,6 +40,14 @@ class TrainingPlan:
     minutes: float = 20.0
     mirror: bool = True
     score_samples: int = 0
+    by_text: bool = False
+    shift: ShiftOptions = field(default_factory=ShiftOptions)
+    steps: int = DEFAULTS.steps
+
+    @property
+    def looked_at(self) -> tuple[str, str]:
+        """Pictures, none where a text leads, and model."""
+        return "" if self.by_text else self.data, self.model
 
 
 # To the training process --------------------------------------------------------------------
@@ -43,7 +55,8 @@ class TrainingPlan:
 
 @dataclass(frozen=True)
 class LookAt:
-    """Open data and model, and tell what they are; nothing is trained."""
+    """Open data and model, and tell what they are; nothing is trained. Without data it is the model
+    alone."""
 
     data: str
     model: str

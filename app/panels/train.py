@@ -74,6 +74,7 @@ class TrainWindow(Popup):
             "live": training.live.step if training.live else -1,
             "samples": len(training.grid.pictures),
             "yaw": training.grid.yaw,
+            "parts": self._form.parts_shown(),
         }
 
     def after_frame(self) -> None:

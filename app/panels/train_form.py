@@ -11,9 +11,11 @@ import dearpygui.dearpygui as dpg
 
 from app.kit import Kit
 from app.panels.path_box import path_box
+from app.panels.train_text import LEADS, TrainText, leads
 from app.training import Training
 from engine.errors import UserError
 from engine.training.gan.options import PRESETS, preset_options
+from engine.training.shift.options import shift_training
 
 if TYPE_CHECKING:
     from app.studio import Studio
@@ -47,6 +49,7 @@ class TrainForm:
         self, kit: Kit, show_pictures: Callable[[], None], show_prepare: Callable[[], None]
     ) -> None:
         self._kit, self._show_pictures, self._show_prepare = kit, show_pictures, show_prepare
+        self._text = TrainText(kit)
         self._boxes: dict[str, int] = {}
         self._built: tuple[str, ...] | None = None
 
@@ -63,15 +66,18 @@ class TrainForm:
 
     def _build_form(self) -> None:
         kit = self._kit
-        kit.heading("Pictures", first=True)
-        self._data = self._path(
-            "train_data", "A folder of pictures, or a zip with a dataset.json",
-            lambda plan, text: replace(plan, data=text), folder=True, files=(".zip",),
-        )  # fmt: skip
-        kit.button(
-            "Prepare photographs ...", self._show_prepare, "train_prepare",
-            "Find the faces in photographs, cut them, and make a set to train on", width=-1,
-        )  # fmt: skip
+        kit.heading("Learns from", first=True)
+        self._leads = leads(kit, lambda by_text: self._edit(by_text=by_text, layers=()))
+        self._text.build()
+        with dpg.group() as pictures:
+            self._data = self._path(
+                "train_data", "A folder of pictures, or a zip with a dataset.json",
+                lambda plan, text: replace(plan, data=text), folder=True, files=(".zip",),
+            )  # fmt: skip
+            kit.button(
+                "Prepare photographs ...", self._show_prepare, "train_prepare",
+                "Find the faces in photographs, cut them, and make a set to train on", width=-1,
+            )  # fmt: skip
         kit.heading("Model")
         self._model = self._path(
             "train_model", "A checkpoint of any family; 'bundled' is the one that ships",
@@ -94,6 +100,17 @@ class TrainForm:
             "Page by page, to drop what should take no part", width=-1,
         )  # fmt: skip
         kit.heading("How")
+        self._text.build_numbers()
+        with dpg.group() as how:
+            self._build_how()
+        self._by_pictures = (int(pictures), int(how))
+        with dpg.group() as layers:
+            pass
+        self._layers = int(layers)
+
+    def _build_how(self) -> None:
+        """What counts where pictures lead."""
+        kit = self._kit
         with kit.row("Preset", "A choice of layers, batch and rates"):
             self._preset = int(
                 dpg.add_combo(
@@ -116,9 +133,6 @@ class TrainForm:
             )
         )
         kit.tip(kit.name("train_mirror", self._mirror), "Twice as many pictures of faces")
-        with dpg.group() as layers:
-            pass
-        self._layers = int(layers)
 
     def _build_foot(self) -> None:
         kit = self._kit
@@ -162,6 +176,13 @@ class TrainForm:
         """Show the present state."""
         kit, training = self._kit, self._training
         plan, seen, idle = training.plan, training.seen, not training.is_busy
+        kit.show_value(self._leads, LEADS[plan.by_text])
+        self._text.update()
+        for part in self._by_pictures:
+            kit.show(part, not plan.by_text)
+        dpg.configure_item(
+            self._look, label="Look at the model" if plan.by_text else "Look at both"
+        )
         kit.show_value(self._data, plan.data)
         kit.show_value(self._model, plan.model)
         kit.show_value(self._folder, plan.folder)
@@ -178,13 +199,21 @@ class TrainForm:
         warnings = "\n".join(seen.warnings) if seen else ""
         kit.show_value(self._warned, warnings)
         kit.show(self._warned, bool(warnings))
-        kit.show(self._see, seen is not None)
+        kit.show(self._see, seen is not None and not plan.by_text)
         self._show_groups(seen.groups if seen else ())
+        # Where shapes stay, the family knows what colours only.
+        kit.show(self._layers, not (plan.by_text and plan.shift.freeze_shape))
         trained = self._trained()
         for group, item in self._boxes.items():
             kit.show_value(item, group in trained)
         for item in (self._start, self._resume, self._look):
             kit.enable(item, idle and not looking)
+
+    def parts_shown(self) -> list[str]:
+        """Which parts of the form can be seen, for the tests."""
+        parts = {"pictures": self._by_pictures[0], "preset": self._by_pictures[1],
+                 "layers": self._layers, **self._text.parts}  # fmt: skip
+        return [name for name, item in parts.items() if dpg.is_item_shown(item)]
 
     def _show_groups(self, groups: tuple[str, ...]) -> None:
         if groups == self._built:
@@ -227,6 +256,9 @@ class TrainForm:
         if plan.layers:
             return set(plan.layers)
         with contextlib.suppress(UserError):  # it is told when the run is started
+            if plan.by_text:
+                own = replace(plan.shift, encoder=self._kit.studio.settings.text_encoder)
+                return set(shift_training(own, groups).layers)
             return set(preset_options(plan.preset, groups).layers or groups)
         return set()
 

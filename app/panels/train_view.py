@@ -188,7 +188,9 @@ class TrainView:
         said = STATES[training.state]
         if last is None:
             return said
-        parts = [said, f"step {last.step:,}", f"{last.images:,} pictures shown"]
+        # Where a text leads nothing is shown: each of its people is drawn twice.
+        counted = "people drawn" if "score/reached" in last.losses else "pictures shown"
+        parts = [said, f"step {last.step:,}", f"{last.images:,} {counted}"]
         if training.state == "training":
             parts.append(f"{last.images_per_second:.1f} pictures a second")
             if last.seconds_left is not None:

@@ -31,7 +31,7 @@ from engine.training.gan.options import (
 from engine.training.gan.plan import NAME, RunFacts, RunPlan
 from engine.training.gan.result import Card, keep_model, model_source
 from engine.training.gan.run import Run, Scorer
-from engine.training.shift.options import DEFAULTS, ShiftOptions, check_layers, shift_training
+from engine.training.shift.options import DEFAULTS, ShiftOptions, shift_training
 from engine.training.shift.training import TextShift, led_by
 from engine.training.shift.without_pictures import NoPictures
 
@@ -63,6 +63,12 @@ class Wish(Protocol):
     def mirror(self) -> bool: ...
     @property
     def score_samples(self) -> int: ...
+    @property
+    def by_text(self) -> bool: ...
+    @property
+    def shift(self) -> ShiftOptions: ...
+    @property
+    def steps(self) -> int: ...
 
 
 def _nothing(event: Event) -> None:
@@ -76,14 +82,16 @@ def start_run(
     between: Callable[[], None] = lambda: None,
 ) -> Run:
     """:func:`begin` for the window: empty layers are the preset's."""
-    changes: dict[str, Any] = {
-        "device": device, "minutes": wish.minutes, "score_samples": wish.score_samples,
-    }  # fmt: skip
+    changes: dict[str, Any] = {"device": device}
     if wish.layers:
         changes["layers"] = wish.layers
-    plan = RunPlan(
-        wish.folder, wish.data, wish.model, preset=wish.preset, changes=changes, mirror=wish.mirror
-    )
+    plan = RunPlan(wish.folder, wish.data, wish.model, changes=changes)
+    if wish.by_text:
+        changes["steps"] = wish.steps
+        plan = replace(plan, data="", shift=wish.shift.to_json())
+    else:
+        changes |= {"minutes": wish.minutes, "score_samples": wish.score_samples}
+        plan = replace(plan, preset=wish.preset, mirror=wish.mirror)
     return begin(plan, listener, between)
 
 
@@ -131,8 +139,7 @@ def begin(
     groups = training.layer_groups()
     if isinstance(training, TextShift):
         plan = replace(plan, shift=training.shift.to_json())
-        preset = shift_training(training.shift, groups)
-        check_layers(training.shift, plan.changes.get("layers", ()))
+        preset = shift_training(training.shift, groups, rough.layers)
     else:
         preset = preset_options(plan.preset, groups)
     options = TrainingOptions.from_json({**preset.to_json(), **plan.changes})

@@ -12,6 +12,8 @@ from engine.training.gan.options import SHAPES, TrainingOptions
 
 #: The group of a family's parameters that colour what others shape, where the two lie side by side.
 COLOURS = "colours"
+#: The group that decides who is who, and how much faster than published it learns alone.
+MAPPING, MAPPING_RATE = SHAPES[0], 3.0
 #: Most letters of a text.
 MAX_TEXT = 200
 #: What is not as in any other run: nobody judges, so that nothing is augmented or waited for.
@@ -134,32 +136,37 @@ def _tidy(text: str) -> str:
     return " ".join(text.split())
 
 
-def shift_training(shift: ShiftOptions, groups: Iterable[str]) -> TrainingOptions:
+def shift_training(
+    shift: ShiftOptions, groups: Iterable[str], chosen: tuple[str, ...] = ()
+) -> TrainingOptions:
     """The options of training for a model with these layer groups, as far as nothing else is
-    asked for: all but the mapping trains, or what colours only.
+    asked for.
+
+    Where shapes are to stay, what colours only trains. Else it is who is who with the bundled
+    encoder, which knows nothing that heads cannot be anyway and takes paint for glasses; and with
+    another encoder all but that, as in StyleGAN-NADA, since the text may say what no latent does.
+
+    Args:
+        chosen: groups that are asked for.
 
     Raises:
-        UserError: shapes are to stay, and every layer of the model makes some.
+        UserError: shapes are to stay, and are asked to train, or every layer of the model makes some.
     """
-    kept = SHAPES if shift.freeze_shape else SHAPES[:1]
-    layers = tuple(group for group in groups if group not in kept)
-    if not layers:
-        raise UserError(
-            "This model's layers all shape heads; its shapes cannot be kept as they are."
-        )
-    return replace(DEFAULTS, layers=layers)
-
-
-def check_layers(shift: ShiftOptions, layers: Iterable[str]) -> None:
-    """Shapes that are to stay are not trained.
-
-    Raises:
-        UserError: they are asked for.
-    """
-    if not shift.freeze_shape:
-        return
-    for name in layers:
-        if name in SHAPES:
+    there = tuple(groups)
+    if shift.freeze_shape:
+        for name in chosen:
+            if name in SHAPES:
+                raise UserError(
+                    f"--freeze-shape keeps the layers {name!r} as they are; leave it out, or them."
+                )
+        layers = chosen or tuple(group for group in there if group not in SHAPES)
+        if not layers:
             raise UserError(
-                f"--freeze-shape keeps the layers {name!r} as they are; leave it out, or them."
+                "This model's layers all shape heads; its shapes cannot be kept as they are."
             )
+    elif shift.encoder:
+        layers = chosen or tuple(group for group in there if group != MAPPING)
+    else:
+        layers = chosen or (MAPPING,)
+    rate = MAPPING_RATE if layers == (MAPPING,) else DEFAULTS.rate
+    return replace(DEFAULTS, layers=layers, rate=rate)

@@ -175,13 +175,20 @@ class TextShift(FamilyTraining):
         return self._inner[0].ema_half_life(progress)
 
     def layer_groups(self) -> Mapping[str, Sequence[str]]:
-        """The family's; where shapes are to stay, what colours only is a group of its own."""
-        groups = dict(self._inner[0].layer_groups())
-        colours = tuple(self._inner[0].colour_rows()) if self.shift.freeze_shape else ()
+        """The family's, but that all mappings are one group. Where shapes are to stay, only those of
+        shapes are, and what colours where others shape is a group of its own."""
+        groups = {name: tuple(starts) for name, starts in self._inner[0].layer_groups().items()}
+        if not self.shift.freeze_shape:
+            every = {start for starts in groups.values() for start in starts}
+            mappings = {start for start in every if start.startswith("mapping")}
+            others = {name: set(starts) - mappings for name, starts in groups.items()}
+            whole = {**others, "mapping": others["mapping"] | mappings}
+            return {name: tuple(sorted(whole[name])) for name in groups if whole[name]}
+        colours = tuple(self._inner[0].colour_rows())
         if not colours:
             return groups
         names = [name for name, _ in self.generator.named_parameters() if name not in colours]
-        geometry = tuple(groups["geometry"])
+        geometry = groups["geometry"]
         groups["geometry"] = tuple(name for name in names if name.startswith(geometry))
         return groups | {COLOURS: colours}
 

@@ -22,13 +22,13 @@ from engine.training.gan.events import Notice
 from engine.training.gan.families import training_of
 from engine.training.gan.loop import TrainingLoop
 from engine.training.gan.options import TrainingOptions
-from engine.training.shift.options import COLOURS, ShiftOptions, check_layers, shift_training
+from engine.training.shift.options import COLOURS, ShiftOptions, shift_training
 from engine.training.shift.training import TextShift
 from tests.generators.test_every_family import GOLDENS, checkpoint, every
 from tests.training.gan.checks import check_groups, losses_of
 
 ALONE = Team(0, 1, torch.device("cpu"))
-SMALL = ShiftOptions("an old man", side=16, crops=1)
+SMALL = ShiftOptions("an old man", encoder="tiny", side=16, crops=1)
 GENERATOR = Phase("generator", "generator")
 Made = Callable[..., TextShift]
 
@@ -171,8 +171,24 @@ def test_what_colours_only_is_a_group_where_shapes_are_to_stay(made: Made) -> No
     assert COLOURS not in made(GOLDENS / "eg3d_ffhq").layer_groups()
     groups = made(GOLDENS / "eg3d_ffhq", frozen).layer_groups()
     assert shift_training(frozen, groups).layers == ("upsampler", COLOURS)
+    assert shift_training(frozen, groups, ("upsampler",)).layers == ("upsampler",)
     with pytest.raises(UserError, match="--freeze-shape keeps the layers 'geometry'"):
-        check_layers(frozen, ("upsampler", "geometry"))
+        shift_training(frozen, groups, ("upsampler", "geometry"))
+
+
+def test_the_bundled_encoder_moves_people_and_others_move_layers(made: Made) -> None:
+    """The former knows nothing that heads cannot be; all mappings are one group then."""
+    bundled = replace(SMALL, encoder="")
+    training = made(GOLDENS / "cips3d", bundled)
+    groups = training.layer_groups()
+    check_groups(training)
+    assert groups["mapping"] == ("mapping_network_inr.", "mapping_network_nerf.")
+    own = shift_training(bundled, groups)
+    assert (own.layers, own.rate) == (("mapping",), 3.0)
+    asked = shift_training(bundled, groups, ("mapping", "appearance"))
+    assert (asked.layers, asked.rate) == (("mapping", "appearance"), 1.0)
+    other = shift_training(SMALL, groups)
+    assert (other.layers, other.rate) == (("geometry", "appearance"), 1.0)
 
 
 def test_the_direction_of_what_has_not_moved_has_a_finite_slope(opened: OpenEncoder) -> None:
