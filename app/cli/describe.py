@@ -92,19 +92,22 @@ def encoder_source(given: str | None) -> str:
     return "" if given == "bundled" else given
 
 
+def lasting_source(source: str) -> str:
+    """A name of an encoder, or its path such that it means the same in every folder."""
+    name, mark, file = source.rpartition("=")
+    if source and Path(source).expanduser().exists():
+        return str(Path(source).expanduser().resolve())
+    # Without a mark it is a name of open_clip's.
+    return f"{name}{mark}{Path(file).expanduser().resolve()}" if mark else source
+
+
 def _keep(source: str) -> None:
-    """Remember the encoder, by a name, or a path that means the same in every folder."""
+    """Remember the encoder."""
     from dataclasses import replace
 
     from app.settings import load_settings, save_settings
 
-    name, mark, file = source.rpartition("=")
-    if source and Path(source).expanduser().exists():
-        kept = str(Path(source).expanduser().resolve())
-    elif not mark:
-        kept = source  # a name of open_clip's
-    else:
-        kept = f"{name}{mark}{Path(file).expanduser().resolve()}"
+    kept = lasting_source(source)
     save_settings(replace(load_settings().settings, text_encoder=kept))
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from app.cli.describe import encoder_source, lasting_source
 from app.cli.parsing import Flag, finite
 from engine.errors import UserError
 from engine.training.shift.options import ShiftOptions
@@ -25,7 +26,7 @@ class ByText:
     """What should be seen, such as 'an old man with a grey beard'; no pictures are needed."""
     from_text: Annotated[str | None, _own("TEXT", "any person")] = None
     """What is seen now, such as 'a person'."""
-    encoder: Annotated[str | None, _own("PATH", "the bundled one")] = None
+    encoder: Annotated[str | None, _own("PATH|bundled", "the settings'")] = None
     """CLIP weights that read the text: a folder, a file, or NAME=FILE with a name of open_clip's."""
     freeze_shape: Flag = False
     """Change colours only: depths and meshes stay as they are, to the last bit."""
@@ -51,8 +52,9 @@ class ByText:
                     raise UserError(f"{name} needs --text, which says what should be seen.")
             return {}
         finite(strength=self.strength)
+        encoder = lasting_source(encoder_source(self.encoder))
         shift = ShiftOptions(
-            self.text, self.from_text or "", self.encoder or "", freeze_shape=self.freeze_shape
+            self.text, self.from_text or "", encoder, freeze_shape=self.freeze_shape
         ).with_prices(prices)
         if self.strength is not None:
             shift = shift.with_prices({"strength": self.strength})

@@ -35,7 +35,7 @@ def test_a_text_leads_from_the_first_step_to_the_model(
 ) -> None:
     model = checkpoint(GOLDENS / "eg3d_ffhq")
     words = ("train", "--model", model, "--text", "an old man", "--from-text", "a man")
-    done = run(*words, "--encoder", folder, "--freeze-shape", "--strength", 0.5, "--out", "run",
+    done = run(*words, "--encoder", "tiny", "--freeze-shape", "--strength", 0.5, "--out", "run",
                "--steps", 2, *NEW)  # fmt: skip
     assert done.status == 0, done.err
     assert f"{tmp_path / 'run' / 'model.json'}: step 2, 4 pictures" in done.out

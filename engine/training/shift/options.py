@@ -18,7 +18,7 @@ MAPPING, MAPPING_RATE = SHAPES[0], 3.0
 MAX_TEXT = 200
 #: What is not as in any other run: nobody judges, so that nothing is augmented or waited for.
 DEFAULTS = TrainingOptions(
-    preset="text", batch=2, steps=300, judge_first=0, augmentation="none", average_share=0.1,
+    preset="text", batch=2, steps=200, judge_first=0, augmentation="none", average_share=0.1,
     snapshot_minutes=2.0,
 )  # fmt: skip
 
