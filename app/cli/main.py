@@ -36,6 +36,7 @@ COMMANDS: dict[str, str] = {
     "prepare": "photographs as a data set to train on",
     "evaluate": "how good a model is, in numbers",
     "verify": "compare a family with pictures of its authors' code",
+    "doctor": "whether this machine has what Maquette needs",
 }
 
 EXIT_USER_ERROR, EXIT_INTERRUPTED, EXIT_TERMINATED = 2, 130, 143
