@@ -19,9 +19,10 @@ import pytest
 import torch
 
 from app import doctor, opengl, settings
-from app.doctor import Line
+from engine import health
 from engine.assets import shipped_generators
 from engine.errors import UserError
+from engine.health import Line
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -50,7 +51,7 @@ def test_a_look_that_fails_is_a_fault_and_not_the_end(monkeypatch: pytest.Monkey
     def wrong() -> Line:
         raise UserError("The folder is missing; install Maquette again.")
 
-    monkeypatch.setattr(doctor, "LOOKS", (broken_thing, wrong, doctor.python))
+    monkeypatch.setattr(doctor, "LOOKS", (broken_thing, wrong, health.python))
     first, second, third = doctor.examine()
     assert (first.subject, first.state, first.found) == (
         "Broken thing", "fault", "RuntimeError: no idea",
@@ -61,7 +62,7 @@ def test_a_look_that_fails_is_a_fault_and_not_the_end(monkeypatch: pytest.Monkey
 
 def test_an_old_python(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "version_info", (3, 10, 2, "final", 0))
-    assert doctor.python().state == "fault" and "3.11" in doctor.python().advice
+    assert health.python().state == "fault" and "3.11" in health.python().advice
 
 
 def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,20 +72,20 @@ def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
         return "1"
 
     monkeypatch.setattr(importlib.metadata, "version", version)
-    line = doctor.packages()
+    line = health.packages()
     assert line.state == "fault" and line.found == "missing: av, tyro"
 
 
 def test_an_old_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "__version__", "2.7.1+cpu")
-    assert doctor.torch().state == "fault"
+    assert health.torch().state == "fault"
     monkeypatch.setattr(torch, "__version__", "2.10.0")
-    assert doctor.torch().state == "ok"
+    assert health.torch().state == "ok"
 
 
 def test_compiled_march_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAQUETTE_KERNELS", "0")
-    assert doctor.march().state == "note"
+    assert health.march().state == "note"
 
 
 @pytest.mark.parametrize(
@@ -101,12 +102,12 @@ def test_driver(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     card = SimpleNamespace(name="GPU", total_memory=8 * 2**30)
-    monkeypatch.setattr(doctor, "_nvidia_driver", lambda: there)
+    monkeypatch.setattr(health, "_nvidia_driver", lambda: there)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: usable)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: card)
     monkeypatch.setattr(torch.version, "cuda", built)
-    line = doctor.driver()
+    line = health.driver()
     assert line.state == state and words in line.found
 
 
@@ -119,8 +120,8 @@ def test_compiler_and_pycuda_matter_where_a_gpu_is(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(kernels, "load_nvrtc", missing)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     for there, advised in ((None, False), ("580.3", True)):
-        monkeypatch.setattr(doctor, "_nvidia_driver", lambda there=there: there)
-        for look in (doctor.toolkit, doctor.pycuda):
+        monkeypatch.setattr(health, "_nvidia_driver", lambda there=there: there)
+        for look in (health.toolkit, health.pycuda):
             assert look().state == "note" and bool(look().advice) == advised
 
 
@@ -128,8 +129,8 @@ def test_compiler_and_pycuda_matter_where_a_gpu_is(monkeypatch: pytest.MonkeyPat
     ("free", "state"), [(2**29, "fault"), (2 * 2**30, "note"), (2**33, "ok"), (None, "note")]
 )
 def test_memory(free: int | None, state: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "_free_memory", lambda: free)
-    assert doctor.memory().state == state
+    monkeypatch.setattr(health, "_free_memory", lambda: free)
+    assert health.memory().state == state
 
 
 def test_no_display(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +184,7 @@ def test_ffmpeg_without_an_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
     import av
 
     monkeypatch.setattr(av, "codecs_available", {"gif"})
-    line = doctor.video()
+    line = health.video()
     assert line.state == "fault" and line.found.endswith("without libx264")
 
 
@@ -193,9 +194,9 @@ def test_fonts_that_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_models_that_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert doctor.models().found.startswith(shipped_generators()[0].key)
-    monkeypatch.setattr(doctor, "shipped_generators", lambda: ())
-    assert doctor.models().state == "fault"
+    assert health.models().found.startswith(shipped_generators()[0].key)
+    monkeypatch.setattr(health, "shipped_generators", lambda: ())
+    assert health.models().state == "fault"
 
 
 def test_settings_that_are_damaged_or_name_weights_that_are_gone(tmp_path: Path) -> None:
@@ -231,4 +232,4 @@ def test_the_driver_is_found_by_its_library(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(ctypes, "CDLL", library)
     monkeypatch.setattr(Path, "read_text", lambda self, **options: (_ for _ in ()).throw(OSError()))
-    assert doctor._nvidia_driver() == "of an unknown version"
+    assert health._nvidia_driver() == "of an unknown version"

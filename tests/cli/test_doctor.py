@@ -7,7 +7,7 @@ import json
 import pytest
 
 from app import doctor
-from app.doctor import Line
+from engine.health import Line
 from tests.cli.conftest import Run
 
 GOOD = Line("Python", "ok", "3.12")
