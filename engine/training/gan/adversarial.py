@@ -31,6 +31,7 @@ from engine.training.gan.contract import (
 from engine.training.gan.losses import (
     discriminator_logistic,
     generator_logistic,
+    pose_alignment,
     r1_penalty,
     scores,
 )
@@ -102,7 +103,7 @@ class Seen:
     Attributes:
         pictures: what R1 is taken at, ``[N, C, H, W]`` each, before augmentation.
         told: what stands beside them (cameras, places of patches), ``[N, D]``.
-        truth: angles that it should read off drawn pictures, ``[N, 2]``.
+        truth: angles that it should read off them, ``[N, 2]``.
         losses: what drawing them adds to the generator's losses.
     """
 
@@ -243,6 +244,9 @@ class Adversarial(FamilyTraining):
         if every_step:
             found["r1"] = r1_penalty(real.logits, real_seen.pictures, self.common.r1_gamma)
         found |= self.read_angles(fake_seen, fake)
+        # From drawn pictures alone a head and its hollow mould, which turns the other way, are alike.
+        known = self.read_angles(real_seen, real)
+        found |= {f"{name}_real": value for name, value in known.items()}
         return found | scores("fake", fake.logits) | scores("real", real.logits)
 
     def _r1(self, step: Step) -> dict[str, Tensor]:
@@ -285,6 +289,14 @@ class Adversarial(FamilyTraining):
         own = {n: t.detach().clone() for n, t in self.drawing_state(state).items()}
         device = next(iter(own.values())).device
         return families()[self.family].build(self.drawing_config().to_json(), own, device)
+
+
+def read_off(seen: Seen, verdict: Verdict, weight: float) -> dict[str, Tensor]:
+    """``{"pose": loss}`` of the angles that a discriminator reads, if it does and they are known."""
+    read, truth = verdict.angles, seen.truth
+    if read is None or truth is None or not read.shape[1] or not weight:
+        return {}
+    return {"pose": pose_alignment(read, truth) * weight}
 
 
 def unmixed(device: torch.device) -> torch.autocast:

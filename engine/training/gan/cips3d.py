@@ -28,6 +28,7 @@ from engine.training.gan.adversarial import (
     Verdict,
     adam,
     copied,
+    read_off,
 )
 from engine.training.gan.contract import Network, OptimiserOptions, Progress
 from engine.training.gan.discriminator_blocks import narrowed
@@ -39,7 +40,7 @@ from engine.training.gan.discriminator_equal import (
 from engine.training.gan.families import Kind
 from engine.training.gan.losses import resized
 from engine.training.gan.nerf_batches import march_batch
-from engine.training.gan.poses import PosePrior, orbit, poses_of
+from engine.training.gan.poses import PosePrior, known_poses, orbit, poses_of
 
 #: The release's widths: of the discriminator of pictures, and of the one for the NeRF's own.
 _MAIN = {4: 512, 8: 512, 16: 512, 32: 512, 64: 512, 128: 256, 256: 128, 512: 64, 1024: 32}
@@ -57,6 +58,7 @@ class CIPS3DOptions(CommonOptions):
         gradient_pixels: pixels of a picture that carry gradients; 0 is all of them.
         noise_steps: steps in which the noise on densities falls from 1 to 0.
         yaw_spread, pitch_spread: standard deviations of the poses, radians.
+        pose_weight: see :class:`~engine.training.gan.eg3d.EG3DOptions`.
         data_poses: draw from the batch's cameras where these are known. As published, cameras are
             never known, and poses are drawn from the range.
     """
@@ -71,6 +73,7 @@ class CIPS3DOptions(CommonOptions):
     noise_steps: int = 5000
     yaw_spread: float = 0.3
     pitch_spread: float = 0.155
+    pose_weight: float = 0.0
     data_poses: bool = True
 
 
@@ -101,6 +104,7 @@ class CIPS3DTraining(Adversarial):
                         ),
                         (side,),
                         early,
+                        angles=2 if options.pose_weight else 0,
                     )
                     for widths, early in ((_MAIN, False), (_AUX, True))
                 )
@@ -200,16 +204,25 @@ class CIPS3DTraining(Adversarial):
         cameras = orbit(angles, self.config.radius, "cips3d")
         noise = self.noise(step.progress)
         found = self.pictures(z, cameras, step.random, noise, self.options.gradient_pixels)
-        return Seen((torch.cat(found) if self.both else found[0],))
+        return Seen((torch.cat(found) if self.both else found[0],), truth=self._both(angles))
 
     def real(self, step: Step) -> Seen:
         """Real pictures, twice where the auxiliary ones are judged too."""
         images = resized(step.batch.images, self.resolution)
-        return Seen((torch.cat([images, images]) if self.both else images,))
+        truth = known_poses(step, self.options.data_poses)
+        pictures = torch.cat([images, images]) if self.both else images
+        return Seen((pictures,), truth=None if truth is None else self._both(truth))
+
+    def _both(self, angles: Tensor) -> Tensor:
+        return torch.cat([angles, angles]) if self.both else angles
 
     def judged(self, seen: Seen, step: Step) -> Verdict:
         """Logits of both discriminators, one after the other."""
-        return Verdict(self.discriminator(step.augment(seen.pictures[0]), self.both))
+        return Verdict(*self.discriminator.read(step.augment(seen.pictures[0]), self.both))
+
+    def read_angles(self, seen: Seen, verdict: Verdict) -> dict[str, Tensor]:
+        """Pose alignment, where the discriminator reads angles."""
+        return read_off(seen, verdict, self.options.pose_weight)
 
     # --------------------------------------------------------------------------- facts
 

@@ -151,6 +151,8 @@ class Epilogue(nn.Module):
         group_size, deviation_channels: of the minibatch deviation; 0 channels for none.
         img_channels: of a ``fromrgb`` that the skip architecture has here too; 0 for none.
         resolution: side of what comes in.
+        angles: numbers besides, which :meth:`read` gives back: a head's pose, in a discriminator that
+            is to read it.
     """
 
     def __init__(
@@ -162,27 +164,37 @@ class Epilogue(nn.Module):
         clamp: float | None = None,
         img_channels: int = 0,
         resolution: int = 4,
+        angles: int = 0,
     ) -> None:
         super().__init__()
+        self.angles = angles
         self.group_size, self.deviation_channels = group_size, deviation_channels
         if img_channels:
             self.fromrgb = ConvLayer(img_channels, in_channels, 1)
         self.conv = ConvLayer(in_channels + deviation_channels, in_channels, 3, clamp=clamp)
         self.fc = FullyConnected(in_channels * resolution**2, in_channels, activation="lrelu")
-        self.out = FullyConnected(in_channels, out_features)
+        self.out = FullyConnected(in_channels, out_features + angles)
 
     def forward(
         self, x: Tensor, img: Tensor | None = None, conditions: Tensor | None = None
     ) -> Tensor:
         """``[N, C, 4, 4]`` -> ``[N]`` logits, or their product with ``conditions`` ``[N, D]``."""
+        return self.read(x, img, conditions)[0]
+
+    def read(
+        self, x: Tensor, img: Tensor | None = None, conditions: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The same, and ``[N, angles]``."""
         if img is not None:
             x = x + self.fromrgb(img)
         if self.deviation_channels:
             x = minibatch_deviation(x, self.group_size, self.deviation_channels)
-        x = self.out(self.fc(self.conv(x).flatten(1)))
+        found: Tensor = self.out(self.fc(self.conv(x).flatten(1)))
+        own = found.shape[1] - self.angles
+        x, angles = found[:, :own], found[:, own:]
         if conditions is None:
-            return x[:, 0]
-        return (x * conditions).sum(dim=1) / math.sqrt(conditions.shape[1])
+            return x[:, 0], angles
+        return (x * conditions).sum(dim=1) / math.sqrt(conditions.shape[1]), angles
 
 
 class ConditionMapping(nn.Module):

@@ -125,22 +125,28 @@ class EqualLinear(nn.Module):
 
 
 class _Head(nn.Module):
-    """The last 4 x 4 pixels -> logits."""
+    """The last 4 x 4 pixels -> logits, and ``angles`` numbers besides."""
 
-    def __init__(self, width: int, last: int, named: bool, deviation: bool, group: int) -> None:
+    def __init__(
+        self, width: int, last: int, named: bool, deviation: bool, group: int, angles: int = 0
+    ) -> None:
         super().__init__()
         self.deviation, self.group = deviation, group
         self.final_conv = EqualConv(width + int(deviation), last, 3, named=named)
         self.final_linear = nn.Sequential(
-            EqualLinear(last * 16, last, active=True), EqualLinear(last, 1)
+            EqualLinear(last * 16, last, active=True), EqualLinear(last, 1 + angles)
         )
 
     def judged(self, x: Tensor) -> Tensor:
         """``[N, C, 4, 4]`` -> ``[N]``."""
+        return self.both(x)[0]
+
+    def both(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """``[N, C, 4, 4]`` -> ``[N]`` and ``[N, angles]``."""
         if self.deviation:
             x = minibatch_deviation(x, self.group)
-        logits: Tensor = self.final_linear(self.final_conv(x).flatten(1))
-        return logits[:, 0]
+        found: Tensor = self.final_linear(self.final_conv(x).flatten(1))
+        return found[:, 0], found[:, 1:]
 
 
 class PlacedDiscriminator(_Head):
@@ -182,6 +188,7 @@ class MultiScaleDiscriminator(_Head):
         reads: sides that have a layer of their own for pictures.
         early: see :class:`EqualBlock`.
         deviation: whether the batch is looked at together.
+        angles: 2 to read a head's pose, which the authors' does not.
     """
 
     def __init__(
@@ -190,8 +197,9 @@ class MultiScaleDiscriminator(_Head):
         reads: tuple[int, ...],
         early: bool = False,
         deviation: bool = True,
+        angles: int = 0,
     ) -> None:
-        super().__init__(widths[4], widths[4], True, deviation, 4)
+        super().__init__(widths[4], widths[4], True, deviation, 4, angles)
         largest = max(side for side in widths)
         self.conv_in = nn.ModuleDict({str(s): EqualConv(3, widths[s], 1) for s in reads})
         self.sides = [1 << i for i in range(largest.bit_length() - 1, 2, -1)]
@@ -201,12 +209,16 @@ class MultiScaleDiscriminator(_Head):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """``[N, 3, S, S]`` -> ``[N]`` logits."""
+        return self.read(pictures)[0]
+
+    def read(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """The same, and ``[N, angles]``, radians."""
         side = pictures.shape[-1]
         x = self.conv_in[str(side)](pictures)
         for block_side in self.sides:
             if block_side <= side:
                 x = self.convs[str(block_side)](x)
-        return self.judged(x)
+        return self.both(x)
 
 
 class AuxiliaryDiscriminator(nn.Module):
@@ -219,11 +231,17 @@ class AuxiliaryDiscriminator(nn.Module):
     def forward(self, pictures: Tensor, both: bool) -> Tensor:
         """``[N, 3, S, S]`` -> ``[N]`` logits; with ``both`` the second half of the batch are the
         NeRF's own pictures."""
+        return self.read(pictures, both)[0]
+
+    def read(self, pictures: Tensor, both: bool) -> tuple[Tensor, Tensor]:
+        """The same, and ``[N, angles]``, radians."""
         if not both:
-            found: Tensor = self.main_disc(pictures)
+            found: tuple[Tensor, Tensor] = self.main_disc.read(pictures)
             return found
         main, aux = pictures.chunk(2)
-        return torch.cat([self.main_disc(main), self.aux_disc(aux)])
+        each = zip(self.main_disc.read(main), self.aux_disc.read(aux), strict=True)
+        logits, angles = (torch.cat(pair) for pair in each)
+        return logits, angles
 
 
 def auxiliary_of(tensors: Mapping[str, Tensor]) -> AuxiliaryDiscriminator:
@@ -253,6 +271,7 @@ def auxiliary_of(tensors: Mapping[str, Tensor]) -> AuxiliaryDiscriminator:
             tuple(reads),
             early,
             last[1] == last[0] + 1,
+            own["final_linear.1.weight"].shape[0] - 1,
         )
         nets.append(net)
     found = AuxiliaryDiscriminator(*nets)

@@ -72,6 +72,7 @@ class PatchDiscriminator(nn.Module):
         embedded: see :class:`ScalarEncoder`.
         layers: of the two mappings.
         group_size: of the minibatch deviation.
+        angles: 2 to read a head's pose, which the authors' does not.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class PatchDiscriminator(nn.Module):
         embedded: int = 256,
         layers: int = 2,
         group_size: int = 4,
+        angles: int = 0,
     ) -> None:
         super().__init__()
         nominal = max(widths)
@@ -108,7 +110,8 @@ class PatchDiscriminator(nn.Module):
             self.add_module(f"b{block_side}", block)
         width = widths[4]
         self.head_mapping = ConditionMapping(told_dim, width, layers) if told_dim else None
-        self.b4 = Epilogue(width, width if told_dim else 1, group_size, clamp=CLAMP)
+        outputs = width if told_dim else 1
+        self.b4 = Epilogue(width, outputs, group_size, clamp=CLAMP, angles=angles)
 
     def forward(self, patches: Tensor, told: Tensor) -> Tensor:
         """Judge patches.
@@ -120,6 +123,10 @@ class PatchDiscriminator(nn.Module):
         Returns:
             ``[N]`` logits.
         """
+        return self.read(patches, told)[0]
+
+    def read(self, patches: Tensor, told: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits as :meth:`forward`, and ``[N, angles]``, radians."""
         parts = [told[:, 3 : 3 + self.camera]]
         modulation: Tensor | None = None
         if self.scalar_enc is not None:
@@ -132,5 +139,5 @@ class PatchDiscriminator(nn.Module):
         conditions = None
         if self.head_mapping is not None:
             conditions = self.head_mapping(torch.cat(parts, dim=1))
-        logits: Tensor = self.b4(x, conditions=conditions)
-        return logits
+        assert x is not None
+        return self.b4.read(x, conditions=conditions)

@@ -30,6 +30,7 @@ class ResidualDiscriminator(nn.Module):
         mapping_layers: of the conditioning's mapping.
         group_size: of the minibatch deviation.
         clamp: limit of every layer's magnitude, or ``None``.
+        angles: 2 to read a head's pose, which the authors' does not.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class ResidualDiscriminator(nn.Module):
         mapping_layers: int = 8,
         group_size: int = 4,
         clamp: float | None = CLAMP,
+        angles: int = 0,
     ) -> None:
         super().__init__()
         widths = dict(widths or block_widths(resolution))
@@ -56,16 +58,20 @@ class ResidualDiscriminator(nn.Module):
             self.add_module(f"b{side}", block)
         width = widths[4]
         self.mapping = ConditionMapping(c_dim, width, mapping_layers) if c_dim else None
-        self.b4 = Epilogue(width, width if c_dim else 1, group_size, clamp=clamp)
+        self.b4 = Epilogue(width, width if c_dim else 1, group_size, clamp=clamp, angles=angles)
 
     def forward(self, pictures: Tensor, c: Tensor | None = None) -> Tensor:
         """``[N, img_channels, R, R]`` and ``[N, c_dim]`` -> ``[N]`` logits."""
+        return self.read(pictures, c)[0]
+
+    def read(self, pictures: Tensor, c: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Logits as :meth:`forward`, and ``[N, angles]``, radians."""
         x: Tensor | None = None
         for side in self.sides:
             x = self.get_submodule(f"b{side}")(x, pictures)
         conditions = None if self.mapping is None or c is None else self.mapping(c)
-        logits: Tensor = self.b4(x, conditions=conditions)
-        return logits
+        assert x is not None
+        return self.b4.read(x, conditions=conditions)
 
 
 class DualDiscriminator(ResidualDiscriminator):
@@ -82,8 +88,9 @@ class DualDiscriminator(ResidualDiscriminator):
         mapping_layers: int = 8,
         group_size: int = 4,
         clamp: float | None = CLAMP,
+        angles: int = 0,
     ) -> None:
-        super().__init__(resolution, 6, widths, c_dim, mapping_layers, group_size, clamp)
+        super().__init__(resolution, 6, widths, c_dim, mapping_layers, group_size, clamp, angles)
         # The authors' files hold it; pictures are enlarged by antialiased interpolation.
         self.register_buffer("resample_filter", fir_filter())
 

@@ -42,6 +42,7 @@ class SkipDiscriminator(nn.Module):
         widths: side of a block -> channels, down to 4.
         group_size: of the minibatch deviation.
         clamp: limit of every layer's magnitude, or ``None``.
+        angles: 2 to read a head's pose, which the authors' does not.
     """
 
     alpha: Tensor
@@ -52,6 +53,7 @@ class SkipDiscriminator(nn.Module):
         widths: Mapping[int, int] | None = None,
         group_size: int = 8,
         clamp: float | None = CLAMP,
+        angles: int = 0,
     ) -> None:
         super().__init__()
         widths = dict(widths or block_widths(resolution))
@@ -61,7 +63,7 @@ class SkipDiscriminator(nn.Module):
         self.register_buffer("alpha", torch.ones([]))
         for side in self.sides:
             self.add_module(f"b{side}", SkipBlock(widths[side], widths[side // 2], clamp))
-        self.b4 = Epilogue(widths[4], 1, group_size, clamp=clamp, img_channels=3)
+        self.b4 = Epilogue(widths[4], 1, group_size, clamp=clamp, img_channels=3, angles=angles)
 
     def forward(self, pictures: Tensor, fade: float = 1.0) -> Tensor:
         """Judge pictures.
@@ -73,6 +75,10 @@ class SkipDiscriminator(nn.Module):
         Returns:
             ``[N]`` logits.
         """
+        return self.read(pictures, fade)[0]
+
+    def read(self, pictures: Tensor, fade: float = 1.0) -> tuple[Tensor, Tensor]:
+        """Logits as :meth:`forward`, and ``[N, angles]``, radians."""
         x: Tensor | None = None
         img = pictures
         for side in self.sides:
@@ -82,5 +88,5 @@ class SkipDiscriminator(nn.Module):
             if side == pictures.shape[-1] and fade < 1.0:
                 assert x is not None
                 x = x * fade
-        logits: Tensor = self.b4(x, img)
-        return logits
+        assert x is not None
+        return self.b4.read(x, img)

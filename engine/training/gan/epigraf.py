@@ -17,7 +17,15 @@ from torch import Tensor
 from engine.errors import UserError
 from engine.generators.epigraf_config import EpiGRAFConfig
 from engine.generators.epigraf_network import EpiGRAFNetwork
-from engine.training.gan.adversarial import Adversarial, CommonOptions, Seen, Step, Verdict, adam
+from engine.training.gan.adversarial import (
+    Adversarial,
+    CommonOptions,
+    Seen,
+    Step,
+    Verdict,
+    adam,
+    read_off,
+)
 from engine.training.gan.contract import Network, OptimiserOptions, Progress
 from engine.training.gan.discriminator_blocks import block_widths, narrowed
 from engine.training.gan.discriminator_patch import PatchDiscriminator
@@ -26,7 +34,7 @@ from engine.training.gan.epigraf_drawing import drawn_patches, patches_of
 from engine.training.gan.families import Kind
 from engine.training.gan.losses import gaussian_blur
 from engine.training.gan.pickled import module_state
-from engine.training.gan.poses import PosePrior, orbit, poses_of
+from engine.training.gan.poses import PosePrior, known_poses, orbit, poses_of
 
 #: The release's patches.
 _PATCH = 64
@@ -44,6 +52,7 @@ class EpiGRAFOptions(CommonOptions):
             falling to none. Not in fine-tuning.
         noise_from, noise_images: standard deviation of the noise on raw densities, falling to
             none. Not in fine-tuning.
+        pose_weight: see :class:`~engine.training.gan.eg3d.EG3DOptions`.
         data_poses: draw from the batch's cameras where they are known; else, and without any,
             from ``yaw_spread`` and ``pitch_spread`` (gaussian, radians).
     """
@@ -57,6 +66,7 @@ class EpiGRAFOptions(CommonOptions):
     blur_images: float = 200_000
     noise_from: float = 1.0
     noise_images: float = 5_000_000
+    pose_weight: float = 0.0
     data_poses: bool = True
     yaw_spread: float = 0.3
     pitch_spread: float = 0.155
@@ -86,7 +96,11 @@ class EpiGRAFTraining(Adversarial):
             widths = narrowed(block_widths(nominal), options.judge_channels)
             embedded = 256 if not options.judge_channels else options.judge_channels
             discriminator = PatchDiscriminator(
-                patch, widths, 2 if config.camera_cond else 0, embedded=embedded
+                patch,
+                widths,
+                2 if config.camera_cond else 0,
+                embedded=embedded,
+                angles=2 if options.pose_weight else 0,
             )
         network = generator or EpiGRAFNetwork(config)
         super().__init__("epigraf", config, network, discriminator, side, options)
@@ -133,7 +147,7 @@ class EpiGRAFTraining(Adversarial):
         places = self.places(step)
         noise = self.noise(step.progress)
         patches = drawn_patches(self.generator, ws, cameras, places, self.patch, step.random, noise)
-        return Seen((patches,), self._told(places, label))
+        return Seen((patches,), self._told(places, label), angles)
 
     def _told(self, places: Tensor, label: Tensor | None) -> Tensor:
         return places if label is None else torch.cat([places, label], dim=1)
@@ -146,13 +160,18 @@ class EpiGRAFTraining(Adversarial):
             angles = poses_of(step, self.prior, self.options.data_poses)
             label = camera_label(orbit(angles, self.config.radius, "epigraf"))
         patches = patches_of(step.batch.images, places, self.patch)
-        return Seen((patches,), self._told(places, label))
+        truth = known_poses(step, self.options.data_poses)
+        return Seen((patches,), self._told(places, label), truth)
 
     def judged(self, seen: Seen, step: Step) -> Verdict:
         """Logits of patches, given where they were taken."""
         assert seen.told is not None
         patches = gaussian_blur(seen.pictures[0], self.blur(step.progress))
-        return Verdict(self.discriminator(step.augment(patches), seen.told))
+        return Verdict(*self.discriminator.read(step.augment(patches), seen.told))
+
+    def read_angles(self, seen: Seen, verdict: Verdict) -> dict[str, Tensor]:
+        """Pose alignment, where the discriminator reads angles."""
+        return read_off(seen, verdict, self.options.pose_weight)
 
     # --------------------------------------------------------------------------- facts
 
@@ -305,6 +324,7 @@ def _make(
             found is not None,
             256 if found is None else found.shape[1],
             max(sum(layers.fullmatch(name) is not None for name in judge), 1),
+            angles=0 if head is None else judge["b4.out.weight"].shape[0] - head.shape[0],
         )
         discriminator.load_state_dict(dict(judge))
     return EpiGRAFTraining(config, options, network, discriminator)

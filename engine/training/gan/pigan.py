@@ -35,7 +35,7 @@ from engine.training.gan.discriminator_growing import GrowingDiscriminator
 from engine.training.gan.families import Kind
 from engine.training.gan.losses import generator_logistic, pose_alignment, resized, scores
 from engine.training.gan.nerf_batches import march_batch
-from engine.training.gan.poses import PosePrior, orbit, poses_of
+from engine.training.gan.poses import PosePrior, known_poses, orbit, poses_of
 
 #: Distance of the training cameras.
 _RADIUS = 1.0
@@ -56,8 +56,12 @@ class PiGANOptions(CommonOptions):
         best_share, best_decay: the generator learns from the best of a batch: their share falls by
             ``best_decay`` every 2,000 steps, down to ``best_share``.
         yaw_spread, pitch_spread: standard deviations of the poses, radians.
-        data_poses: draw from the batch's cameras where these are known. As published, cameras are
-            never known, and poses are drawn from the range.
+        style_start: factor on the last weights of a new mapping: how much people differ at first.
+        density_start: factor on the first weights of a new field's density. With the published 1
+            heads are mist for the first tens of thousands of steps.
+        data_poses: draw from the batch's cameras where these are known, and let the discriminator
+            read their angles off real pictures too. As published, cameras are never known, and
+            poses are drawn from the range.
     """
 
     r1_gamma: float = 0.2
@@ -74,6 +78,8 @@ class PiGANOptions(CommonOptions):
     best_decay: float = 0.99
     yaw_spread: float = 0.3
     pitch_spread: float = 0.155
+    style_start: float = 0.25
+    density_start: float = 1.0
     data_poses: bool = True
 
 
@@ -105,7 +111,8 @@ class PiGANTraining(Adversarial):
                 # Styles that hardly differ at first, as in the release.
                 last = network.siren.mapping_network.network[-1]
                 assert isinstance(last, torch.nn.Linear)
-                last.weight.mul_(0.25)
+                last.weight.mul_(options.style_start)
+                network.siren.final_layer.weight.mul_(options.density_start)
         least = min(options.least_side, side)
         if discriminator is None:
             widths = narrowed(coord_widths(side), options.judge_channels)
@@ -185,8 +192,9 @@ class PiGANTraining(Adversarial):
         return Seen((picture,), truth=angles)
 
     def real(self, step: Step) -> Seen:
-        """Real pictures of the present side."""
-        return Seen((resized(step.batch.images, self.growth(step.progress)[0]),))
+        """Real pictures of the present side, with the angles of their cameras where known."""
+        images = resized(step.batch.images, self.growth(step.progress)[0])
+        return Seen((images,), truth=known_poses(step, self.options.data_poses))
 
     def judged(self, seen: Seen, step: Step) -> Verdict:
         """Logits and angles, the newest block faded in."""
@@ -194,7 +202,7 @@ class PiGANTraining(Adversarial):
         return Verdict(*self.discriminator(step.augment(seen.pictures[0]), fade))
 
     def read_angles(self, seen: Seen, verdict: Verdict) -> dict[str, Tensor]:
-        """Of drawn pictures, for both networks."""
+        """Of drawn pictures, for both networks, and of real ones where cameras are known."""
         if verdict.angles is None or seen.truth is None or not self.options.pose_weight:
             return {}
         return {"pose": pose_alignment(verdict.angles, seen.truth) * self.options.pose_weight}

@@ -70,6 +70,10 @@ def orbit(angles: Tensor, radius: float, family: str) -> Tensor:
 def poses_of(step: Step, prior: PosePrior, of_data: bool) -> Tensor:
     """``[N, 2]`` angles to draw from: those of the batch's cameras, where these are wanted and
     known, else the prior's."""
-    if of_data and step.batch.cameras is not None:
-        return angles_of(step.batch.cameras)
-    return prior.drawn(step)
+    known = known_poses(step, of_data)
+    return prior.drawn(step) if known is None else known
+
+
+def known_poses(step: Step, of_data: bool) -> Tensor | None:
+    """``[N, 2]`` angles of the batch's cameras, where these are wanted and known."""
+    return angles_of(step.batch.cameras) if of_data and step.batch.cameras is not None else None

@@ -51,7 +51,7 @@ from engine.training.gan.losses import (
     path_penalty,
     pose_alignment,
 )
-from engine.training.gan.poses import PosePrior, orbit, poses_of
+from engine.training.gan.poses import PosePrior, known_poses, orbit, poses_of
 from engine.training.gan.stylesdf_drawing import VolumeBatch, decoded, sphere_error, volumes
 
 #: The release's widths in the second stage.
@@ -71,8 +71,9 @@ class StyleSDFOptions(CommonOptions):
         pose_weight, eikonal_weight, surface_weight: of the first stage's losses.
         path_weight, path_decay, path_interval, path_shrink, mixing: of the second stage, see
             :class:`~engine.training.gan.stylenerf.StyleNeRFOptions`.
-        data_poses: draw from the batch's cameras where these are known. As published, cameras are
-            never known, and poses are drawn from the range.
+        data_poses: draw from the batch's cameras where these are known, and let the first stage's
+            discriminator read their angles off real pictures too. As published, cameras are never
+            known, and poses are drawn from the range.
     """
 
     r1_gamma: float = 10.0
@@ -214,8 +215,8 @@ class StyleSDFTraining(Adversarial):
         return Seen((volume.rgb,), truth=angles, losses=losses)
 
     def real(self, step: Step) -> Seen:
-        """The batch's pictures."""
-        return Seen((step.batch.images,))
+        """The batch's pictures, with the angles of their cameras where known."""
+        return Seen((step.batch.images,), truth=known_poses(step, self.options.data_poses))
 
     def judged(self, seen: Seen, step: Step) -> Verdict:
         """Logits, in the first stage with the angles that are read."""
@@ -223,7 +224,7 @@ class StyleSDFTraining(Adversarial):
         return Verdict(found) if isinstance(found, Tensor) else Verdict(*found)
 
     def read_angles(self, seen: Seen, verdict: Verdict) -> dict[str, Tensor]:
-        """Pose alignment, of both networks, on drawn pictures."""
+        """Pose alignment, of both networks on drawn pictures, and on real ones of known cameras."""
         if verdict.angles is None or seen.truth is None or not verdict.angles.shape[1]:
             return {}
         return {"pose": pose_alignment(verdict.angles, seen.truth) * self.options.pose_weight}

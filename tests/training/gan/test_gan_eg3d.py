@@ -54,6 +54,20 @@ def test_a_step_of_every_phase() -> None:
     assert found["discriminator_r1"]["r1"] > 0.0
 
 
+def test_a_new_model_can_begin_dense() -> None:
+    options = {"density_start": 5.0}
+    published, dense = fresh("eg3d", 32), fresh("eg3d", 32, options)
+    assert isinstance(published, EG3DTraining) and isinstance(dense, EG3DTraining)
+    for network, middle in ((published.generator, 0.0), (dense.generator, 5.0)):
+        found = network.decoder.net[2](torch.zeros(1, 32))[0, 0]
+        assert float(found.detach()) == pytest.approx(middle)
+    # One that is there keeps what it has learnt.
+    assert (
+        training_of(tiny_model(), options).generator.decoder.net[2].bias[0]
+        == tiny_network().decoder.net[2].bias[0]
+    )
+
+
 def test_groups_name_every_parameter_once() -> None:
     check_groups(tiny())
 

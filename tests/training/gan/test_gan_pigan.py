@@ -51,7 +51,30 @@ def test_a_step_of_every_phase(config: dict[str, Any]) -> None:
     found = check_every_phase(tiny(config), BATCH, GROWN, r"discriminator\.from_rgb\.8\..*")
     assert set(found) == {"generator", "discriminator"}
     assert "pose" in found["generator"]
-    assert {"fake", "real", "r1", "pose"} <= set(found["discriminator"])
+    assert {"fake", "real", "r1", "pose", "pose_real"} <= set(found["discriminator"])
+
+
+def test_angles_are_read_off_real_pictures_whose_cameras_are_known() -> None:
+    training, phase = tiny(fine_tuning=True), Phase("discriminator", "discriminator")
+    found = losses_of(training, phase, BATCH, GROWN)
+    # A mould of a head is a head seen from the other side: its angles are wrong by as much.
+    other = replace(BATCH, cameras=BATCH.cameras.flip(0)) if BATCH.cameras is not None else BATCH
+    turned = losses_of(training, phase, other, GROWN)
+    assert float(turned["pose_real"].detach()) != float(found["pose_real"].detach())
+    for unknown in (replace(BATCH, cameras=None), BATCH):
+        training = tiny(fine_tuning=True, data_poses=unknown.cameras is None)
+        assert "pose_real" not in losses_of(training, phase, unknown, GROWN)
+
+
+def test_a_new_field_can_begin_dense() -> None:
+    torch.manual_seed(3)
+    published = PiGANTraining(CONFIG, PiGANOptions(side=16))
+    torch.manual_seed(3)
+    dense = PiGANTraining(CONFIG, PiGANOptions(side=16, density_start=50.0))
+    name = "siren.final_layer.weight"
+    for other, value in published.generator.state_dict().items():
+        factor = 50.0 if other == name else 1.0
+        torch.testing.assert_close(dense.generator.state_dict()[other], value * factor)
 
 
 def test_growing() -> None:

@@ -61,6 +61,23 @@ def test_a_step_of_every_phase(config: dict[str, Any]) -> None:
     assert found["generator_path"]["path"] > 0.0
 
 
+def test_poses_are_read_where_that_is_wanted(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    options = StyleNeRFOptions(pose_weight=10.0, judge_channels=8)
+    training = StyleNeRFTraining(CONFIG, options, tiny_network())
+    found = check_every_phase(training, BATCH, GROWN)
+    assert found["generator"]["pose"] > 0.0
+    assert found["discriminator"]["pose"] > 0.0
+    assert found["discriminator"]["pose_real"] > 0.0
+    phase = Phase("discriminator", "discriminator")
+    assert "pose_real" not in losses_of(training, phase, replace(BATCH, cameras=None), GROWN)
+    # A file with such a discriminator goes on with it.
+    torch.save(training.authors_files(moved_state(training))["network.pt"], tmp_path / "n.pt")
+    judge = judge_tensors(read_checkpoint(tmp_path / "n.pt"))
+    again = training_of(open_model(str(tmp_path / "n.pt")), {"pose_weight": 10.0}, judge)
+    assert again.discriminator.b4.out.weight.shape[0] == 3
+
+
 def test_groups_name_every_parameter_once() -> None:
     check_groups(tiny())
     check_groups(tiny({"background": False}))
