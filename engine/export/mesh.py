@@ -17,6 +17,7 @@ from torch import Tensor
 from engine.errors import ExportError
 from engine.export.isosurface import CHUNK_POINTS, Grid, extract_isosurface
 from engine.export.mesh_files import mesh_suffix, write_mesh
+from engine.export.on_gpu import extract_on_gpu
 from engine.export.options import MeshOptions
 from engine.export.sparse import extract_near_surface
 from engine.export.surface import decimated, largest_component, smoothed, vertex_normals
@@ -71,9 +72,11 @@ def extract_mesh(
             progress(done * _SAMPLING_STEPS // total, _ALL_STEPS)
 
         how = (level, facts.mesh_level_meaning, generator.device, sampled, cancel)
-        # Specks that few samples would show are dropped anyway where one piece is wanted.
-        near = extract_near_surface(field, grid, *how) if options.largest_component else None
-        vertices, faces = near or extract_isosurface(field, grid, *how)
+        found = extract_on_gpu(field, grid, *how) if field.quick else None
+        if found is None and options.largest_component:
+            # Specks that few samples would show are dropped anyway where one piece is wanted.
+            found = extract_near_surface(field, grid, *how)
+        vertices, faces = found or extract_isosurface(field, grid, *how)
         cancel.check()
         if options.largest_component:
             vertices, faces = largest_component(vertices, faces)

@@ -86,6 +86,8 @@ class Field(ABC):
 
     #: ``(minimum, maximum)`` corners ``[3]`` of the box outside which the field is empty.
     bounds: tuple[Tensor, Tensor]
+    #: Whether a GPU has every sample of a grid sooner than the processor chooses among them.
+    quick = False
 
     @abstractmethod
     def density(self, points: Tensor) -> Tensor:

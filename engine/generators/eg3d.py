@@ -44,6 +44,8 @@ def camera_label(camera: Camera) -> Tensor:
 class TriplaneField(Field):
     """The radiance field of one identity: its tri-planes and the shared decoder."""
 
+    quick = True
+
     def __init__(self, network: EG3DNetwork, planes: Tensor) -> None:
         self._network, self._planes = network, planes
         half = network.config.rendering.box_warp / 2.0

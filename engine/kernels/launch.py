@@ -9,7 +9,6 @@ only (:mod:`engine.kernels.use`).
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Iterator, Mapping
@@ -29,8 +28,6 @@ from engine.kernels.compile import (
     compile_kernel,
     load_nvrtc,
 )
-
-_log = logging.getLogger(__name__)
 
 #: Oldest compute capability that the kernels are compiled for (Ampere).
 OLDEST_CAPABILITY = 80
@@ -113,13 +110,6 @@ def _probe() -> tuple[bool, str]:
     except NvrtcMissing as error:
         return False, f"{error}."
     return True, ""
-
-
-def turn_off(reason: str) -> None:
-    """Use the torch paths from now on, because of ``reason`` (one sentence); logged once."""
-    if reason not in _off:
-        _log.warning("The CUDA kernels are not used: %s", reason)
-        _off.append(reason)
 
 
 def driver_error() -> type[Exception]:
@@ -360,5 +350,4 @@ __all__ = [
     "processors",
     "reaches",
     "standing_in",
-    "turn_off",
 ]

@@ -16,24 +16,18 @@ import torch
 from torch import Tensor
 
 from engine.generators.triplane import TriplaneDecoder
-from engine.kernels.launch import (
-    CompileError,
-    check_tensor,
-    driver_error,
-    launch,
-    processors,
-    reaches,
-    turn_off,
-)
+from engine.kernels.launch import check_tensor, launch, processors, reaches
 from engine.kernels.triplane import (
     PLANES_DTYPE,
     THREADS,
     PackedDecoder,
     check_planes,
+    example,
     field_problem,
     packs,
     planes_record,
 )
+from engine.kernels.use import Kernel, compare
 from engine.rendering.volume import RayResult, RenderSettings, ray_limits, render_rays
 
 #: Most samples (coarse and fine together) of a ray that the kernel holds.
@@ -266,16 +260,34 @@ def try_march(
     assert isinstance(decoder, TriplaneDecoder)
     if rays_o.dtype != torch.float32 or rays_d.dtype != torch.float32:
         return None
+    if marching.problem(planes, rays_o, rays_d) is not None:
+        return None
     start, end = ray_limits(rays_o, rays_d, settings)
-    parts = []
-    try:
+
+    def work() -> RayResult:
+        parts = []
         packed_decoder = packs.decoder(decoder)
         for n in range(planes.shape[0]):
             packed = packs.planes(planes, n, planes.dtype)
             rays = (rays_o[n].contiguous(), rays_d[n].contiguous())
             limits = (start[n].contiguous(), end[n].contiguous())
             parts.append(march(packed, packed_decoder, *rays, limits, settings, early_stop))
-    except (CompileError, driver_error()) as error:
-        turn_off(f"{type(error).__name__}: {error}")
-        return None
-    return RayResult(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+        return RayResult(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+
+    return marching.run(work)
+
+
+def _check(device: torch.device) -> None:
+    planes, decoder = example(device)
+    aims = (torch.arange(18.0, device=device) * 2.3).sin().reshape(1, 6, 3) * 0.4
+    origins = torch.tensor([0.3, -0.2, 2.7], device=device).expand(1, 6, 3)
+    directions = torch.nn.functional.normalize(aims - origins, dim=-1)
+    settings = RenderSettings(8, 6, 2.2, 3.3, box_warp=1.0)
+    expected = march_reference(planes[0], decoder, origins[0], directions[0], settings)
+    mine = try_march(planes, decoder, origins, directions, settings)
+    compare("a ray's feature", None if mine is None else mine.features, expected.features, 1e-3)
+    compare("an opacity", None if mine is None else mine.weight_sum, expected.weight_sum, 1e-3)
+
+
+#: Whole pictures.
+marching = Kernel("march", _check)

@@ -8,31 +8,25 @@ of float planes, mostly from cache), 12 bytes of point and writes 4 + 4 K bytes.
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from engine.generators.stylegan2 import FullyConnected
-from engine.generators.triplane import Axes, TriplaneDecoder, sample_planes
+from engine.generators.triplane import EG3D_AXES, Axes, TriplaneDecoder, sample_planes
 from engine.kernels.launch import (
     NUMBER_KINDS,
-    OLDEST_CAPABILITY,
-    CompileError,
     available,
-    capability,
     check_aligned,
     check_tensor,
-    driver_error,
     launch,
     processors,
     reaches,
-    turn_off,
 )
+from engine.kernels.pack_cache import PackCache as PackCache
+from engine.kernels.use import Kernel, compare
 
 #: Threads of a block, here and in ``__launch_bounds__`` of the kernels.
 THREADS = 128
@@ -150,61 +144,6 @@ def pack_planes(planes: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     if dtype not in NUMBER_KINDS:
         raise TypeError(f"planes can be packed as float32, float16 or bfloat16, not {dtype}.")
     return planes.detach().permute(0, 2, 3, 1).to(dtype).contiguous()
-
-
-P = TypeVar("P")
-D = TypeVar("D")
-
-
-class PackCache(Generic[P, D]):
-    """Packed decoders and the last few packed planes, kept as long as their originals live.
-
-    An original that was changed in place since (torch counts that) is packed again.
-
-    Args:
-        pack_planes: ``[3, C, H, W]`` and the type of its numbers -> what is kept of them.
-        pack_decoder: a decoder -> what is kept of it.
-        planes_kept: how many identities' planes.
-    """
-
-    def __init__(
-        self,
-        pack_planes: Callable[[Tensor, torch.dtype], P],
-        pack_decoder: Callable[[TriplaneDecoder], D],
-        planes_kept: int = 4,
-    ) -> None:
-        self._pack_planes, self._pack_decoder = pack_planes, pack_decoder
-        self._planes_kept = planes_kept
-        self._planes: list[tuple[weakref.ref[Tensor], tuple[object, ...], P]] = []
-        self._decoders: weakref.WeakKeyDictionary[TriplaneDecoder, tuple[tuple[object, ...], D]] = (
-            weakref.WeakKeyDictionary()
-        )
-
-    def planes(self, planes: Tensor, index: int, dtype: torch.dtype) -> P:
-        """``planes[index]`` of ``[N, 3, C, H, W]``, packed."""
-        stamp = (_stamp(planes), index, dtype)
-        self._planes = [entry for entry in self._planes if entry[0]() is not None]
-        for reference, known, packed in self._planes:
-            if reference() is planes and known == stamp:
-                return packed
-        packed = self._pack_planes(planes[index], dtype)
-        self._planes = [(weakref.ref(planes), stamp, packed), *self._planes][: self._planes_kept]
-        return packed
-
-    def decoder(self, decoder: TriplaneDecoder) -> D:
-        """``decoder``, packed."""
-        stamp = tuple(_stamp(parameter) for parameter in decoder.parameters())
-        known = self._decoders.get(decoder)
-        if known is None or known[0] != stamp:
-            known = (stamp, self._pack_decoder(decoder))
-            self._decoders[decoder] = known
-        return known[1]
-
-
-def _stamp(tensor: Tensor) -> tuple[object, ...]:
-    """Changes whenever the tensor's values were changed through torch."""
-    version = -1 if tensor.is_inference() else tensor._version
-    return version, tensor.data_ptr(), tensor.device, tensor.dtype
 
 
 #: What the launchers have packed.
@@ -337,8 +276,6 @@ def field_problem(planes: Tensor, decoder: object) -> str | None:
     running, reason = available()
     if not running:
         return reason
-    if capability(planes.device) < OLDEST_CAPABILITY:
-        return "The kernels need a GPU of compute capability 8.0 or newer."
     problem = decoder_problem(decoder)
     if problem is not None:
         return problem
@@ -375,9 +312,12 @@ def try_evaluate(
     """
     if field_problem(planes, decoder) is not None or points.dtype != torch.float32:
         return None
+    if reading.problem(planes, points) is not None:
+        return None
     assert isinstance(decoder, TriplaneDecoder)
-    densities, colours = [], []
-    try:
+
+    def work() -> tuple[Tensor, Tensor | None]:
+        densities, colours = [], []
         for n in range(planes.shape[0]):
             density, colour = evaluate(
                 packs.planes(planes, n, planes.dtype),
@@ -389,7 +329,34 @@ def try_evaluate(
             )
             densities.append(density)
             colours += [] if colour is None else [colour]
-    except (CompileError, driver_error()) as error:
-        turn_off(f"{type(error).__name__}: {error}")
-        return None
-    return torch.stack(densities), torch.stack(colours) if colours else None
+        return torch.stack(densities), torch.stack(colours) if colours else None
+
+    return reading.run(work)
+
+
+def example(device: torch.device) -> tuple[Tensor, TriplaneDecoder]:
+    """A small field ``[1, 3, 8, 6, 7]`` and its decoder, to try kernels out with. torch's own random
+    numbers stay as they are."""
+
+    def wave(*shape: int) -> Tensor:
+        return (torch.arange(1.0, float(np.prod(shape)) + 1.0) * 3.7).sin().reshape(shape)
+
+    with torch.random.fork_rng(devices=[]):
+        decoder = TriplaneDecoder(8, 4, 16)
+    with torch.no_grad():
+        for parameter in decoder.parameters():
+            parameter.copy_(wave(*parameter.shape))
+    return wave(1, 3, 8, 6, 7).to(device), decoder.to(device).requires_grad_(False)
+
+
+def _check(device: torch.device) -> None:
+    planes, decoder = example(device)
+    points = (torch.arange(60.0, device=device) * 1.9).sin().reshape(1, 20, 3) * 0.7
+    density, features = evaluate_reference(planes[0], decoder, points[0], 1.0, EG3D_AXES)
+    mine = try_evaluate(planes, decoder, points, 1.0, EG3D_AXES)
+    compare("a density", None if mine is None else mine[0], density[None], 1e-4)
+    compare("a feature", None if mine is None else mine[1], features[None], 1e-4)
+
+
+#: Reading fields at points.
+reading = Kernel("triplane", _check)

@@ -41,6 +41,7 @@ class Counting(compiler.Nvrtc):
 def test_there_are_sources() -> None:
     assert SOURCES == [
         "activate.cu",
+        "cubes.cu",
         "field.cu",
         "march.cu",
         "resample.cu",

@@ -159,13 +159,3 @@ def test_inference_tensors_are_packed_too() -> None:
     with torch.inference_mode():
         planes = make_planes(Case(), 0)[None].clone()
         assert cache.planes(planes, 0, torch.float32).shape == (3, 24, 24, 32)
-
-
-def test_a_kernel_that_fails_turns_the_kernels_off_once(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(launch, "_off", [])
-    launch.turn_off("the driver refused the code")
-    launch.turn_off("the driver refused the code")
-    assert caplog.text.count("the driver refused the code") == 1
-    assert launch.available() == (False, "the driver refused the code")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.kernels import pictures
+from engine.kernels import cubes, field, march, pictures, triplane
 from engine.kernels.launch import CompileError
 from engine.kernels.pictures import Finish, finish_reference, try_activate
 from engine.kernels.use import Kernel, Wrong, compare
@@ -18,6 +18,14 @@ from tests.kernels.emulator import emulated
 
 CPU = torch.device("cpu")
 X = torch.ones(1, 1, 2, 2)
+KERNELS = [
+    march.marching,
+    triplane.reading,
+    field.evaluating,
+    cubes.marching,
+    pictures.activating,
+    pictures.resampling,
+]
 
 
 def passes(device: torch.device) -> None:
@@ -90,6 +98,16 @@ def test_comparing_refuses_what_is_not_there_or_no_number() -> None:
     for mine in (None, torch.ones(3), torch.tensor([1.0, torch.nan])):
         with pytest.raises(Wrong, match="x "):
             compare("x", mine, torch.ones(2), 1e-3)
+
+
+@pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.name)
+def test_every_kernel_passes_its_own_trial(kernel: Kernel) -> None:
+    again = Kernel(kernel.name, kernel._check)
+    before = torch.get_rng_state()
+    with emulated(orders=(1,)) as run:
+        assert again.problem(X) is None
+        assert run.launched
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_a_wrong_kernel_never_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
