@@ -24,7 +24,7 @@ from engine.recipe import Recipe
 #: Directions that stay on disk.
 MOST = 500
 #: Raised when texts come to mean something else.
-_VERSION = 1
+_VERSION = 2
 
 
 def memory_key(recipe: Recipe, encoder: str, text: str, neutral: str) -> str:

@@ -5,6 +5,10 @@ What a regression finds is straight in w and as noisy as its few hundred people;
 along it is neither. So the same descent that edits one face (:mod:`engine.editing.optimise`) moves
 the direction, every step with another person, another view and another strength. StyleCLIP's
 mapper (Patashnik et al. 2021) is trained in the same way; here it is one offset for all.
+
+What looks right to an encoder need not look right to anybody else. So each picture is shown several
+times, cropped, mirrored, blurred and in another light, as in CLIPDraw (Frans et al. 2021, section
+3): what fools an encoder seldom survives that, and what a face has does.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.editing.aim import axes_of
+from engine.editing.aim import axes_of, crops
 from engine.editing.optimise import learning_look
 from engine.editing.pca import Doubles, flat_rows, principal
 from engine.editing.samples import Progress, SeenSamples, silent
@@ -34,6 +38,8 @@ GOAL = 0.7
 STILL, CLOSE = 2.5, 0.02
 #: Yaws of the cameras that take turns, degrees.
 VIEWS = (0.0, 18.0, 0.0, -18.0)
+#: How often each picture is shown; the first time only cropped, perhaps mirrored.
+TIMES = 3
 #: People are drawn as they are shown: nearer to the mean than the mapping gives them.
 PSI = 0.8
 _COMPONENTS = 256
@@ -81,17 +87,19 @@ def refined(
         strength = WEAKEST + (STRONGEST - WEAKEST) * float(torch.rand((), generator=draw))
         with torch.no_grad():
             plain = learning_look(generator, w, yaw, cancel).picture.clone()
-            before = encoder.encode_image(plain.to(encoder.device)).clone()
         for group in descent.param_groups:
             group["lr"] = RATE * min(1.0, 1.5 * (1.0 - number / STEPS) + 0.05)
         with gradients():
             offset = (u @ basis).reshape(-1, facts.w_dim)
             picture = learning_look(generator, w + strength * offset, yaw, cancel).picture
-            moved = encoder.encode_image(picture.to(encoder.device)) - before
+            seen = encoder.encode_image(
+                shown_anew(torch.cat([picture, plain]), draw).to(encoder.device)
+            )
+            moved = seen[0::2] - seen[1::2]
             along = moved @ aim / (length * GOAL * strength / MEANT)
             loss = (
                 F.relu(1.0 - along).square().mean()
-                + STILL * (moved @ others.T).square().sum() / length**2
+                + STILL * (moved @ others.T).square().sum(-1).mean() / length**2
                 + CLOSE * u.square().sum()
             )
             (slope,) = torch.autograd.grad(loss, u)
@@ -102,3 +110,24 @@ def refined(
     progress(STEPS, STEPS)
     found: Doubles = (u.detach() @ basis).cpu().double().numpy()
     return found
+
+
+def shown_anew(pictures: Tensor, draw: torch.Generator) -> Tensor:
+    """``[TIMES * N, 3, S, S]`` of ``[N, 3, S, S]`` in [0, 1]: all pictures changed alike, again and
+    again. Differentiable."""
+    count, side = len(pictures), pictures.shape[-1]
+
+    def chance() -> float:
+        return float(torch.rand((), generator=draw))
+
+    cut, found = crops(pictures, draw, TIMES), []
+    for time in range(TIMES):
+        part = cut[time * count : (time + 1) * count]
+        if time:
+            small = max(4, int(side * (0.4 + 0.6 * chance())))
+            part = F.interpolate(part, (small, small), mode="area")
+            part = F.interpolate(part, (side, side), mode="bilinear")
+            curve, gain = 0.8 + 0.45 * chance(), 0.88 + 0.24 * chance()
+            part = (part.clamp(1e-4, 1.0) ** curve * gain).clamp(0.0, 1.0)
+        found.append(part.flip(-1) if chance() < 0.5 else part)
+    return torch.cat(found)

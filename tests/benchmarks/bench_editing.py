@@ -4,7 +4,9 @@
 
 For every attribute the first seeds whose picture the judge does not see it in are edited and
 judged again (see ``attribute_judge``). Pictures are those of the default camera; beards are asked
-of men and lipstick of women.
+of men and lipstick of women. Directions are measured in two ways: with the same strength for all,
+and just far enough for each face, which the text encoder tells and not the judge. Whatever is
+tuned is tuned with ``--first`` far from the seeds that are reported.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from engine.editing.cache import Cache
 from engine.editing.encoders import OpenEncoder, open_encoder
 from engine.editing.optimise import OptimiseOptions, optimise
 from engine.editing.samples import ModelId
+from engine.editing.strength import enough
 from engine.editing.text_direction import text_direction
 from engine.export.files import atomic_path
 from engine.generators.base import Generator, latent_from_seed
@@ -92,13 +95,19 @@ class Options:
     judge: Path
     out: Path
     identities: int = 100
-    views_of: int = 10
+    enough_of: int = 50
+    views_of: int = 5
     method: Literal["direction", "optimise"] = "direction"
     strength: float = 3.0
     steps: int = 20
+    first: int = 0
     seeds: int = 200
     cache: Path | None = None
     only: tuple[str, ...] = ()
+
+
+#: A way to edit: w of a face -> the strength, and w of the edited one.
+Edited = Callable[[Tensor], tuple[float, Tensor]]
 
 
 class Bench:
@@ -145,23 +154,29 @@ class Bench:
         with torch.inference_mode():
             return self.opened.encoder.encode_image(picture[None])[0].clone()
 
-    def editor(self, attribute: Attribute) -> Callable[[Tensor], Tensor]:
-        """What makes an edited w of a w."""
-        options = self.options
-        if options.method == "direction":
-            found = text_direction(
-                self.generator, self.model, self.opened.encoder, self.opened.identity,
-                attribute.text, cache=Cache(options.cache),
-            )  # fmt: skip
-            step = torch.from_numpy(found.direction.offset.numbers.copy()) * options.strength
-            return lambda w: w + step
+    def editors(self, attribute: Attribute) -> dict[str, Edited]:
+        """What makes an edited w of a w, by what it is called."""
+        options, generator, encoder = self.options, self.generator, self.opened.encoder
+        if options.method == "optimise":
 
-        def moved(w: Tensor) -> Tensor:
-            wanted = OptimiseOptions(attribute.text, steps=options.steps)
-            steps = list(optimise(self.generator, w, self.opened.encoder, wanted))
-            return w + torch.from_numpy(steps[-1].offset.numbers.copy())
+            def moved(w: Tensor) -> tuple[float, Tensor]:
+                wanted = OptimiseOptions(attribute.text, steps=options.steps)
+                steps = list(optimise(generator, w, encoder, wanted))
+                return 1.0, w + torch.from_numpy(steps[-1].offset.numbers.copy())
 
-        return moved
+            return {"optimise": moved}
+        found = text_direction(
+            generator, self.model, encoder, self.opened.identity, attribute.text,
+            cache=Cache(options.cache),
+        )  # fmt: skip
+        step = torch.from_numpy(found.direction.offset.numbers.copy())
+
+        def just(w: Tensor) -> tuple[float, Tensor]:
+            strength = enough(generator, lambda s: w + s * step, encoder, found.level).strength
+            return strength, w + strength * step
+
+        same = options.strength
+        return {"enough": just, "same": lambda w: (same, w + same * step)}
 
 
 def one(judge: Judge, picture: Tensor) -> dict[str, Tensor]:
@@ -225,19 +240,32 @@ def moved_outside(attribute: Attribute, plain: Tensor, alpha: Tensor, edited: Te
 def measure(bench: Bench, attribute: Attribute, tiles: list[Tensor]) -> dict[str, Any]:
     """One line of the table."""
     options, begin = bench.options, time.process_time()
-    edit = bench.editor(attribute)
+    editors = bench.editors(attribute)
     spent = time.process_time() - begin
     chosen: list[int] = []
-    for seed in range(options.seeds):
+    for seed in range(options.first, options.first + options.seeds):
         if len(chosen) == options.identities:
             break
         if asked_of(attribute, bench.said(seed)):
             chosen.append(seed)
-    success, flips, outside, sides, alike = [], [], [], [], []
+    line: dict[str, Any] = {
+        "attribute": attribute.text, "seconds_to_find": round(spent, 1)
+    }  # fmt: skip
+    for name, edit in editors.items():
+        whom = chosen[: options.enough_of] if name == "enough" else chosen
+        line[name] = _measured(bench, attribute, edit, whom, tiles)
+    return line
+
+
+def _measured(
+    bench: Bench, attribute: Attribute, edit: Edited, chosen: list[int], tiles: list[Tensor]
+) -> dict[str, Any]:
+    success, flips, outside, sides, alike, strengths = [], [], [], [], [], []
     which: dict[str, list[bool]] = {}
     begin = time.process_time()
     for place, seed in enumerate(chosen):
-        w = edit(bench.w(seed))
+        strength, w = edit(bench.w(seed))
+        strengths.append(strength)
         picture, _ = bench.show(w)
         plain, alpha = bench.plain(seed)
         after = one(bench.judge, picture)
@@ -249,7 +277,7 @@ def measure(bench: Bench, attribute: Attribute, tiles: list[Tensor]) -> dict[str
         outside.append(moved_outside(attribute, plain, alpha, picture))
         if place < 4:
             tiles += [plain, picture]
-        if place < options.views_of:
+        if place < bench.options.views_of:
             sides += [answers(attribute, one(bench.judge, bench.show(w, yaw)[0])) for yaw in _SIDES]
             moves = []
             for yaw in _FAR:
@@ -260,14 +288,14 @@ def measure(bench: Bench, attribute: Attribute, tiles: list[Tensor]) -> dict[str
                 np.mean([float(F.cosine_similarity(moves[a], moves[b], dim=0)) for a, b in pairs])
             )
     return {
-        "attribute": attribute.text,
         "identities": len(chosen),
         "success": round(100 * float(np.mean(success)), 1),
         "others": round(100 * float(np.mean(flips)), 1),
         "outside": round(float(np.mean(outside)), 2),
         "sides": round(100 * float(np.mean(sides)), 1),
         "alike": round(float(np.mean(alike)), 3),
-        "seconds_to_find": round(spent, 1),
+        "strength": round(float(np.mean(strengths)), 2),
+        "untouched": strengths.count(0.0),
         "seconds_each": round((time.process_time() - begin) / max(len(chosen), 1), 2),
         "changed": {k: round(100 * float(np.mean(v)), 1) for k, v in which.items() if any(v)},
     }
@@ -282,9 +310,12 @@ def main(options: Options) -> None:
         lines.append(line)
         print(json.dumps(line), flush=True)
     means = {
-        key: round(float(np.mean([line[key] for line in lines])), 3)
-        for key in ("success", "others", "outside", "sides", "alike")
-    }
+        name: {
+            key: round(float(np.mean([line[name][key] for line in lines])), 3)
+            for key in ("success", "others", "outside", "sides", "alike")
+        }
+        for name in lines[0] if isinstance(lines[0][name], dict)
+    }  # fmt: skip
     print(json.dumps(means), flush=True)
     facts = {"method": options.method, "lines": lines, "means": means}
     with atomic_path(options.out.with_suffix(".json")) as temporary:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import save_file
 
-from engine.editing import optimise, pca, refine, samples, sefa
+from engine.editing import optimise, pca, refine, samples, sefa, strength
 from engine.editing.encoders import OpenEncoder, open_encoder
 from tests.text.conftest import TINY, tiny_weights
 
@@ -29,6 +29,6 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name, number in (
         (samples, "COUNT", 40), (samples, "SIDE", 16), (pca, "SAMPLES", 60),
         (sefa, "SAMPLES", 40), (optimise, "SPREAD_SAMPLES", 40), (optimise, "SIDE", 12),
-        (refine, "STEPS", 3),
+        (refine, "STEPS", 3), (strength, "PEOPLE", 3),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, number)
