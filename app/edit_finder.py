@@ -36,9 +36,11 @@ from engine.editing.pca import pca_directions
 from engine.editing.samples import COUNT, ModelId
 from engine.editing.search import ordered, scores
 from engine.editing.sefa import sefa_directions
+from engine.editing.strength import enough
 from engine.editing.text_direction import encoder_name, text_direction
 from engine.errors import Cancelled, UserError
 from engine.generators.base import CancelToken, Generator
+from engine.latents import edited
 from engine.recipe import Recipe
 
 #: Progress is told this often at most, in seconds.
@@ -104,7 +106,17 @@ class Finder:
             generator, model, encoder.encoder, encoder.identity, wish.text, wish.neutral,
             self._cache, progress, cancel,
         )  # fmt: skip
-        return TaskDone(number, (found.direction,), note=found.note)
+        if not wish.enough:
+            return TaskDone(number, (found.direction,), note=found.note)
+        self._tell(task, 0, 0, "Looking at this face")
+        start = painter.latent(task.recipe.checked()).clone()
+        just = enough(
+            generator,
+            lambda strength: edited(start, (found.direction.edit(strength, wish.rows),)),
+            encoder.encoder, found.level, cancel,
+        )  # fmt: skip
+        note = found.note or just.note(wish.text)
+        return TaskDone(number, (found.direction,), note=note, strength=just.strength)
 
     def _order(
         self, task: EditTask, wish: OrderFaces, painter: Painter, generator: Generator,

@@ -14,10 +14,18 @@ Ways = Literal["pca", "sefa"]
 
 @dataclass(frozen=True)
 class FindDirection:
-    """A direction that a text stands for, against a neutral text (empty: a person)."""
+    """A direction that a text stands for.
+
+    Attributes:
+        text, neutral: what should be seen, and against what (empty: a person).
+        enough: also how far the face of the task's recipe has to go along it.
+        rows: rows of w that may move then; ``None`` means all.
+    """
 
     text: str
     neutral: str = ""
+    enough: bool = False
+    rows: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -121,11 +129,13 @@ class TaskDone(TaskEvent):
         directions: what was found.
         order: places of the faces that were to be ordered, the best first.
         note: a sentence for people.
+        strength: how far the face has to go, where that was asked.
     """
 
     directions: tuple[Direction, ...] = ()
     order: tuple[int, ...] = ()
     note: str = ""
+    strength: float | None = None
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,8 @@ from engine.recipe import Recipe
 if TYPE_CHECKING:
     from app.studio import Studio
 
-#: Strength at first of a direction that a text led to, in standard deviations of the model's people
-#: (as ``maquette edit`` has it), and of any other.
+#: Strength at first of a direction that a text led to, which says the text in half of the model's
+#: people (as ``maquette edit`` has it), and of any other.
 TEXT_STRENGTH, STRENGTH = 3.0, 1.0
 Method = Literal["direction", "optimise"]
 METHODS: dict[Method, tuple[str, str]] = {
@@ -104,6 +104,8 @@ class Editing:
         self.method: Method = "direction"
         self.lock: Lock = "all"
         self.keep_pose = self.keep_background = True
+        #: A new slider stands where the text encoder sees the text in this face, and not further.
+        self.just_enough = False
         #: The edit of the stack whose tools are shown.
         self.chosen: int | None = None
         self.seeking: Seeking | None = None
@@ -145,10 +147,13 @@ class Editing:
         recipe, encoder = studio.document.recipe, studio.settings.text_encoder
         if self.method == "direction":
             self._key = memory_key(recipe, encoder, plain, against)
-            if (known := self._remembered.get(self._key)) is not None:
+            known = self._remembered.get(self._key)
+            if known is not None and not self.just_enough:
                 self._add(known, self.lock)
                 return
             wish = FindDirection(plain, against)
+            if self.just_enough:
+                wish = replace(wish, enough=True, rows=stack.lock_rows(self.lock, facts))
             number = studio.client.tasks.add(wish, recipe, encoder)
         else:
             rows = stack.lock_rows(self.lock, facts)
@@ -285,7 +290,7 @@ class Editing:
         if self.trial is None and not seeking.stopping:
             for direction in event.directions:
                 self._remembered.keep(self._key, direction)
-                self._add(direction, seeking.lock)
+                self._add(direction, seeking.lock, event.strength)
 
     def _ended(self) -> None:
         self.seeking = None
@@ -293,10 +298,11 @@ class Editing:
             self.trial = replace(self.trial, running=False)
             self._studio.redraw()
 
-    def _add(self, direction: Direction, lock: Lock) -> None:
+    def _add(self, direction: Direction, lock: Lock, strength: float | None = None) -> None:
         """A direction that a text led to, as an edit."""
         facts = self._facts
-        edit = direction.edit(TEXT_STRENGTH, stack.lock_rows(lock, facts))
+        strength = TEXT_STRENGTH if strength is None else strength
+        edit = direction.edit(strength, stack.lock_rows(lock, facts))
         try:
             self._studio.edit(f"Edit: {direction.name}", lambda d: stack.add(d, edit, facts))
         except UserError as error:

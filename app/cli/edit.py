@@ -50,7 +50,9 @@ class EditOptions(DrawingOptions):
         float | None,
         tyro.conf.arg(metavar="NUMBER", help_behavior_hint="(default: 3, or 1 for optimise)"),
     ] = None
-    """How far, -20 to 20: standard deviations of the model's people; below 0 the opposite."""
+    """How far, -20 to 20: 3 says a text in half of the model's people; below 0 the opposite."""
+    enough: Flag = False
+    """In place of a strength: just so far that the text encoder sees the text in this face."""
     method: Literal["direction", "optimise"] = "direction"
     """Find a direction among the model's people, which fits all faces, or move this one face until
     its pictures say the text."""
@@ -107,9 +109,8 @@ def run(words: Sequence[str]) -> int:
         notes += [found] if found else []
         recipe = _with(recipe, direction.edit(STRENGTH if strength is None else strength, rows))
     if options.text is not None:
-        direction, note = _found(options, painter, recipe, rows)
+        direction, note, usual = _found(options, painter, recipe, rows)
         notes += [note] if note else []
-        usual = OPTIMISED_STRENGTH if options.method == "optimise" else STRENGTH
         recipe = _with(recipe, direction.edit(usual if strength is None else strength, rows))
         if options.save_direction is not None:
             write_direction(options.save_direction.expanduser(), direction)
@@ -137,6 +138,10 @@ def _checked(options: EditOptions) -> tuple[Recipe, list[Direction]]:
         raise UserError(
             f"--strength must be -{MAX_STRENGTH:g} to {MAX_STRENGTH:g}, not {options.strength:g}."
         )
+    if options.enough and (options.text is None or options.method != "direction"):
+        raise UserError("--enough asks how far a --text has to go by --method direction.")
+    if options.enough and options.strength is not None:
+        raise UserError("--enough finds the strength; leave out --strength.")
     if options.text is None and options.save_direction is not None:
         raise UserError("--save-direction keeps what a text finds; give a --text.")
     if options.text is not None and not options.text.strip():
@@ -177,13 +182,15 @@ def _with(recipe: Recipe, edit: Edit) -> Recipe:
 
 def _found(
     options: EditOptions, painter: Painter, recipe: Recipe, rows: tuple[int, ...] | None
-) -> tuple[Direction, str]:
-    """What the text has found, and a sentence where it says next to nothing."""
+) -> tuple[Direction, str, float]:
+    """What the text has found, a sentence where it says next to nothing, and the usual strength."""
     from app.settings import cache_folder
     from engine.editing.cache import Cache
     from engine.editing.encoders import open_encoder
     from engine.editing.samples import ModelId
+    from engine.editing.strength import enough
     from engine.editing.text_direction import text_direction
+    from engine.latents import edited
 
     painter.generator.adjust(dict(recipe.settings))
     generator = painter.model(recipe)
@@ -195,7 +202,15 @@ def _found(
                 generator, model, opened.encoder, opened.identity, text, options.neutral,
                 Cache(cache_folder() / "edits"), report,
             )  # fmt: skip
-        return found.direction, found.note
+        if not options.enough:
+            return found.direction, found.note, STRENGTH
+        start = painter.latent(recipe)
+        just = enough(
+            generator,
+            lambda strength: edited(start, (found.direction.edit(strength, rows),)),
+            opened.encoder, found.level,
+        )  # fmt: skip
+        return found.direction, found.note or just.note(text), just.strength
     from engine.editing.optimise import OptimiseOptions, as_direction, optimise
     from engine.editing.texts import weakness
 
@@ -212,4 +227,4 @@ def _found(
         for step in optimise(generator, painter.latent(recipe), opened.encoder, wanted):
             report(step.number, step.steps)
     assert step is not None
-    return as_direction(step, wanted, generator, model), note
+    return as_direction(step, wanted, generator, model), note, OPTIMISED_STRENGTH

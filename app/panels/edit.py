@@ -78,6 +78,11 @@ class EditPanel:
                 "What lies behind the head shall stay as it is",
             )  # fmt: skip
         self._keeps = int(keeps)
+        self._just = self._flag(
+            "edit_just_enough", "Just enough for this face", "just_enough",
+            "The slider stands where the text encoder sees the text in this face, and no further; "
+            "who shows it already stays as they are",
+        )  # fmt: skip
         self._add = kit.button(
             "Add by text", self.add, "edit_add", tip("edit_by_text"), theme=kit.themes.primary,
             width=-1,
@@ -134,6 +139,8 @@ class EditPanel:
             dpg.bind_item_theme(item, kit.themes.chosen if chosen else kit.themes.segment)
         kit.show_value(self._lock, LOCKS[editing.lock])
         kit.show(self._keeps, editing.method == "optimise")
+        kit.show(self._just, editing.method == "direction")
+        kit.show_value(self._just, editing.just_enough)
         kit.show_value(self._pose, editing.keep_pose)
         kit.show_value(self._background, editing.keep_background)
         busy = seeking is not None or trial is not None

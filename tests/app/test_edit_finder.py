@@ -31,6 +31,7 @@ from app.edit_wire import (
 from app.wire import ProcessOptions
 from engine.editing.optimise import OptimiseOptions
 from engine.editing.samples import COUNT
+from engine.editing.strength import MOST
 from engine.layer_swap import LayerSwap
 from engine.recipe import ModelRef, Recipe
 from tests.app.gui.head_generator import HeadGenerator
@@ -103,7 +104,16 @@ def test_a_text_becomes_a_direction_with_progress(found: Found) -> None:
     assert stages == ["Looking at the model's people", "Refining the slider"]
     assert max(e.done for e in told if e.doing == stages[0]) == COUNT
     again = found.tasks.add(FindDirection("a person with fair skin"), RECIPE)
-    assert found.wait(again, TaskDone).directions == (direction,)
+    plain = found.wait(again, TaskDone)
+    assert plain.directions == (direction,) and plain.strength is None
+    just = found.tasks.add(FindDirection("a person with fair skin", enough=True), RECIPE)
+    told_enough = found.wait(just, TaskDone)
+    assert told_enough.directions == (direction,)
+    assert told_enough.strength is not None and 0.0 <= told_enough.strength <= MOST
+    # Where nothing may move, nothing is reached.
+    still = found.tasks.add(FindDirection("a person with fair skin", "", True, ()), RECIPE)
+    nowhere = found.wait(still, TaskDone)
+    assert nowhere.strength == 0.0 and nowhere.note
 
 
 def test_an_empty_text_is_one_sentence(found: Found) -> None:

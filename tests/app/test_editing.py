@@ -130,6 +130,24 @@ def test_a_text_that_was_found_before_needs_nobody(
     assert [edit.rows for edit in studio.document.recipe.edits] == [None, (0, 1, 2, 3)]
 
 
+def test_just_enough_for_this_face_is_asked_even_of_what_is_known(
+    editing: Editing, studio: Studio, client: Client
+) -> None:
+    editing.add_by_text("smiling", "")
+    client.send(studio, TaskDone(1, (direction(),)))
+    editing.just_enough, editing.lock = True, "shape"
+    editing.add_by_text("smiling", "")
+    wish, recipe, _ = client.tasks.asked[-1]
+    assert wish == FindDirection("smiling", "", True, (0, 1, 2, 3))
+    assert recipe == studio.document.recipe
+    client.send(studio, TaskDone(2, (direction(),), note="It shows it.", strength=0.0))
+    assert [e.strength for e in studio.document.recipe.edits] == [3.0, 0.0]
+    assert studio.notices.notices[-1].text == "It shows it."
+    editing.just_enough = False
+    editing.add_by_text("smiling", "")
+    assert len(client.tasks.asked) == 2
+
+
 def test_what_a_text_led_to_is_read_from_the_disk_next_time(tmp_path: Path) -> None:
     first, second = EditMemory(tmp_path), EditMemory(tmp_path)
     key = memory_key(Recipe(), "", "smiling", "")

@@ -14,7 +14,7 @@ from app.document import Document
 from app.edit_stack import add
 from app.project import Project, write_project
 from engine.draw import Painter
-from engine.editing import optimise, pca, refine, samples, sefa
+from engine.editing import optimise, pca, refine, samples, sefa, strength
 from engine.editing.directions import read_direction
 from engine.export.picture import read_recipe
 from engine.generators.registry import open_model
@@ -28,7 +28,7 @@ def _few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAQUETTE_CONFIG_DIR", str(tmp_path / "config"))
     for module, name, number in (
         (samples, "COUNT", 30), (samples, "SIDE", 16), (pca, "SAMPLES", 40), (sefa, "SAMPLES", 40),
-        (optimise, "SPREAD_SAMPLES", 30), (optimise, "SIDE", 12), (refine, "STEPS", 3),
+        (optimise, "SPREAD_SAMPLES", 30), (optimise, "SIDE", 12), (refine, "STEPS", 3), (strength, "PEOPLE", 3),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, number)
 
@@ -84,6 +84,25 @@ def test_a_text_becomes_a_picture_a_direction_and_the_windows_picture(
     assert stack.seed == 4 and [e.strength for e in stack.edits] == [2.0, -1.0]
     assert stack.edits[1].rows == (0, 1, 2, 3)
     assert "smiling, +2 on all layers" in run("inspect", "f.png").out
+
+
+def test_enough_is_what_the_encoder_sees_in_this_face(
+    run: Run, encoder: Path, checkpoint: Path
+) -> None:
+    words = ("edit", "--text", "smiling", "--enough", "--encoder", encoder, "--model", checkpoint)
+    strengths = []
+    for seed in range(6):
+        made = run(*words, "--seed", seed, "--json", "--out", "a.png")
+        assert made.status == 0, made.err
+        told = json.loads(made.out)
+        (edit,) = told["recipe"]["edits"]
+        strengths.append(edit["strength"])
+        # Who shows it already, or never does, is told of; nobody else.
+        if edit["strength"] == 0.0:
+            assert "already" in told["notes"][0] or "not quite" in told["notes"][0]
+        elif told["notes"]:
+            assert "not quite" in told["notes"][0]
+    assert len(set(strengths)) > 1 and all(0.0 <= s <= strength.MOST for s in strengths)
 
 
 def test_an_optimised_face_is_drawn_and_kept(run: Run, encoder: Path, checkpoint: Path) -> None:
@@ -147,6 +166,9 @@ def test_a_search_orders_seeds(run: Run, encoder: Path, checkpoint: Path) -> Non
         (["edit", "--text", " "], "empty"),
         (["edit", "--text", "a", "--strength", "21"], "-20 to 20"),
         (["edit", "--text", "a", "--strength", "nan"], "ordinary number"),
+        (["edit", "--text", "a", "--strength", "1", "--enough"], "leave out --strength"),
+        (["edit", "--direction", "x", "--enough"], "--text"),
+        (["edit", "--text", "a", "--enough", "--method", "optimise"], "--method direction"),
         (["edit", "--text", "a", "--out", "a.txt"], "a.txt"),
         (["edit", "--text", "a", "--out", "no/where.png"], "no"),
         (["edit", "--text", "a", "--encoder", "nowhere"], "no CLIP weights"),
