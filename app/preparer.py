@@ -14,6 +14,7 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from app.faults import log_failure, sentence
@@ -23,6 +24,7 @@ from app.preparing_wire import (
     AskFinder,
     Cancel,
     Decide,
+    FaceSeen,
     Find,
     FinderChoice,
     FinderIs,
@@ -39,6 +41,7 @@ from app.preparing_wire import (
     ShowPhoto,
     Step,
     Stopped,
+    TakeFaces,
 )
 from engine.errors import Cancelled, UserError
 from engine.export.files import check_new_folder
@@ -57,7 +60,11 @@ from engine.training.data.photos.points import in_order, read_points, write_poin
 from engine.training.data.photos.pose import angles_of
 from engine.training.data.photos.prepare import POINTS_NAME, PrepareJob, cutting, prepare
 
-Wish = AskFinder | Install | Find | ShowPhoto | Decide | Make
+Wish = AskFinder | Install | Find | ShowPhoto | Decide | TakeFaces | Make
+
+
+#: What is said of a photograph whose faces differ: the first of these that one of them is.
+_FIRST: tuple[Kind, ...] = ("guessed", "by hand", "found", "skipped")
 
 
 def draft_of(out: Path) -> Path:
@@ -131,6 +138,10 @@ class Preparer:
                 self._send(self._photo(wish.name))
             case Decide():
                 self._decide(wish)
+            case TakeFaces():
+                self._wish = replace(self._wish, faces=wish.faces)
+                for sight in self._sights.values():
+                    self._send(self._seen(sight))
             case Make():
                 self._make(wish.wish, cancelled)
 
@@ -178,22 +189,35 @@ class Preparer:
         """What the window is told of a photograph."""
         if sight.trouble:
             return PhotoSeen(sight.name, "skipped", sight.trouble, sight.size)
-        decided = self._decided.get(sight.name)
-        faces = sight.faces if decided is None else decided
-        if not faces:
-            nobody: Kind = "no face" if decided is None else "refused"
-            return PhotoSeen(sight.name, nobody, "", sight.size)
-        face, angles = faces[0], angles_of(faces[0])
-        shown = replace(face, dense=None)
-        if angles is not None:
-            shown = replace(shown, yaw=angles.yaw, pitch=angles.pitch)
+        used, decided = self._used(sight), sight.name in self._decided
+        seen = [self._face_seen(face, decided, sight.size) for face in used or ()]
+        left = [FaceSeen(_shown(face), "left") for face in sight.faces
+                if not any(_same(face, one) for one in used or ())]  # fmt: skip
+        faces = tuple(sorted([*seen, *left], key=lambda one: float(one.face.eyes[:, 0].mean())))
+        if used is None:
+            return PhotoSeen(sight.name, "several", "", sight.size, left[0].face, faces)
+        for kind in _FIRST:
+            for one in seen:
+                if one.kind == kind:
+                    return PhotoSeen(sight.name, kind, one.reason, sight.size, one.face, faces)
+        nobody: Kind = "refused" if decided else "no face"
+        return PhotoSeen(sight.name, nobody, "", sight.size, faces=faces)
+
+    def _used(self, sight: Sight) -> tuple[Face, ...] | None:
+        """The faces that are taken of a photograph; ``None`` where the person is to choose."""
+        if sight.name in self._decided:
+            return self._decided[sight.name]
+        if self._wish.faces == "choose" and len(sight.faces) > 1:
+            return None
+        return sight.faces[:1] if self._wish.faces == "largest" else sight.faces
+
+    def _face_seen(self, face: Face, decided: bool, size: tuple[int, int]) -> FaceSeen:
         if not face.certain:
-            return PhotoSeen(sight.name, "guessed", "", sight.size, shown)
-        found = cutting(face, self._wish.framing, sight.size)
+            return FaceSeen(_shown(face), "guessed")
+        found = cutting(face, self._wish.framing, size)
         if isinstance(found, str):
-            return PhotoSeen(sight.name, "skipped", found, sight.size, shown)
-        kind: Kind = "found" if decided is None else "by hand"
-        return PhotoSeen(sight.name, kind, "", sight.size, shown)
+            return FaceSeen(_shown(face), "skipped", found)
+        return FaceSeen(_shown(face), "by hand" if decided else "found")
 
     def _photo(self, name: str) -> PhotoPicture:
         try:
@@ -206,8 +230,8 @@ class Preparer:
         return PhotoPicture(name, *picture.size, picture.tobytes())
 
     def _decide(self, wish: Decide) -> None:
-        faces = () if wish.face is None else (in_order(wish.face),)
-        self._decided[wish.name] = faces
+        faces = () if wish.face is None else (wish.face, *wish.others)
+        self._decided[wish.name] = tuple(map(in_order, faces))
         if wish.name in self._sights:
             self._send(self._seen(self._sights[wish.name]))
         # Pointing at a hundred faces takes an hour: it is kept at once.
@@ -217,10 +241,12 @@ class Preparer:
 
     def _make(self, wish: PrepareWish, cancelled: Callable[[], bool]) -> None:
         out, ours = _out(wish), {n: f for n, f in self._decided.items() if n in self._sights}
-        faces = {name: sight.faces for name, sight in self._sights.items() if sight.faces}
+        self._wish = replace(self._wish, faces=wish.faces)
+        faces = {name: used for name, sight in self._sights.items() if (used := self._used(sight))}
         job = PrepareJob(
-            Path(wish.photos).expanduser(), out, wish.resolution, wish.framing, points=faces | ours
-        )
+            Path(wish.photos).expanduser(), out, wish.resolution, wish.framing, every_face=True,
+            points=faces | ours,
+        )  # fmt: skip
         result = prepare(
             job, HasLooked(self._finder), lambda *done: self._send(Step(*done)), cancelled
         )
@@ -228,13 +254,37 @@ class Preparer:
             # With it the same set can be made again, by the command, too.
             write_points(out / POINTS_NAME, ours | dict(result.guesses))
             draft_of(_out(self._wish)).unlink(missing_ok=True)
+        kept = result.guesses.keys() | {made.photo for made in result.made}
         for name, reason in result.skipped.items():
-            if name not in result.guesses and faces.get(name) and ours.get(name) != ():
+            if name not in kept and faces.get(name) and ours.get(name) != ():
                 seen = self._seen(self._sights[name])
                 self._send(replace(seen, kind="skipped", reason=reason))
         # How to go on with a file of points is told to those who have no window.
-        notes = tuple(note for note in result.notes if POINTS_NAME not in note)
+        notes = (
+            *(note for note in result.notes if POINTS_NAME not in note),
+            *self._crowded_notes(),
+        )
         self._send(Made(str(out), len(result.made), notes))
+
+    def _crowded_notes(self) -> list[str]:
+        crowded = [name for name, sight in self._sights.items() if len(sight.faces) > 1]
+        count = sum(name not in self._decided for name in crowded)
+        if not count or self._wish.faces == "all":
+            return []
+        taken = "the largest was taken" if self._wish.faces == "largest" else "none was chosen"
+        return [f"{count} photographs show several faces, of which {taken}."]
+
+
+def _shown(face: Face) -> Face:
+    """A face as the window gets it: with the angles that are known, without the dense points."""
+    angles, plain = angles_of(face), replace(face, dense=None)
+    return plain if angles is None else replace(plain, yaw=angles.yaw, pitch=angles.pitch)
+
+
+def _same(one: Face, other: Face) -> bool:
+    """Whether two faces are at one place: a person may have moved its points."""
+    apart = (one.eyes.mean(0) + one.mouth.mean(0) - other.eyes.mean(0) - other.mouth.mean(0)) / 2
+    return bool(np.hypot(*apart) < max(one.size, other.size) / 2)
 
 
 def open_finder(choice: FinderChoice) -> Finder:

@@ -6,7 +6,7 @@ It knows neither the toolkit nor torch. Faces are found, and the set is made, in
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -19,10 +19,12 @@ from app.preparing_wire import (
     AskFinder,
     Cancel,
     Decide,
+    FaceSeen,
     Find,
     FinderIs,
     Found,
     Install,
+    Kind,
     Made,
     Make,
     PhotoPicture,
@@ -33,6 +35,7 @@ from app.preparing_wire import (
     ShowPhoto,
     Step,
     Stopped,
+    TakeFaces,
 )
 from app.processes import run_preparing
 from engine.errors import UserError
@@ -85,7 +88,7 @@ class Preparing:
         photos: what became of each photograph, by name.
         looked: whether all of them were looked at, as the form stands.
         chosen: name of the photograph that is looked at. picture: it, once it is there.
-        pointed: where its face is, as far as the person has said.
+        at: which of its faces. pointed: where that is, as far as the person has said.
         made: the set, once it is there.
     """
 
@@ -104,6 +107,7 @@ class Preparing:
         self.looked = False
         self.chosen = ""
         self.picture: Pixels | None = None
+        self.at = 0
         self.pointed: Pointed | None = None
         self.made: Made | None = None
 
@@ -122,7 +126,7 @@ class Preparing:
     @property
     def waiting(self) -> list[str]:
         """Photographs that wait for the person."""
-        return [name for name, photo in self.photos.items() if photo.kind == "guessed"]
+        return [name for name, photo in self.photos.items() if photo.kind in ("guessed", "several")]
 
     @property
     def usable(self) -> int:
@@ -149,8 +153,11 @@ class Preparing:
             self._studio.touch()
             raise UserError("Photographs are being prepared; wait, or cancel it first.")
         # Where to and how large changes nothing that was seen; how faces are cut does.
-        if replace(wish, resolution=0, out="") != replace(self.wish, resolution=0, out=""):
+        blank = {"resolution": 0, "out": "", "faces": "largest"}
+        if replace(wish, **blank) != replace(self.wish, **blank):  # type: ignore[arg-type]
             self._forget()
+        elif wish.faces != self.wish.faces and self.photos:
+            self._child.send(TakeFaces(wish.faces))
         self.made = None
         self.wish = wish
         self._studio.touch()
@@ -211,8 +218,19 @@ class Preparing:
         self.picture, self.pointed = None, None
         if photo is not None and all(photo.size):
             self._child.send(ShowPhoto(name))
-            self.pointed = _pointed(photo)
+            self._face(photo, _waiting(photo.faces) or 0)
         self._studio.touch()
+
+    def next_face(self, by: int) -> None:
+        """Look at the next face of the photograph, or with -1 at the one before."""
+        photo = self.photos.get(self.chosen)
+        if photo is not None and photo.faces:
+            self._face(photo, (self.at + by) % len(photo.faces))
+            self._studio.touch()
+
+    def _face(self, photo: PhotoSeen, at: int) -> None:
+        face = photo.faces[at].face if at < len(photo.faces) else photo.face
+        self.at, self.pointed = at, _pointed(photo.size, face)
 
     def move(self, index: int, x: float, y: float) -> None:
         """Move a point: 0 and 1 are the eyes, 2 and 3 the corners of the mouth."""
@@ -244,17 +262,34 @@ class Preparing:
         self._decide(face)
 
     def refuse(self) -> None:
-        """There is no face in the photograph, or none to use."""
+        """The face is none, or none to use."""
         if self.pointed is not None:
             self._decide(None)
 
     def _decide(self, face: Face | None) -> None:
         name = self.chosen
-        kind: Literal["by hand", "refused"] = "refused" if face is None else "by hand"
-        shown = self.photos[name].face if face is None else face
-        self.photos[name] = replace(self.photos[name], kind=kind, reason="", face=shown)
-        self._child.send(Decide(name, face))
+        photo, at = self.photos[name], self.at
+        others = [one for n, one in enumerate(photo.faces) if n != at and one.kind != "left"]
+        used = [*([] if face is None else [face]), *(one.face for one in others)]
+        self._child.send(Decide(name, used[0] if used else None, tuple(used[1:])))
         self.made = None
+        faces = list(photo.faces)
+        if at < len(faces):
+            old = faces[at].face
+            faces[at] = FaceSeen(old, "left") if face is None else FaceSeen(face, "by hand")
+        more = _waiting(faces)
+        kind: Kind = "guessed" if more is not None else "by hand" if used else "refused"
+        self.photos[name] = photo = replace(
+            photo,
+            kind=kind,
+            reason="",
+            face=photo.face if face is None else face,
+            faces=tuple(faces),
+        )
+        if more is not None:
+            self._face(photo, more)
+            self._studio.touch()
+            return
         # On to the next that waits, if one does.
         waiting = self.waiting
         if waiting:
@@ -304,6 +339,8 @@ class Preparing:
                 self.done, self.total = answer.done, answer.total
             case PhotoSeen():
                 self.photos[answer.name] = answer
+                if answer.name == self.chosen:
+                    self.at = min(self.at, max(len(answer.faces) - 1, 0))
             case Found():
                 self.looked = True
                 self._over("finding")
@@ -328,11 +365,15 @@ class Preparing:
             self.state, self.said = "idle", ""
 
 
-def _pointed(photo: PhotoSeen) -> Pointed:
-    """Where the points of a photograph stand at first."""
-    face = photo.face
+def _waiting(faces: Sequence[FaceSeen]) -> int | None:
+    """The first face that waits for the person."""
+    return next((n for n, one in enumerate(faces) if one.kind == "guessed"), None)
+
+
+def _pointed(size: tuple[int, int], face: Face | None) -> Pointed:
+    """Where the points of a face stand at first."""
     if face is None:
-        width, height = photo.size
+        width, height = size
         side = min(width, height)
         usual = tuple((width / 2 + side * x, height / 2 + side * y) for x, y in _USUAL)
         return Pointed(usual)  # type: ignore[arg-type]

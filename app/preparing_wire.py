@@ -16,8 +16,11 @@ SHOWN_SIDE = 400
 FinderChoice = Literal["auto", "cascade", "none"]
 #: What became of a photograph. ``guessed``: it waits for the person. ``by hand``: the person has
 #: pointed at the face. ``no face``: none was found. ``refused``: the person says that there is none.
-#: ``skipped``: it cannot be used.
-Kind = Literal["found", "guessed", "by hand", "no face", "refused", "skipped"]
+#: ``skipped``: it cannot be used. ``several``: the person wants to choose among its faces.
+Kind = Literal["found", "guessed", "by hand", "no face", "refused", "skipped", "several"]
+#: Which faces of a photograph: the largest, all of them, or those that the person chooses where there
+#: are several.
+FaceChoice = Literal["largest", "all", "choose"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class PrepareWish:
     Attributes:
         photos: folder or archive. out: the folder to make.
         framing: how faces are cut. resolution: side of the pictures; 0 is not chosen yet.
-        finder: what finds faces.
+        finder: what finds faces. faces: which of them are taken.
     """
 
     photos: str = ""
@@ -35,6 +38,7 @@ class PrepareWish:
     framing: Framing = "ffhq"
     resolution: int = 0
     finder: FinderChoice = "auto"
+    faces: FaceChoice = "largest"
 
 
 # To the process -----------------------------------------------------------------------------
@@ -69,10 +73,22 @@ class ShowPhoto:
 
 @dataclass(frozen=True)
 class Decide:
-    """The person says where the face of a photograph is; ``None``: there is none."""
+    """The person says where the face of a photograph is; ``None``: there is none.
+
+    Attributes:
+        others: more faces of it that are taken.
+    """
 
     name: str
     face: Face | None
+    others: tuple[Face, ...] = ()
+
+
+@dataclass(frozen=True)
+class TakeFaces:
+    """Take these faces from now on; every photograph is told of anew."""
+
+    faces: FaceChoice
 
 
 @dataclass(frozen=True)
@@ -117,6 +133,19 @@ class Step:
 
 
 @dataclass(frozen=True)
+class FaceSeen:
+    """One face of a photograph, without the dense points.
+
+    Attributes:
+        kind: as a photograph's; ``left``: it is not taken. reason: why it cannot be used.
+    """
+
+    face: Face
+    kind: Kind | Literal["left"]
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class PhotoSeen:
     """What became of a photograph.
 
@@ -125,6 +154,7 @@ class PhotoSeen:
         kind: see :data:`Kind`. reason: why it cannot be used.
         size: width and height, pixels.
         face: where its largest face is, with the angles that are known; without the dense points.
+        faces: all of them, from left to right.
     """
 
     name: str
@@ -132,6 +162,7 @@ class PhotoSeen:
     reason: str = ""
     size: tuple[int, int] = (0, 0)
     face: Face | None = None
+    faces: tuple[FaceSeen, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,7 @@ class PrepareWindow(Popup):
             "shown": preparing.picture is not None,
             "points": [] if pointed is None else [list(point) for point in pointed.points],
             "places": self._points.places(),
+            "at": preparing.at,
             "angles": [] if pointed is None else [pointed.yaw, pointed.pitch],
             "made": -1 if preparing.made is None else preparing.made.count,
             "pid": preparing.pid,

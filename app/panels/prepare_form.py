@@ -10,7 +10,7 @@ import dearpygui.dearpygui as dpg
 from app.kit import Kit
 from app.panels.path_box import path_box
 from app.preparing import Preparing
-from app.preparing_wire import FinderChoice
+from app.preparing_wire import FaceChoice, FinderChoice
 from engine.training.data.photos.environment import WHAT
 from engine.training.data.photos.pose import Framing
 
@@ -30,6 +30,15 @@ FINDERS: dict[str, FinderChoice] = {
 _FINDER_TIP = (
     "MediaPipe tells eyes, mouth and angles by itself. The rough finder sees frontal faces and "
     "guesses eyes and mouths, which you then confirm"
+)
+FACES: dict[str, FaceChoice] = {
+    "The largest": "largest",
+    "All of them": "all",
+    "I choose": "choose",
+}
+_FACES_TIP = (
+    "Which faces of a photograph that shows several. Where you choose, such photographs wait: go "
+    "through their faces with the arrows and say which are right"
 )
 ASKING = "Looking for MediaPipe ..."
 READY = "MediaPipe is at hand."
@@ -96,6 +105,10 @@ class PrepareForm:
             self._finder = self._combo(
                 "prepare_finder", list(FINDERS), lambda t: self._edit(finder=FINDERS[t])
             )
+        with kit.row("Faces", _FACES_TIP):
+            self._faces = self._combo(
+                "prepare_faces", list(FACES), lambda t: self._edit(faces=FACES[t])
+            )
         self._at_hand = kit.name("prepare_at_hand", kit.text("", font=kit.fonts.small, wrap=0))
         with dpg.group() as offer:
             self._install = kit.button(
@@ -147,6 +160,7 @@ class PrepareForm:
         kit.show_value(self._resolution, wish.resolution)
         for item, lines, value in (
             (self._framing, FRAMINGS, wish.framing), (self._finder, FINDERS, wish.finder),
+            (self._faces, FACES, wish.faces),
         ):  # fmt: skip
             kit.show_value(item, next(line for line, one in lines.items() if one == value))
         self._show_finder()

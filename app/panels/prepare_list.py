@@ -16,6 +16,8 @@ WORDS = {
     "no face": "no face",
     "refused": "no face, as you say",
     "skipped": "left out",
+    "several": "several faces: choose",
+    "left": "not taken",
 }
 #: Letters of a name that fit.
 _LETTERS = 34
@@ -104,10 +106,14 @@ class PrepareList:
             dpg.configure_item(button, label=label)
         dpg.set_value(button, chosen)
         said = WORDS[photo.kind] + (f": {photo.reason}" if photo.reason else "")
+        if len(photo.faces) > 1 and photo.kind != "several":
+            taken = sum(one.kind != "left" for one in photo.faces)
+            said += f", {taken} of {len(photo.faces)} faces"
         kit.show_value(word, said)
         kit.show_value(tip, f"{name}\n{said}")
         theme = {
             "found": themes.good, "by hand": themes.good, "guessed": themes.warning,
+            "several": themes.warning,
         }.get(photo.kind, themes.muted)  # fmt: skip
         if dpg.get_item_theme(word) != theme:
             dpg.bind_item_theme(word, theme)

@@ -9,8 +9,10 @@ import numpy as np
 
 from app import theme
 from app.kit import Kit
+from app.panels.prepare_list import WORDS
 from app.preparing import Pixels, Place, Pointed, Preparing
 from app.preparing_wire import PhotoSeen
+from engine.training.data.photos.faces import Face
 from engine.training.data.photos.pose import angles_of, framed
 
 #: Side of the room for the photograph, radius of a point, how far from it one may grab it, at a scale
@@ -22,6 +24,8 @@ HINT = (
     "Drag the two rings onto the middles of the eyes and the two dots onto the corners of the mouth; the "
     "square is what will be cut. Then turn yaw and pitch until the line points where the nose does."
 )
+#: What is said of a face that is not to be used: of the only one, and of one of several.
+NO_FACE, NOT_THIS = "There is no face", "Leave this face out"
 _YAW = "To the side: positive sees more of the person's left cheek, and the nose points to the left"
 _PITCH = "Positive sees the person from above, and the nose points down"
 
@@ -56,6 +60,10 @@ class PreparePoints:
             with dpg.drawlist(side, side) as canvas:
                 self._photo, self._marks = int(dpg.add_draw_layer()), int(dpg.add_draw_layer())
             self._canvas = kit.name("prepare_canvas", int(canvas))
+            with dpg.group(horizontal=True, horizontal_spacing=kit.px(6)) as several:
+                kit.arrows(lambda by: self._preparing.next_face(by), "prepare_face", "face")
+                self._which = kit.name("prepare_which", kit.text(""))
+            self._several = int(several)
             kit.text(HINT, theme=kit.themes.faint, font=kit.fonts.small, wrap=0)
             with kit.row("Yaw", _YAW):
                 self._yaw_number = self._number("yaw", MOST_YAW)
@@ -69,9 +77,9 @@ class PreparePoints:
                     "Use the face as it is pointed at, and go on to the next that waits",
                     theme=kit.themes.primary, width=kit.px((SIDE - 6) // 2),
                 )  # fmt: skip
-                kit.button(
-                    "There is no face", lambda: self._preparing.refuse(), "prepare_none",
-                    "Leave the photograph out, and go on to the next that waits",
+                self._none = kit.button(
+                    NO_FACE, lambda: self._preparing.refuse(), "prepare_none",
+                    "Leave it out, and go on to the next that waits",
                     width=kit.px((SIDE - 6) // 2),
                 )  # fmt: skip
         self._group = int(group)
@@ -106,7 +114,15 @@ class PreparePoints:
         ):
             kit.show_value(number, angle)
             kit.show_value(slider, angle)
-        state = (photo.name, id(preparing.picture), pointed)
+        count = len(photo.faces)
+        kit.show(self._several, count > 1)
+        if count > 1:
+            kind = WORDS[photo.faces[preparing.at].kind]
+            kit.show_value(self._which, f"Face {preparing.at + 1} of {count}: {kind}")
+        label = NOT_THIS if count > 1 else NO_FACE
+        if dpg.get_item_label(self._none) != label:
+            dpg.configure_item(self._none, label=label)
+        state = (photo.name, id(preparing.picture), pointed, id(photo.faces), preparing.at)
         if state != self._drawn:
             self._drawn = state
             self._draw(photo, pointed)
@@ -140,7 +156,11 @@ class PreparePoints:
                 corner = left + factor * photo.size[0], top + factor * photo.size[1]
                 dpg.draw_image(self._texture[1], (left, top), corner, parent=self._photo)
         dpg.delete_item(self._marks, children_only=True)
-        self._draw_square(pointed, factor, left, top)
+        for number, other in enumerate(photo.faces):
+            if number != self._preparing.at:
+                color = (255, 255, 255, 60) if other.kind == "left" else (*theme.GOOD[:3], 130)
+                self._draw_square(other.face, factor, left, top, color)
+        self._draw_square(pointed.face(), factor, left, top, (255, 255, 255, 150))
         self._draw_nose(pointed, factor, left, top)
         radius, places = self._kit.px(RADIUS), self.places()
         for place in places[:2]:
@@ -151,13 +171,14 @@ class PreparePoints:
                 place, radius * 0.7, color=(0, 0, 0, 160), fill=theme.WARNING, parent=self._marks
             )
 
-    def _draw_square(self, pointed: Pointed, factor: float, left: float, top: float) -> None:
-        """What would be cut."""
-        face = pointed.face()
+    def _draw_square(
+        self, face: Face, factor: float, left: float, top: float, line: tuple[int, ...]
+    ) -> None:
+        """What would be cut of a face."""
         square, _ = framed(face, angles_of(face), self._preparing.wish.framing)
         corners = square.outward(np.array([(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]))
         shown = [(left + factor * x, top + factor * y) for x, y in corners]
-        for color, width in (((0, 0, 0, 70), 3), ((255, 255, 255, 150), 1)):
+        for color, width in (((0, 0, 0, 70), 3), (line, 1)):
             dpg.draw_polygon([*shown, shown[0]], color=color, thickness=width, parent=self._marks)
 
     def _draw_nose(self, pointed: Pointed, factor: float, left: float, top: float) -> None:
