@@ -28,10 +28,6 @@ CHUNK_SAMPLES: dict[str, int] = {"cpu": 1 << 12, "cuda": 1 << 19}
 _NEAREST = 0.01
 
 
-def _sine(x: Tensor) -> Tensor:
-    return torch.sin(x) if torch.is_grad_enabled() else sine_(x)
-
-
 class FilmField:
     """The field of one identity: its style folded into the FiLM layers, world units outside.
 
@@ -60,7 +56,7 @@ class FilmField:
         """``[N, 3]`` world points -> ``[N, width]`` what distance and features are read from."""
         x = points
         for weight, bias in self._layers:
-            x = _sine(F.linear(x, weight, bias))
+            x = sine_(F.linear(x, weight, bias))
         return x
 
     def distance(self, hidden: Tensor) -> Tensor:
@@ -74,7 +70,7 @@ class FilmField:
         seen = F.linear(directions, self._view_direction, self._view_bias)
         x = F.linear(hidden, self._view)
         x = x + seen[:, None] if torch.is_grad_enabled() else x.add_(seen[:, None])
-        return _sine(x)
+        return sine_(x)
 
     def look(self, points: Tensor, directions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """``[R, S, 3]`` world points of rays seen along ``[R, 3]`` unit view directions -> ``[R, S]``

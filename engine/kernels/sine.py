@@ -8,6 +8,7 @@ turned off, as :mod:`engine.kernels.cpu` says.
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,22 +19,17 @@ from engine.kernels.pieces import in_pieces
 LEAST, PIECE = 1 << 12, 1 << 17
 
 
-def sine_(x: Tensor) -> Tensor:
-    """``x`` becomes its sine, and is returned; not for what is to be differentiated.
-
-    Angles beyond some 10,000, where float32 has few bits of an angle left, are less exact than
-    torch's.
-    """
-    quick = (
+def _compiled(x: Tensor) -> bool:
+    return (
         x.numel() >= LEAST
         and x.device.type == "cpu"
         and x.dtype == torch.float32
         and x.is_contiguous()
-        and not (torch.is_grad_enabled() and x.requires_grad)
         and os.environ.get("MAQUETTE_KERNELS", "") != "0"
     )
-    if not quick:
-        return x.sin_()
+
+
+def _overwrite(x: Tensor) -> Tensor:
     from engine.kernels.cpu_sine import sines
 
     flat = x.detach().reshape(-1).numpy()
@@ -43,6 +39,35 @@ def sine_(x: Tensor) -> Tensor:
 
     in_pieces(len(flat), PIECE, work, None)
     return x
+
+
+class _Sine(torch.autograd.Function):
+    """The same numbers where they are to be differentiated."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return _overwrite(x.clone())
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return slopes[0] * x.cos()
+
+
+def sine_(x: Tensor) -> Tensor:
+    """The sine of ``x``, which is overwritten unless it is to be differentiated.
+
+    Angles beyond some 10,000, where float32 has few bits of an angle left, are less exact than
+    torch's.
+    """
+    learning = torch.is_grad_enabled() and x.requires_grad
+    if not _compiled(x):
+        return x.sin() if learning else x.sin_()
+    if learning:
+        found: Tensor = _Sine.apply(x)  # type: ignore[no-untyped-call]
+        return found
+    return _overwrite(x)
 
 
 def prepare() -> None:
