@@ -26,6 +26,7 @@ from engine.generators.stylegan2_ops import (
     Activation,
     activate,
     fir_filter,
+    innermost,
     modulated_conv2d,
     normalize_second_moment,
     styled_conv2d,
@@ -341,10 +342,11 @@ class SynthesisBlock(nn.Module):
             x = self.const[None].expand(ws.shape[0], -1, -1, -1)
             x = self.conv1(x, ws[:, 0], noise_mode)
         else:
-            x = self.conv0(x, ws[:, 0], noise_mode)
+            assert x is not None
+            x = self.conv0(innermost(x), ws[:, 0], noise_mode)
             x = self.conv1(x, ws[:, 1], noise_mode)
         if img is not None and self.upsample:
-            img = upsample2d(img, self.resample_filter)
+            img = upsample2d(innermost(img), self.resample_filter)
         rgb = self.torgb(x, ws[:, self.num_conv])
         return x, rgb if img is None else img + rgb
 

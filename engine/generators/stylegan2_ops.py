@@ -22,6 +22,22 @@ Activation = Literal["linear", "lrelu"]
 #: StyleGAN2's resampling kernel, before normalisation.
 DEFAULT_FILTER: tuple[int, ...] = (1, 3, 3, 1)
 LRELU_SLOPE = 0.2
+#: Smallest side of pictures whose channels are laid innermost.
+_LEAST_SIDE = 32
+
+
+def innermost(x: Tensor) -> Tensor:
+    """``x`` ``[N, C, H, W]`` with its channels innermost in memory, where convolutions are quicker
+    for that: in pictures of 32 pixels or more on a CPU, when nothing is learned."""
+    if x.device.type != "cpu" or reaches(x.device) or torch.is_grad_enabled():
+        return x
+    if min(x.shape[2:]) < _LEAST_SIDE:
+        return x
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def _is_innermost(x: Tensor) -> bool:
+    return not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
 
 
 def normalize_second_moment(x: Tensor, eps: float = 1e-8) -> Tensor:
@@ -211,6 +227,10 @@ def _convolved(
             energy = weight.square().sum(dim=[2, 3])
             demodulation = (styles.square() @ energy.t() + 1e-8).rsqrt()[:, :, None, None]
         x = x * styles[:, :, None, None]
+    if up == 1 and weight.shape[-1] == 1 and padding == 0 and _is_innermost(x):
+        # One product of matrices, where torch's convolution makes many of a lower rate.
+        flat = F.linear(x.permute(0, 2, 3, 1), weight[:, :, 0, 0])
+        return flat.permute(0, 3, 1, 2), demodulation
     if up == 1:
         return F.conv2d(x, weight, padding=padding), demodulation
     if up == 2:
