@@ -54,6 +54,8 @@ TEST_PROGRAMS = (
     ("Xvfb", "xvfb"),
     ("xauth", "xauth"),
     ("xdotool", "xdotool"),
+    ("desktop-file-validate", "desktop-file-utils"),
+    ("update-mime-database", "shared-mime-info"),
     ("ffprobe", "ffmpeg"),
     ("c++", "g++"),
     ("node", "nodejs"),

@@ -37,6 +37,7 @@ COMMANDS: dict[str, str] = {
     "evaluate": "how good a model is, in numbers",
     "verify": "compare a family with pictures of its authors' code",
     "doctor": "whether this machine has what Maquette needs",
+    "desktop": "Maquette in the desktop's menu",
 }
 
 EXIT_USER_ERROR, EXIT_INTERRUPTED, EXIT_TERMINATED = 2, 130, 143
