@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
+import os
 import platform
 import resource
 import statistics
@@ -18,7 +19,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,9 @@ class Measurement:
         stages: median seconds of each stage of a first picture: ``map`` and those of
             ``Frame.timings``.
         picture_seconds: median of a first picture with its mapping, nothing cached.
+        spread_seconds: between the quickest and the slowest of these pictures.
+        processor_seconds: median of the processor's time of such a picture, all threads together:
+            what other programs take beside it hardly changes it.
         orbit_fps: full-quality pictures a second while the camera moves and the identity stays.
         tensor_bytes: of all its tensors in float32.
         open_peak: most memory in use while opening, as a multiple of ``tensor_bytes``.
@@ -66,6 +70,8 @@ class Measurement:
     open_seconds: float = 0.0
     stages: dict[str, float] | None = None
     picture_seconds: float = 0.0
+    spread_seconds: float = 0.0
+    processor_seconds: float = 0.0
     orbit_fps: float = 0.0
     tensor_bytes: int = 0
     open_peak: float = 0.0
@@ -202,7 +208,7 @@ def measure(plan: Plan, stem: str) -> Measurement:
     before = peak_bytes(reset=True)
     facts = generator.capabilities
     clock = _Clock(device)
-    stages, pictures = _first_pictures(generator, plan, clock)
+    stages, pictures, busy = _first_pictures(generator, plan, clock)
     fps = _orbit(generator, plan, clock)
     if device.type == "cuda":
         drawn = int(torch.cuda.max_memory_allocated(device))
@@ -220,6 +226,8 @@ def measure(plan: Plan, stem: str) -> Measurement:
         open_seconds=seconds,
         stages=stages,
         picture_seconds=statistics.median(pictures),
+        spread_seconds=max(pictures) - min(pictures),
+        processor_seconds=statistics.median(busy),
         orbit_fps=fps,
         tensor_bytes=tensor_bytes,
         open_peak=open_peak,
@@ -239,8 +247,9 @@ class _Clock:
 
 def _first_pictures(
     generator: Generator, plan: Plan, clock: _Clock
-) -> tuple[dict[str, float], list[float]]:
-    """Stages and whole times of pictures of faces that were never drawn before."""
+) -> tuple[dict[str, float], list[float], list[float]]:
+    """Stages, whole times and the processor's times of pictures of faces that were never drawn
+    before."""
     facts = generator.capabilities
     camera = facts.default_pose.camera()
     small = Quality(neural_resolution=max(16, facts.neural_resolution // 8))
@@ -248,16 +257,18 @@ def _first_pictures(
     generator.render(warm, camera, small)
     seen: dict[str, list[float]] = {}
     pictures: list[float] = []
+    busy: list[float] = []
     for repeat in range(plan.repeats):
         z = latent_from_seed(repeat, facts.z_dim)
-        begin = clock()
+        begin, worked = clock(), time.process_time()
         w = generator.map(z)
         seen.setdefault("map", []).append(clock() - begin)
         frame = generator.render(w, camera)
         pictures.append(clock() - begin)
+        busy.append(time.process_time() - worked)
         for stage, seconds in frame.timings.items():
             seen.setdefault(stage, []).append(seconds)
-    return {stage: statistics.median(values) for stage, values in seen.items()}, pictures
+    return {stage: statistics.median(values) for stage, values in seen.items()}, pictures, busy
 
 
 def _orbit(generator: Generator, plan: Plan, clock: _Clock) -> float:
@@ -298,3 +309,31 @@ def machine() -> str:
                 break
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     return f"{name}{gpu}, {platform.system()}, torch {torch.__version__}"
+
+
+def load() -> float | None:
+    """Programs that wanted a processor at once in the last minute (this one among them), or
+    ``None`` where the system does not tell."""
+    try:
+        return round(os.getloadavg()[0], 1)
+    except (AttributeError, OSError):
+        return None
+
+
+def from_json(facts: dict[str, Any]) -> list[Measurement]:
+    """What :meth:`Measurement.to_json` gave, of an earlier release, too.
+
+    Raises:
+        UserError: these are not measurements.
+    """
+    known = {field.name for field in fields(Measurement)}
+    try:
+        rows = [
+            Measurement(**{name: value for name, value in row.items() if name in known})
+            for row in facts["measurements"]
+        ]
+        for row in rows:
+            float(row.picture_seconds), float(row.processor_seconds), float(row.orbit_fps)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError("This file holds no measurements of maquette bench.") from error
+    return rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,6 +39,10 @@ class BenchOptions:
         Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: none)")
     ] = None
     """Save the table as .json or .md as well."""
+    compare: Annotated[
+        Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: none)")
+    ] = None
+    """A .json that an earlier run saved: how many times as fast each model is now."""
     list: Flag = False
     """Only name what can be measured."""
     json: Flag = False
@@ -56,8 +61,9 @@ def run(words: Sequence[str]) -> int:
         if out.suffix not in (".json", ".md"):
             raise UserError(f"The table's name {out.name} must end in .json or .md.")
         check_writable(out)
+    earlier = None if options.compare is None else read_earlier(options.compare.expanduser())
 
-    from engine.benchmark import Plan, machine, measure_all, released_models
+    from engine.benchmark import Plan, load, machine, measure_all, released_models
     from engine.generators.registry import pick_device
 
     chosen = _chosen(options.models, released_models())
@@ -68,20 +74,30 @@ def run(words: Sequence[str]) -> int:
     device = str(pick_device(options.device))
     plans = [Plan(f, m, device, options.threads, options.repeats) for f, m in chosen]
     rows: list[Measurement] = []
+    busy = load()
     with progress("Measuring") as bar:
         for row in measure_all(plans, lambda done, total, _name: bar(done, total)):
             rows.append(row)
             if not options.json:
                 say(line(row))
-    facts = {"machine": machine(), "measurements": [row.to_json() for row in rows]}
+    facts = {
+        "machine": machine(),
+        "load": busy,
+        "date": datetime.now(UTC).date().isoformat(),
+        "measurements": [row.to_json() for row in rows],
+    }
+    tables = [table(rows)]
+    if earlier is not None:
+        tables.append(ratios(rows, earlier))
     if options.json:
         show_json(facts)
     else:
-        say(f"\n{table(rows)}\n{facts['machine']}")
+        wanted = "" if busy is None else f", {busy:g} programs wanted a processor before"
+        say("\n" + "\n\n".join(tables) + f"\n{facts['machine']}, {facts['date']}{wanted}")
     if out is not None:
         from engine.export.files import atomic_path
 
-        text = json.dumps(facts, indent=2) if out.suffix == ".json" else table(rows)
+        text = json.dumps(facts, indent=2) if out.suffix == ".json" else "\n\n".join(tables)
         with atomic_path(out) as temporary:
             temporary.write_text(text + "\n", encoding="utf-8")
     return 1 if any(row.error for row in rows) else 0
@@ -102,6 +118,46 @@ def _chosen(words: Sequence[str], known: list[tuple[str, str]]) -> list[tuple[st
     return [(f, m) for f, m in known if f in words or f"{f}/{m}" in words]
 
 
+def read_earlier(path: Path) -> Sequence[Measurement]:
+    """What an earlier run saved.
+
+    Raises:
+        UserError: there is no such file, or it holds something else.
+    """
+    from engine.benchmark import from_json
+
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"The earlier measurements {path} cannot be read: {error}.") from error
+    except ValueError as error:
+        raise UserError(f"The earlier measurements {path} are not JSON.") from error
+    return from_json(facts)
+
+
+def ratios(rows: Sequence[Measurement], earlier: Sequence[Measurement]) -> str:
+    """How many times as fast each model is as it was, as a Markdown table; what one of the runs
+    lacks is left out."""
+    before = {(row.family, row.model): row for row in earlier if not row.error}
+    head = ["model", "picture", "processor's time", "orbit", "threads"]
+    body = []
+    for row in rows:
+        old = before.get((row.family, row.model))
+        if old is None or row.error:
+            continue
+        threads = (
+            str(row.threads) if row.threads == old.threads else f"{old.threads}, {row.threads}"
+        )
+        pairs = (
+            (old.picture_seconds, row.picture_seconds),
+            (old.processor_seconds, row.processor_seconds),
+            (row.orbit_fps, old.orbit_fps),
+        )
+        times = (f"{a / b:.2f} x" if a > 0.0 and b > 0.0 else "" for a, b in pairs)
+        body.append([f"{row.family}/{row.model}", *times, threads])
+    return markdown(head, body)
+
+
 def line(row: Measurement) -> str:
     """One measurement in words."""
     if row.error:
@@ -114,7 +170,7 @@ def table(rows: Sequence[Measurement]) -> str:
     """All measurements as a Markdown table."""
     stages = list(dict.fromkeys(name for row in rows for name in row.stages or {}))
     head = ["model", "pixels", "volume", "samples", *(f"{s}, s" for s in stages),
-            "picture, s", "orbit, 1/s", "tensors, MB", "peak to open", "peak to draw, MB"]  # fmt: skip
+            "picture, s", "spread, s", "processor, s", "orbit, 1/s", "tensors, MB", "peak to open", "peak to draw, MB"]  # fmt: skip
     body = []
     for row in rows:
         name = f"{row.family}/{row.model}"
@@ -130,12 +186,19 @@ def table(rows: Sequence[Measurement]) -> str:
                 str(row.samples),
                 *(f"{each[s]:.3f}" if s in each else "" for s in stages),
                 f"{row.picture_seconds:.2f}",
+                f"{row.spread_seconds:.2f}",
+                f"{row.processor_seconds:.2f}",
                 f"{row.orbit_fps:.2f}",
                 f"{row.tensor_bytes / 1e6:.0f}",
                 f"{row.open_peak:.2f} x",
                 f"{row.draw_peak_bytes / 1e6:.0f}",
             ]
         )
+    return markdown(head, body)
+
+
+def markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
     widths = [max(len(cells[i]) for cells in [head, *body]) for i in range(len(head))]
     rule = ["-" * width for width in widths]
 

@@ -51,8 +51,8 @@ class _Sine(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> Tensor:
-        (x,) = ctx.saved_tensors
-        return slopes[0] * x.cos()
+        slope: Tensor = slopes[0] * ctx.saved_tensors[0].cos()
+        return slope
 
 
 def sine_(x: Tensor) -> Tensor:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from app.cli.bench import ratios
+from engine.benchmark import Measurement, from_json
 from engine.generators.registry import families
 from tests.cli.conftest import Run
 
@@ -29,6 +31,46 @@ def test_one_model_is_measured_and_the_table_saved(run: Run, tmp_path: Path) -> 
     # 15 MB of tensors: opening must not hold them twice.
     assert 1e7 < row["tensor_bytes"] < 3e7 and 0.9 < row["open_peak"] < 1.8
     assert row["orbit_fps"] > 0 and row["draw_peak_bytes"] > 1e6
+    # One picture has no spread; one thread cannot work longer than the picture took.
+    assert row["spread_seconds"] == 0.0
+    assert 0.0 < row["processor_seconds"] < 1.2 * row["picture_seconds"] + 0.1
+    facts = json.loads((tmp_path / "table.json").read_text())
+    assert facts["machine"] and len(facts["date"]) == 10 and "load" in facts
+
+
+def test_runs_are_compared(run: Run, tmp_path: Path) -> None:
+    def measured(model: str, seconds: float, fps: float, threads: int = 2) -> Measurement:
+        return Measurement(
+            "stylesdf", model, "cpu", threads, picture_seconds=seconds, orbit_fps=fps
+        )
+
+    old = measured("a", 3.0, 2.0), measured("gone", 1.0, 1.0), measured("c", 1.0, 1.0)
+    new = measured("a", 1.5, 3.0), measured("new", 1.0, 1.0), measured("c", 4.0, 1.0, threads=1)
+    text = ratios(new, from_json(json.loads(json.dumps(
+        {"measurements": [row.to_json() for row in old]}))))  # fmt: skip
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
+    assert lines[2:] == [
+        ["stylesdf/a", "2.00 x", "", "1.50 x", "2"],
+        ["stylesdf/c", "0.25 x", "", "1.00 x", "2, 1"],
+    ]
+
+
+def test_measurements_of_an_earlier_release_can_be_read() -> None:
+    row = {"family": "eg3d", "model": "m", "device": "cpu", "threads": 2, "picture_seconds": 1.0,
+           "and": "more"}  # fmt: skip
+    assert from_json({"measurements": [row]})[0].picture_seconds == 1.0
+
+
+def test_files_that_hold_no_measurements(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("{}")
+    (tmp_path / "b.json").write_text("not json")
+    (tmp_path / "c.json").write_text('{"measurements": [{"family": 1, "picture_seconds": "x"}]}')
+    told = {"a.json": "holds no measurements", "b.json": "are not JSON",
+            "c.json": "holds no measurements", "d.json": "cannot be read"}  # fmt: skip
+    for name, said in told.items():
+        result = run("bench", "--list", "--compare", name)
+        assert result.status == 2 and said in result.err
+        assert len(result.err.strip().splitlines()) == 1
 
 
 @pytest.mark.parametrize(
