@@ -63,6 +63,34 @@ def trained(app: App, steps: int) -> None:
     app.wait(f"{steps} steps", lambda s: s["train"]["step"] >= steps, 90)
 
 
+def goes_back_and_forth(app: App) -> None:
+    """To the start; what there is meanwhile is kept, gone to, and deleted when that is asked for."""
+    assert app.state["train"]["snapshots"] == [0] and app.state["train"]["aside"] == []
+    app.choose("train_back", 0, "0")
+    (one,) = app.wait("what was set aside", lambda s: s["train"]["aside"], 60)["train"]["aside"]
+    assert app.state["train"]["snapshots"] == [0] and one[0] > 2 and one[1] == 0
+    trained(app, 1)
+    app.choose("train_back", 1, f"{one[0]}, set aside")
+    app.wait("it again", lambda s: s["train"]["snapshots"] == [0, one[0]], 60)
+    (other,) = app.state["train"]["aside"]
+    assert other[1] == 1
+    app.click("train_pause")
+    app.wait("a pause", lambda s: s["train"]["state"] == "paused")
+    app.click("train_aside")
+    question = app.wait("a question", lambda s: s["project"]["question"])["project"]["question"]
+    assert f"a snapshot: {other[0]}, set aside" in question
+    app.click("train_aside_keep")
+    app.wait("no question", lambda s: s["project"]["question"] is None)
+    assert app.state["train"]["aside"] == [other]
+    app.click("train_aside")
+    app.wait("a question", lambda s: s["project"]["question"])
+    app.click("train_aside_delete")
+    app.wait("it gone", lambda s: s["train"]["aside"] == [], 60)
+    assert app.state["train"]["snapshots"] == [0, one[0]]
+    app.click("train_pause")
+    app.wait("training again", lambda s: s["train"]["state"] == "training")
+
+
 def test_a_model_is_trained_watched_turned_stopped_and_opened(opened: App, tmp_path: Path) -> None:
     app, run = opened, tmp_path / "run"
     fill(app)
@@ -89,6 +117,7 @@ def test_a_model_is_trained_watched_turned_stopped_and_opened(opened: App, tmp_p
     app.wait("a pause", lambda s: s["train"]["state"] == "paused")
     app.click("train_pause")
     app.wait("training again", lambda s: s["train"]["state"] == "training")
+    goes_back_and_forth(app)
     app.click("train_stop")
     app.wait("the end", lambda s: s["train"]["state"] == "over", 60)
     assert app.state["train"]["model"] == str(run / "model.json")
