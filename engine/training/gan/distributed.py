@@ -81,6 +81,14 @@ class Team:
         dist.broadcast(said, 0)
         return int(said.item())
 
+    def any(self, flag: bool) -> bool:
+        """Whether one of the processes says so; all of them must ask."""
+        if self.size == 1:
+            return flag
+        said = torch.tensor([flag], dtype=torch.int64, device=self.device)
+        dist.all_reduce(said, dist.ReduceOp.MAX)
+        return bool(said.item())
+
     def leave(self) -> None:
         """Part, at the end. What :meth:`shared` returned must have been let go of."""
         if self.size > 1:

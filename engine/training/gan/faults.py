@@ -30,19 +30,13 @@ class Diverged(Exception):
 
 
 class MemoryFull(UserError):
-    """A step does not fit into memory, and its passes cannot be made smaller."""
+    """A pass of one picture does not fit into memory."""
 
-    def __init__(self, size: int) -> None:
-        if size > 1:
-            super().__init__(
-                f"{size} pictures at once do not fit into the memory of a process; start again with "
-                "a smaller --pass-size."
-            )
-        else:
-            super().__init__(
-                "Not even one picture at once fits into memory; close other programs, or train a "
-                "smaller model or on smaller pictures."
-            )
+    def __init__(self) -> None:
+        super().__init__(
+            "Not even one picture at once fits into memory; close other programs, or train a "
+            "smaller model or on smaller pictures."
+        )
 
 
 def is_memory_full(error: BaseException) -> bool:

@@ -69,6 +69,11 @@ class _Losses(nn.Module):
         self.training_of = training
 
     def forward(self, *words: object) -> tuple[Tensor, dict[str, Tensor]]:
+        """The losses of a pass. Without words a zero that depends on whatever has a gradient already:
+        the backward of it has DistributedDataParallel average those."""
+        if not words:
+            there = [p for p in self.parameters() if p.requires_grad and p.grad is not None]
+            return 0.0 * torch.stack([p.float().sum() for p in there]).sum(), {}
         parts = self.training_of.losses(*words)  # type: ignore[arg-type]
         minimised = [value for name, value in parts.items() if not name.startswith("score/")]
         return torch.stack([v.float() for v in minimised]).sum(), {
@@ -183,16 +188,11 @@ class TrainingLoop:
         self._only(phase.network)
         optimiser = self.optimisers[phase.network]
         buffers = {name: value.clone() for name, value in self.training.named_buffers()}
-        while True:
-            try:
-                losses = self._passes(phase, progress, batches, buffers)
-                break
-            except (RuntimeError, MemoryError) as error:
-                if not is_memory_full(error):
-                    raise
-            # Outside of the handler, which would keep the failed pass's tensors alive.
-            self._set_buffers(buffers)
+        # Memory may run out in one process only, at any moment: until all of them have come through
+        # their passes nobody waits for another one.
+        while (sums := self._fitting(phase, progress, batches, buffers)) is None:
             self._smaller_passes(optimiser, batches)
+        losses = self._averaged(phase, sums)
         finite = all(bool(torch.isfinite(value)) for value in losses.values())
         if not (finite and self._finite_gradients(phase.network)):
             raise Diverged(phase.name)
@@ -204,6 +204,31 @@ class TrainingLoop:
         optimiser.zero_grad(set_to_none=True)
         return {name: float(value) for name, value in losses.items()}
 
+    def _fitting(
+        self, phase: Phase, progress: Progress, batches: Passes, buffers: Mapping[str, Tensor]
+    ) -> dict[str, Tensor] | None:
+        """The passes; ``None`` if they do not fit into the memory of one of the processes."""
+        sums: dict[str, Tensor] | None = None
+        try:
+            sums = self._passes(phase, progress, batches, buffers)
+        except (RuntimeError, MemoryError) as error:
+            if not is_memory_full(error):
+                raise
+        # Outside of the handler, which would keep the failed pass's tensors alive.
+        if self.team.any(sums is None):
+            self._set_buffers(buffers)
+            return None
+        return sums
+
+    def _averaged(self, phase: Phase, sums: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Gradients, buffers and losses of the whole batch from those of all processes."""
+        if self.team.size > 1:
+            if any(p.grad is not None for _, p in self._trained[phase.network]):
+                self._modules[phase.network]()[0].backward()
+            self.team.average(b for b in self.training.buffers() if b.is_floating_point())
+            self.team.average(sums.values())
+        return sums
+
     def _passes(
         self,
         phase: Phase,
@@ -211,7 +236,7 @@ class TrainingLoop:
         batches: Passes,
         buffers: Mapping[str, Tensor],
     ) -> dict[str, Tensor]:
-        """Gradients of the whole batch; returns the losses' means."""
+        """Gradients of this process's pictures; returns the losses' means."""
         module = self._modules[phase.network]
         self.optimisers[phase.network].zero_grad(set_to_none=True)
         mine = batches.parts
@@ -220,34 +245,25 @@ class TrainingLoop:
         for place, (number, batch) in enumerate(mine):
             if place:
                 self._set_buffers(buffers)
-            last = place == len(mine) - 1
             position = self.position
             where = (self.options.seed, position.attempt, progress.step, phase.name, number)
             random = chance(self.team.device, *where)
             augment = self._augment(chance(self.team.device, *where, "augmentation"))
-            with self._precision():
-                # Both, since gradients are waited for where the forward was not apart.
-                if last:
+            # Both, since gradients are waited for where the forward was not apart.
+            with self.team.apart(module):
+                with self._precision():
                     total, parts = module(phase, batch, progress, random, augment)
-                else:
-                    with self.team.apart(module):
-                        total, parts = module(phase, batch, progress, random, augment)
-            scaled = total * (phase.interval / len(mine))
-            # Nothing to do where a penalty reaches frozen layers only.
-            if last and scaled.requires_grad:
-                scaled.backward()  # type: ignore[no-untyped-call]
-            elif scaled.requires_grad:
-                with self.team.apart(module):
+                scaled = total * (phase.interval / len(mine))
+                # Nothing to do where a penalty reaches frozen layers only.
+                if scaled.requires_grad:
                     scaled.backward()  # type: ignore[no-untyped-call]
             for name, value in parts.items():
                 sums[name] = sums.get(name, torch.zeros_like(value)) + value / len(mine)
             for name, value in self.training.named_buffers():
                 if name in ahead:
                     ahead[name] += value / len(mine)
-        if len(mine) > 1 or self.team.size > 1:
-            self.team.average(ahead.values())
+        if len(mine) > 1:
             self._set_buffers(ahead)
-        self.team.average(sums.values())
         return sums
 
     def _precision(self) -> torch.autocast:
@@ -306,10 +322,10 @@ class TrainingLoop:
         optimiser.zero_grad(set_to_none=True)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        size = self.position.pass_size
-        if self.team.size > 1 or size == 1:
-            raise MemoryFull(size)
-        smaller = next(n for n in range(size // 2, 0, -1) if self.options.batch % n == 0)
+        size, shared = self.position.pass_size, self.options.batch // self.team.size
+        if size == 1:
+            raise MemoryFull
+        smaller = next(n for n in range(size // 2, 0, -1) if shared % n == 0)
         self.position.pass_size = smaller
         batches.cut(smaller)
         self.notify(

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import torch
 
+from engine.errors import UserError
 from engine.training.gan.contract import Batch
 from engine.training.gan.distributed import Team
 
@@ -29,21 +30,40 @@ class Passes:
     """
 
     def __init__(self, data: PictureSource, first: int, batch: int, size: int, team: Team) -> None:
-        self._batch, self._team = batch, team
-        numbers = range(team.rank, batch // size, team.size)
-        if team.size == 1:
-            read = [data.batch(first, batch)]
+        self._data, self._first, self._batch, self._team = data, first, batch, team
+        self._read(size)
+        #: Number of each pass, and its pictures.
+        self.parts: list[tuple[int, Batch]] = []
+        self._part(size)
+
+    def _read(self, size: int) -> None:
+        numbers = range(self._team.rank, self._batch // size, self._team.size)
+        if self._team.size == 1:
+            read = [self._data.batch(self._first, self._batch)]
         else:
-            read = [data.batch(first + number * size, size) for number in numbers]
+            read = [self._data.batch(self._first + number * size, size) for number in numbers]
         self._images = torch.cat([part.images for part in read])
         cameras = [part.cameras for part in read if part.cameras is not None]
         self._cameras = torch.cat(cameras) if cameras else None
-        #: Number of each pass, and its pictures.
-        self.parts: list[tuple[int, Batch]] = []
-        self.cut(size)
 
     def cut(self, size: int) -> None:
-        """Passes of another size; with several processes it must be the first."""
+        """Passes of another size.
+
+        Raises:
+            UserError: other pictures become this process's then, and they cannot be read.
+        """
+        if self._team.size > 1:
+            try:
+                self._read(size)
+            except OSError as error:
+                # Half a step is done, which cannot be tried again.
+                raise UserError(
+                    f"Training stopped because its pictures cannot be read ({error}); bring them back and "
+                    "resume."
+                ) from error
+        self._part(size)
+
+    def _part(self, size: int) -> None:
         device, team = self._team.device, self._team
         self.parts = []
         for place, number in enumerate(range(team.rank, self._batch // size, team.size)):
