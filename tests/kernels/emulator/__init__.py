@@ -20,6 +20,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -108,16 +109,45 @@ def _field(record: np.ndarray, path: tuple[str, ...]) -> tuple[np.ndarray, str]:
     return record, path[-1]
 
 
-def _storages() -> list[tuple[int, int]]:
-    """Address and bytes of the memory of every living tensor on the CPU."""
-    found = set()
-    for thing in gc.get_objects():
-        if not issubclass(type(thing), Tensor) or thing.layout != torch.strided:
-            continue
-        if thing.device.type == "cpu":
-            storage = thing.untyped_storage()
-            found.add((storage.data_ptr(), storage.nbytes()))
-    return sorted(found)
+_Home = tuple[int, int]
+#: Tensors that launches have used, by which later ones find most of theirs.
+_seen: list[weakref.ref[Tensor]] = []
+
+
+def _storage(tensor: Tensor) -> _Home:
+    """Address and bytes of a tensor's memory."""
+    storage = tensor.untyped_storage()
+    return storage.data_ptr(), storage.nbytes()
+
+
+def _holds(home: _Home, address: int) -> bool:
+    return home[0] <= address < home[0] + max(home[1], 1)
+
+
+def _homes(addresses: set[int]) -> dict[int, _Home]:
+    """The memory of a living tensor on the CPU that each address lies in, if there is one."""
+    found: dict[int, _Home] = {}
+
+    def look(tensor: Tensor) -> bool:
+        home = _storage(tensor)
+        mine = [address for address in addresses - found.keys() if _holds(home, address)]
+        found.update(dict.fromkeys(mine, home))
+        return bool(mine)
+
+    _seen[:] = [known for known in _seen if known() is not None]
+    for known in _seen:
+        tensor = known()
+        if tensor is not None:
+            look(tensor)
+    for generation in range(3):  # the youngest first
+        if found.keys() == addresses:
+            break
+        for thing in gc.get_objects(generation):
+            if not issubclass(type(thing), Tensor) or thing.layout != torch.strided:
+                continue
+            if thing.device.type == "cpu" and look(thing):
+                _seen.append(weakref.ref(thing))
+    return found
 
 
 class _Copy:
@@ -208,15 +238,17 @@ def run(
             f"The source's parameters have {library.emulator_params_size()} bytes, the "
             f"launcher's {parameters.dtype.itemsize}."
         )
-    storages = _storages()
-    record, copies = parameters.copy(), {}
+    record = parameters.copy()
+    copies: dict[_Home, _Copy] = {}
+    paths = {path: _field(record, path) for path in _pointers(parameters.dtype)}
+    addresses = {path: int(holder[name]) for path, (holder, name) in paths.items()}
+    homes = _homes(set(addresses.values()) - {0})
     try:
-        for path in _pointers(parameters.dtype):
-            holder, name = _field(record, path)
-            address = int(holder[name])
+        for path, (holder, name) in paths.items():
+            address = addresses[path]
             if not address:
                 continue
-            home = next((s for s in storages if s[0] <= address < s[0] + max(s[1], 1)), None)
+            home = homes.get(address)
             if home is None:
                 raise EmulationError(f"{'.'.join(path)} points to no living tensor.")
             if home not in copies:
@@ -244,7 +276,7 @@ def _run_once(
     threads: int,
     shared: int,
     order: int,
-    copies: Mapping[tuple[int, int], _Copy],
+    copies: Mapping[_Home, _Copy],
 ) -> list[bytes]:
     for copy in copies.values():
         copy.fill()
