@@ -83,7 +83,7 @@ def learn(
     """
     judge = Judge(held, tiny.side)
     training = tiny.training(family, seed)
-    data = TrainingData.open(pictures, tiny.side, seed=seed)
+    data = TrainingData.open(pictures, training.resolution, seed=seed)
     options = TrainingOptions(
         batch=tiny.batch, augmentation="none", average_share=0.1, seed=seed, device="cpu"
     )
@@ -93,7 +93,8 @@ def learn(
         "family": family,
         "parameters": sum(p.numel() for p in training.generator.parameters()),
         "discriminator": sum(p.numel() for p in training.discriminator.parameters()),
-        "side": tiny.side,
+        "side": training.resolution,
+        "judged_side": tiny.side,
         "batch": tiny.batch,
         "features": judge.features,
         "true_spread": judge.front.spread,

@@ -16,7 +16,7 @@ class Tiny:
     """One family's.
 
     Attributes:
-        side: of its pictures, pixels.
+        side: of its pictures, pixels; it may learn from smaller ones.
         network: options of the network, where they are not those of
             :func:`~engine.training.gan.families.fresh`.
         losses: options of the losses, where they are not the published ones.
@@ -130,6 +130,7 @@ TINY: dict[str, Tiny] = {
             "style_start": 1.0,
         },
     ),
+    # Pictures of 16 pixels, too; pixels do not know each other, so that any side can be drawn.
     "cips3d": Tiny(
         32,
         {
@@ -146,11 +147,12 @@ TINY: dict[str, Tiny] = {
         },
         {
             "pace": 0.02,
-            "r1_gamma": 3.0,
+            "side": 16,
+            "gradient_pixels": 0,
+            "r1_gamma": 1.0,
             "judge_channels": 32,
             "discriminator_rate": 1e-3,
             "generator_rate": 3e-4,
-            "gradient_pixels": 384,
             "pose_weight": 15.0,
         },
     ),

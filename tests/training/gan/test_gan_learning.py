@@ -61,7 +61,7 @@ def test_what_is_asked() -> None:
 def test_tiny_configurations_can_be_trained_and_drawn(family: str) -> None:
     tiny = TINY[family]
     training = tiny.training(family)
-    batch = batch_of(tiny.side, 2)
+    batch = batch_of(training.resolution, 2)
     late = Progress(10_000, 0)
     for phase in training.phases(late)[:1]:
         assert all(bool(v.isfinite()) for v in losses_of(training, phase, batch, late).values())
