@@ -237,9 +237,8 @@ def try_march(values: Tensor) -> tuple[Tensor, Tensor] | None:
 
 
 def _check(device: torch.device) -> None:
-    steps = torch.arange(7 * 6 * 8, dtype=torch.float32, device=device)
-    values = (steps * 0.7).sin().reshape(7, 6, 8).contiguous()
-    expected, mine = march_reference(values), try_march(values)
+    values = (torch.arange(7.0 * 6 * 8) * 0.7).sin().reshape(7, 6, 8)
+    expected, mine = march_reference(values), try_march(values.to(device))
     names = ("the vertices of a surface", "the triangles of a surface")
     for index, (name, bound) in enumerate(zip(names, (1e-5, 0.0), strict=True)):
         compare(name, None if mine is None else mine[index], expected[index], bound)

@@ -272,27 +272,26 @@ def try_resample(
 # ------------------------------------------------------------------ first sight
 
 
-def _example(device: torch.device) -> tuple[Tensor, Finish]:
-    """A small picture of odd sides, and everything that can follow it."""
-    x = torch.linspace(-2.0, 3.0, 2 * 3 * 9 * 13, device=device).reshape(2, 3, 9, 13).sin()
-    noise = torch.linspace(-1.0, 1.0, 2 * 9 * 13, device=device).reshape(2, 1, 9, 13).cos()
-    bias = torch.tensor([0.5, -0.25, 0.0], device=device)
-    return x, Finish(noise, bias, "lrelu", 1.5)
-
-
 def _check_activate(device: torch.device) -> None:
-    x, finish = _example(device)
-    compare("an activation", try_activate(x, finish), finish_reference(x, finish), 1e-5)
+    x = torch.linspace(-2.0, 3.0, 2 * 3 * 9 * 13).reshape(2, 3, 9, 13).sin()
+    noise = torch.linspace(-1.0, 1.0, 2 * 9 * 13).reshape(2, 1, 9, 13).cos()
+    bias = torch.tensor([0.5, -0.25, 0.0])
+    expected = finish_reference(x, Finish(noise, bias, "lrelu", 1.5))
+    mine = try_activate(x.to(device), Finish(noise.to(device), bias.to(device), "lrelu", 1.5))
+    compare("an activation", mine, expected, 1e-5)
 
 
 def _check_resample(device: torch.device) -> None:
-    x, finish = _example(device)
-    kernel = torch.tensor([1.0, 3.0, 3.0, 1.0], device=device) / 8.0
+    x = torch.linspace(-2.0, 3.0, 2 * 3 * 9 * 13).reshape(2, 3, 9, 13).sin()
+    # Not the same turned round.
+    kernel = torch.tensor([1.0, 4.0, 3.0, 1.0]) / 9.0
     kernel = (kernel[:, None] * kernel).contiguous()
-    wider = Finish(None, finish.bias, "lrelu", 1.5)
+    bias = torch.tensor([0.5, -0.25, 0.0])
+    finish = Finish(None, bias, "lrelu", 1.5)
+    there = Finish(None, bias.to(device), "lrelu", 1.5)
     for up, down, padding in ((1, 1, (1, 1, 1, 1)), (2, 1, (2, 1, 2, 1)), (1, 2, (2, 2, 2, 2))):
-        expected = resample_reference(x, kernel, up, down, padding, 4.0, wider)
-        mine = try_resample(x, kernel, up, down, padding, 4.0, wider)
+        expected = resample_reference(x, kernel, up, down, padding, 4.0, finish)
+        mine = try_resample(x.to(device), kernel.to(device), up, down, padding, 4.0, there)
         compare("a resampled picture", mine, expected, 1e-5)
 
 

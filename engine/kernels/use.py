@@ -110,7 +110,8 @@ class Wrong(Exception):
 
 
 def compare(what: str, mine: Tensor | None, expected: Tensor, bound: float) -> None:
-    """Hold a kernel's result against torch's.
+    """Hold a kernel's result against torch's, which is best computed on the CPU: on a GPU torch may
+    multiply with fewer bits.
 
     Args:
         what: its name.
@@ -124,7 +125,7 @@ def compare(what: str, mine: Tensor | None, expected: Tensor, bound: float) -> N
         raise Wrong(f"{what} was not computed")
     if mine.shape != expected.shape:
         raise Wrong(f"{what} has the shape {list(mine.shape)}, not {list(expected.shape)}")
-    difference = (mine.double() - expected.double()).abs().nan_to_num(nan=torch.inf)
+    difference = (mine.cpu().double() - expected.cpu().double()).abs().nan_to_num(nan=torch.inf)
     largest = float(difference.max()) if difference.numel() else 0.0
     if largest > bound:
         raise Wrong(f"{what} differs by {largest:.2g}, more than {bound:.2g}")

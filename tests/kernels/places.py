@@ -31,7 +31,7 @@ def at(place: str) -> Iterator[torch.device]:
         with emulated():
             yield torch.device("cpu")
         return
-    torch.use_deterministic_algorithms(True)
+    torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = True
     try:
         yield torch.device("cuda", 0)
