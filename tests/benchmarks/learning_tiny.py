@@ -113,15 +113,15 @@ TINY: dict[str, Tiny] = {
             "pose_weight": 15.0,
         },
     ),
-    # Low frequencies: smooth shapes first. Learns from pictures of 16 pixels, since it is too early
-    # to grow, and is judged at 32.
+    # Low frequencies: smooth shapes first. Grows from 16 to 32 pixels after 7,000 pictures.
     "pigan": Tiny(
         32,
         {**_EMPTY, "layers": 3, "steps": 7, "point_scale": 4.0, "hidden": 48},
         {
             "pace": 0.01,
             "least_side": 16,
-            "grow_images": 2_000_000.0,
+            "grow_images": 700_000.0,
+            "fade_images": 80_000.0,
             "generator_rate": 5e-4,
             "discriminator_rate": 1e-3,
             "judge_channels": 32,
@@ -190,6 +190,7 @@ TINY: dict[str, Tiny] = {
             "block_channels": (32,),
             "adapter_channels": (8,),
             "n_ray_samples": 7,
+            "dists_normalized": True,
         },
         {
             "pace": 0.002,
