@@ -249,7 +249,8 @@ class CIPS3DTraining(Adversarial):
         }
 
     def authors_files(self, state: Mapping[str, Tensor]) -> Mapping[str, object]:
-        """``G_ema.pth`` and ``discriminator.pth``: flat state dicts."""
+        """``G_ema.pth``, ``generator.pth`` (the present state, which the authors' training goes on
+        from) and ``discriminator.pth``: flat state dicts."""
         config = self.config
         ours = config.nerf_latent_steps or config.inr_latent_steps or config.nerf_reads is not None
         if ours or config.backdrop is not None:
@@ -260,6 +261,7 @@ class CIPS3DTraining(Adversarial):
         judge = self.discriminator.state_dict()
         return {
             "G_ema.pth": OrderedDict(copied(state)),
+            "generator.pth": OrderedDict(copied(self.generator.state_dict())),
             "discriminator.pth": OrderedDict(copied(judge)),
         }
 

@@ -228,7 +228,7 @@ class EG3DTraining(Adversarial):
         return replace(self.config, neural_rendering_resolution=int(self.neural_side))
 
     def authors_files(self, state: Mapping[str, Tensor]) -> Mapping[str, object]:
-        """``network.pt``: the averaged generator, and the discriminator."""
+        """``network.pt``: the generator, averaged and as it is, and the discriminator."""
         config = self.drawing_config()
         if config.latent_steps:
             raise UserError(
@@ -247,6 +247,7 @@ class EG3DTraining(Adversarial):
                 "superresolution_module": f"training.superresolution.{config.sr_module}",
                 "superresolution_noise_mode": config.superresolution_noise_mode,
                 "sr_antialias": config.sr_antialias,
+                "decoder_lr_mul": config.decoder_lr_multiplier,
             },
         }
         widths = {"channel_base": config.channel_base, "channel_max": config.channel_max}
@@ -259,6 +260,10 @@ class EG3DTraining(Adversarial):
             "img_channels": 3,
             "mapping_kwargs": {"num_layers": config.mapping_layers},
             "rendering_kwargs": attributes["rendering_kwargs"],
+            # Their defaults are half precision, which clamps.
+            "num_fp16_res": 0,
+            "conv_clamp": config.conv_clamp,
+            "sr_num_fp16_res": 0 if config.sr_conv_clamp is None else 4,
         }
         parts: dict[str, dict[str, Any]] = {
             "backbone.synthesis": {"_init_kwargs": widths},
@@ -270,6 +275,13 @@ class EG3DTraining(Adversarial):
             "network.pt": {
                 "G_ema": module_state(
                     self.generator, state, "TriPlaneGenerator", attributes, parts
+                ),
+                "G": module_state(
+                    self.generator,
+                    self.generator.state_dict(),
+                    "TriPlaneGenerator",
+                    attributes,
+                    parts,
                 ),
                 "D": module_state(judge, judge.state_dict(), "DualDiscriminator"),
             }

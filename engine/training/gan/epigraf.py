@@ -202,7 +202,7 @@ class EpiGRAFTraining(Adversarial):
         return {f"{stem}.{name}": slice(0, 3) for name in ("weight", "bias")}
 
     def authors_files(self, state: Mapping[str, Tensor]) -> Mapping[str, object]:
-        """``network.pt``: the averaged generator and the discriminator."""
+        """``network.pt``: the generator, averaged and as it is, and the discriminator."""
         config = self.config
         attributes: dict[str, Any] = {
             "cfg": stated_options(config),
@@ -216,14 +216,19 @@ class EpiGRAFTraining(Adversarial):
                 "mapping_kwargs": {
                     "num_layers": config.mapping_layers,
                     "camera_cond": config.camera_cond,
+                    "mean_camera_pose": state["mapping.mean_camera_pose"].detach().cpu().clone(),
                 },
+                "channel_base": config.channel_base,
+                "channel_max": config.channel_max,
+                "conv_clamp": config.conv_clamp,
             },
         }
         parts: dict[str, dict[str, Any]] = {"synthesis": {"test_resolution": config.img_resolution}}
-        judge = self.discriminator
+        judge, present = self.discriminator, self.generator.state_dict()
         return {
             "network.pt": {
                 "G_ema": module_state(self.generator, state, "Generator", attributes, parts),
+                "G": module_state(self.generator, present, "Generator", attributes, parts),
                 "D": module_state(judge, judge.state_dict(), "Discriminator"),
             }
         }
@@ -252,7 +257,7 @@ def camera_label(cameras: Tensor) -> Tensor:
 
 
 def stated_options(config: EpiGRAFConfig) -> dict[str, Any]:
-    """The generator's section of the authors' configuration."""
+    """The generator's section of the authors' configuration: all that their class asks for."""
     camera = {
         "dist": "spherical_uniform" if config.yaw_range[1] == 180.0 else "custom",
         "fov": config.fov,
@@ -268,6 +273,13 @@ def stated_options(config: EpiGRAFConfig) -> dict[str, Any]:
             "num_steps": config.bg_steps,
             "posenc_period_len": config.bg_scale,
             "start": config.bg_start,
+            "output_channels": 4,
+            "coord_dim": 4,
+            # The widest layers are cut to cmax, and all of them are.
+            "cbase": 32768,
+            "cmax": max(config.bg_channels),
+            "num_fp16_blocks": 0,
+            "fmm": {"enabled": False, "rank": 3, "activation": "demod"},
         },
         "camera_cond": config.camera_cond,
         "cbase": config.channel_base,
@@ -284,7 +296,22 @@ def stated_options(config: EpiGRAFConfig) -> dict[str, Any]:
         },
         "density_shift": config.density_shift,
         "num_ray_steps": config.num_ray_steps,
-        "tri_plane": {"has_view_cond": False, "posenc_period_len": 0},
+        "use_noise": config.use_noise,
+        # What only training reads, as published.
+        "nerf_noise_std_init": 1.0,
+        "nerf_noise_kimg_growth": 5000,
+        "patch": {"enabled": False, "resolution": _PATCH},
+        "tri_plane": {
+            "res": config.plane_resolution,
+            "feat_dim": config.plane_channels,
+            "fp32": True,
+            "has_view_cond": False,
+            "posenc_period_len": 0,
+            "mlp": {
+                "n_layers": len(config.mlp_channels) + 1,
+                "hid_dim": config.mlp_channels[0],
+            },
+        },
     }
 
 

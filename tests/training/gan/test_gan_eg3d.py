@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -184,6 +185,19 @@ def test_authors_files_are_read_back_to_the_same_tensors(tmp_path: Path) -> None
     # What an EG3D file cannot state is its reader's business.
     kept = replace(model.config, focal=CONFIG.focal, mesh_level=CONFIG.mesh_level)
     assert kept == replace(CONFIG, superresolution_noise_mode=kept.superresolution_noise_mode)
+
+
+def test_authors_files_state_how_the_class_is_made_and_hold_the_present_state() -> None:
+    training = tiny()
+    training.config = replace(CONFIG, decoder_lr_multiplier=0.5, conv_clamp=None)
+    content: Any = training.authors_files(moved_state(training))["network.pt"]
+    for name, value in training.generator.state_dict().items():
+        assert torch.equal(content["G"]["state_dict"][name], value), name
+    for network in ("G", "G_ema"):
+        made = content[network]["attributes"]["_init_kwargs"]
+        assert (made["num_fp16_res"], made["conv_clamp"]) == (0, None)
+        assert made["sr_num_fp16_res"] == (0 if CONFIG.sr_conv_clamp is None else 4)
+        assert made["rendering_kwargs"]["decoder_lr_mul"] == 0.5
 
 
 def test_models_that_spell_out_their_latents_have_no_authors_file() -> None:

@@ -198,6 +198,26 @@ def test_authors_files_are_read_back_to_the_same_tensors(tmp_path: Path) -> None
             assert torch.equal(again.discriminator.state_dict()[name], value)
 
 
+def test_authors_files_state_how_the_class_is_made_and_hold_the_present_state() -> None:
+    training = tiny(SPHERE)
+    config = training.config
+    content: Any = training.authors_files(moved_state(training))["network.pt"]
+    for name, value in training.generator.state_dict().items():
+        assert torch.equal(content["G"]["state_dict"][name], value), name
+    for network in ("G", "G_ema"):
+        cfg, made = (content[network]["attributes"][name] for name in ("cfg", "_init_kwargs"))
+        planes = cfg["tri_plane"]
+        assert (planes["res"], planes["feat_dim"]) == (
+            config.plane_resolution,
+            config.plane_channels,
+        )
+        assert planes["mlp"] == {"n_layers": 3, "hid_dim": 8}
+        assert cfg["bg_model"]["cmax"] == max(config.bg_channels)
+        assert made["channel_max"] == config.channel_max
+        # Without it the class makes no buffer for it, and cannot take the state.
+        assert made["mapping_kwargs"]["mean_camera_pose"].shape == (3,)
+
+
 @pytest.mark.parametrize("name", ["epigraf", "epigraf_sphere_background"])
 def test_the_discriminator_of_an_authors_file_fits(name: str) -> None:
     path = GOLDENS / name / "checkpoint.pkl"
