@@ -85,7 +85,7 @@ class PrepareWindow(Popup):
         if not self.is_open:
             return None
         preparing = self._kit.studio.training.preparing
-        pointed = preparing.pointed
+        pointed, seen = preparing.pointed, preparing.photos.get(preparing.chosen)
         return {
             "state": preparing.state,
             "finder": None if preparing.finder is None else preparing.finder.ready,
@@ -98,6 +98,7 @@ class PrepareWindow(Popup):
             "points": [] if pointed is None else [list(point) for point in pointed.points],
             "places": self._points.places(),
             "at": preparing.at,
+            "faces": [] if seen is None else [one.kind for one in seen.faces],
             "angles": [] if pointed is None else [pointed.yaw, pointed.pitch],
             "made": -1 if preparing.made is None else preparing.made.count,
             "pid": preparing.pid,

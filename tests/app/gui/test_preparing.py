@@ -163,7 +163,8 @@ def test_faces_that_are_certain_need_nobody_and_a_dead_process_is_told(
     display: str, tmp_path: Path
 ) -> None:
     write_photos(tmp_path / "in")
-    # Stands for MediaPipe: it sees the same face wherever it looks.
+    Image.new("RGB", (420, 420), "white").save(tmp_path / "in" / "pair.png")
+    # Stands for MediaPipe: it sees the same face wherever it looks, and two of them on white.
     points = np.concatenate([average_face(), np.zeros((10, 3))])
     python = fake_python(tmp_path, np.array([1, -1, -1]) * 200 * points + 200)
     app = App(
@@ -187,9 +188,21 @@ def test_faces_that_are_certain_need_nobody_and_a_dead_process_is_told(
         assert kinds(app.state) == {} and app.state["prepare"]["state"] == "idle"
         app.click("prepare_find")
         app.wait("everything", lambda s: s["prepare"]["looked"], 60)
+        app.click("prepare_photo_2")
+        app.wait("the largest", lambda s: s["prepare"]["faces"] == ["left", "found"])
+        app.choose("prepare_faces", 1, "All of them")
+        app.wait("both", lambda s: s["prepare"]["faces"] == ["found", "found"], 60)
+        assert app.state["texts"]["prepare_which"] == "Face 1 of 2: found"
+        app.click("prepare_face_next")
+        app.wait("the second", lambda s: s["prepare"]["at"] == 1)
+        app.click("prepare_none")
+        app.wait("one of them", lambda s: s["prepare"]["faces"] == ["by hand", "left"], 60)
         app.click("prepare_make")
         made = app.wait("the set", lambda s: s["prepare"]["made"] > 0, 60)["prepare"]["made"]
         assert made == len(list((tmp_path / "out").rglob("*.png")))
+        report = json.loads((tmp_path / "out" / "maquette-prepared.json").read_text())
+        photos = [one["photo"] for one in report["pictures"]]
+        assert photos.count("pair.png") == 1 and "ann.png" in photos
     finally:
         app.close()
     assert "Traceback" not in app.log.read_text(), app.log.read_text()[-3000:]
