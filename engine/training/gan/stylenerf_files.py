@@ -16,7 +16,8 @@ from engine.training.gan.pickled import module_state
 def saved_network(
     network: StyleNeRFNetwork, state: Mapping[str, Tensor], judge: nn.Module
 ) -> dict[str, Any]:
-    """The averaged generator and the discriminator, with the options that files state."""
+    """The generator, averaged and as it is, and the discriminator, with the options that files
+    state."""
     config = network.config
     attributes: dict[str, Any] = {
         "img_resolution": config.img_resolution,
@@ -33,17 +34,37 @@ def saved_network(
     }
     return {
         "G_ema": module_state(network, state, "Generator", attributes),
+        "G": module_state(network, network.state_dict(), "Generator", attributes),
         "D": module_state(judge, judge.state_dict(), "Discriminator"),
     }
 
 
 def synthesis_options(config: StyleNeRFConfig) -> dict[str, Any]:
-    """The options of the synthesis network in the authors' words."""
-    field = {"positional_encoding": "normal", "use_viewdirs": False, "predict_rgb": True}
+    """The options of the synthesis network in the authors' words: all that their class asks for."""
+    field = {
+        "positional_encoding": "normal",
+        "use_viewdirs": False,
+        "predict_rgb": True,
+        "use_style": "StyleGAN2",
+    }
+    # Any widths, where the authors' formula gives those of the release only.
+    widths = {
+        config.resolution_vol << doubling: width
+        for doubling, width in enumerate(config.block_channels, 1)
+    }
     across, down = config.yaw, math.pi / 2 - config.pitch
     wide, tall = config.yaw_spread, config.pitch_spread
     return {
+        "module_name": "training.stylenerf.NeRFSynthesisNetwork",
         "architecture": "skip",
+        "kernel_size": config.kernel_size,
+        "use_noise": config.use_noise,
+        "magnitude_ema_beta": 0.999 if config.magnitude_ema else -1,
+        "num_fp16_res": 0,
+        "no_bbox": True,
+        "margin": 0,
+        "rgb_out_dim": config.rgb_out_dim,
+        "resolution_start": config.resolution_vol,
         "upsample_mode": config.upsample_mode,
         "z_dim": 0,
         "z_dim_bg": config.z_dim_bg,
@@ -67,17 +88,29 @@ def synthesis_options(config: StyleNeRFConfig) -> dict[str, Any]:
             "n_bg_samples": config.n_bg_samples,
             "n_ray_samples": config.n_ray_samples,
             "hierarchical": config.hierarchical,
+            "abs_sigma": False,
             "no_background": not config.background,
         },
         "foreground_kwargs": {
             **field,
             "downscale_p_by": config.fg_downscale,
             "normalized_feat": config.fg_normalized_feat,
+            "hidden_size": config.fg_hidden,
+            "n_blocks": config.fg_blocks + 1,
+            "n_freq_posenc": config.fg_posenc,
         },
         "background_kwargs": {
             **field,
             "downscale_p_by": config.bg_downscale,
             "normalized_feat": config.bg_normalized_feat,
+            "hidden_size": config.bg_hidden,
+            "n_blocks": config.bg_blocks + 1,
+            "n_freq_posenc": config.bg_posenc,
+            "inverse_sphere": True,
         },
-        "upsampler_kwargs": {"no_residual_img": config.no_residual_img},
+        "upsampler_kwargs": {
+            "no_residual_img": config.no_residual_img,
+            "upsample_type": "bilinear",
+            "channel_dict": widths,
+        },
     }

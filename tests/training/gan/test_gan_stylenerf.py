@@ -231,6 +231,22 @@ def test_authors_files_are_read_back_to_the_same_tensors(tmp_path: Path) -> None
     assert replace(model.config, **spread) == CONFIG
 
 
+def test_authors_files_state_how_the_class_is_made_and_hold_the_present_state() -> None:
+    training = tiny()
+    content: Any = training.authors_files(moved_state(training))["network.pt"]
+    for name, value in training.generator.state_dict().items():
+        assert torch.equal(content["G"]["state_dict"][name], value), name
+    for network in ("G", "G_ema"):
+        made = content[network]["attributes"]["_init_kwargs"]["synthesis_kwargs"]
+        # By default their class is the one without a volume.
+        assert made["module_name"] == "training.stylenerf.NeRFSynthesisNetwork"
+        assert made["rgb_out_dim"] == CONFIG.rgb_out_dim
+        assert made["foreground_kwargs"]["n_blocks"] == CONFIG.fg_blocks + 1
+        assert made["background_kwargs"]["hidden_size"] == CONFIG.bg_hidden
+        first = 2 * CONFIG.resolution_vol
+        assert made["upsampler_kwargs"]["channel_dict"][first] == CONFIG.block_channels[0]
+
+
 @pytest.mark.parametrize("name", ["stylenerf_default", "stylenerf_pixelshuffle"])
 def test_the_discriminator_of_an_authors_file_fits(name: str) -> None:
     path = GOLDENS / name / "checkpoint.pkl"
