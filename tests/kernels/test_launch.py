@@ -23,7 +23,8 @@ def test_importing_the_kernels_imports_no_cuda() -> None:
         # torch's CUDA builds import NVIDIA's bindings by themselves.
         "import sys, torch\n"
         "before = set(sys.modules)\n"
-        "import engine.kernels.march, engine.kernels.launch\n"
+        "import engine.kernels.march, engine.kernels.launch, engine.kernels.field\n"
+        "import engine.kernels.pictures, engine.kernels.cubes, engine.export.on_gpu\n"
         "engine.kernels.launch.available()\n"
         "new = set(sys.modules) - before\n"
         "bad = [m for m in new if m.startswith(('pycuda', 'cuda.bindings'))]\n"

@@ -13,6 +13,7 @@ source with the host's C++ compiler, against ``cuda.h`` here, and runs every thr
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import gc
 import hashlib
@@ -55,8 +56,10 @@ def _compiler() -> str:
 
 @cache
 def _folder() -> Path:
-    """Where this process keeps what it compiled."""
-    return Path(tempfile.mkdtemp(prefix="maquette-emulator-"))
+    """Where this process keeps what it compiled, until it ends."""
+    folder = Path(tempfile.mkdtemp(prefix="maquette-emulator-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 @cache
