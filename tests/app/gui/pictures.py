@@ -31,7 +31,7 @@ from tests.app.gui.pictures_boxes import (
     newest_notice,
     section,
 )
-from tests.app.gui.pictures_training import stopped, training
+from tests.app.gui.pictures_training import photographed, stopped, training
 
 IMAGES = ROOT / "docs" / "images"
 #: A model that has settings of its own.
@@ -297,6 +297,7 @@ PICTURES: tuple[Picture, ...] = (
     Picture("jobs", around("jobs_clear"), (clicks("tab_video"), exporting), (clicks("jobs_clear"), closed)),
     panel("model-settings", "model_settings", tunable),
     panel("second-model", "second_model", lending),
+    Picture("prepare", around("prepare_canvas"), (only("model"), photographed), (closed, closed)),
     Picture("train", around("train_state"), (only("model"), training), (stopped, closed)),
 )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""A training run, for the pictures of the documentation."""
+"""Preparing photographs and a training run, for the pictures of the documentation."""
 
 from __future__ import annotations
 
@@ -40,6 +40,41 @@ def stopped(app: App) -> None:
     """The run is over, and nothing of it is open."""
     app.click("train_stop")
     app.wait("the end", lambda s: s["train"]["state"] == "over", 120)
+
+
+def photographed(app: App) -> None:
+    """Photographs of which two are confirmed, and one of two people on the screen."""
+    write_photographs(app.folder / "album")
+    app.click("train")
+    app.click("train_prepare")
+    app.wait("the finder", lambda s: s["prepare"] and s["prepare"]["finder"] is not None, 60)
+    app.fill("prepare_photos", "album")
+    app.fill("prepare_out", "album-faces")
+    app.click("prepare_find")
+    for after in ("bela.png", "couple.png"):
+        app.wait("a face", lambda s: s["prepare"]["looked"] and s["prepare"]["shown"], 120)
+        app.click("prepare_right")
+        app.wait(after, lambda s, name=after: s["prepare"]["chosen"] == name, 60)  # type: ignore[misc]
+    app.wait("both people", lambda s: s["prepare"]["shown"], 60)
+
+
+def write_photographs(folder: Path) -> None:
+    """Heads of the bundled generator in place of people: two alone, two together, and a wall."""
+    painter = Painter(open_model("bundled", "cpu"))
+    front = painter.generator.capabilities.default_pose
+    heads = {}
+    for seed_, yaw in ((12, 8.0), (27, -6.0), (88, 9.0), (7, -7.0)):
+        recipe = Recipe(seed=seed_, pose=replace(front, yaw=yaw), psi=0.8)
+        heads[seed_] = Image.fromarray(painter.picture(recipe).numpy())
+    folder.mkdir()
+    heads[12].save(folder / "anna.png")
+    heads[27].save(folder / "bela.png")
+    # Shoulder to shoulder, without the edges of their pictures.
+    couple = Image.new("RGB", (420, 250))
+    for left, seed_ in ((-16, 88), (204, 7)):
+        couple.paste(heads[seed_].crop((3, 3, 253, 253)), (left, 0))
+    couple.save(folder / "couple.png")
+    Image.new("RGB", (300, 200), (168, 160, 148)).save(folder / "wall.png")
 
 
 def write_people(folder: Path, seeds: Iterable[int]) -> None:
