@@ -169,6 +169,7 @@ class EditPanel:
             "chosen": editing.chosen,
             "method": editing.method,
             "lock": editing.lock,
+            "just_enough": editing.just_enough,
             "seeking": None if seeking is None else [seeking.text, seeking.done, seeking.total],
             "trial": None if trial is None else [trial.step, trial.steps, trial.running],
         }

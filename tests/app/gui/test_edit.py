@@ -149,6 +149,15 @@ def test_edits_stay_on_another_face(face: App) -> None:
     assert state["recipe"]["seed"] != 5 and edits(state)[0]["name"] == "kept"
 
 
+def test_just_enough_can_be_chosen(face: App) -> None:
+    app = face
+    press(app, "edit_direction")
+    press(app, "edit_just_enough")
+    app.wait("chosen", lambda s: s["edit"]["just_enough"])
+    press(app, "edit_just_enough")
+    app.wait("no longer", lambda s: not s["edit"]["just_enough"])
+
+
 def test_an_optimised_face_is_watched_turned_and_kept(face: App) -> None:
     app, before = face, face.picture()
     app.key("e")
