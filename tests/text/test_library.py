@@ -25,10 +25,13 @@ def test_importing_the_package_loads_no_library() -> None:
     assert run(code) == "[]"
 
 
+#: Stands for a torchvision whose compiled operators are of another torch, whichever is installed.
+MISSING = "def refuse(path):\n    raise OSError(path)\ntorch.ops.load_library = refuse\n"
+
+
 def test_the_library_loads_where_operators_are_missing() -> None:
     """As beside a CPU-only torch: nothing is declared unless it is needed."""
-    code = (
-        "library.operators_load = lambda: False\n"
+    code = MISSING + (
         "clip = library.open_clip()\n"
         "import torchvision.ops\n"
         "print(clip.__name__, hasattr(torch.ops.torchvision, 'nms'), len(library._declared))"
@@ -38,18 +41,36 @@ def test_the_library_loads_where_operators_are_missing() -> None:
 
 def test_nothing_is_declared_where_the_operators_load() -> None:
     code = (
-        "for signature in library.DESCRIBED:\n"
-        "    torch.library.define('torchvision::' + signature.partition('(')[0], "
+        "loaded = []\n"
+        "def load(path):\n"
+        "    if loaded:\n"
+        "        raise OSError('torchvision asks for more than the stand-ins have')\n"
+        "    loaded.append(path)\n"
+        "    for signature in library.DESCRIBED:\n"
+        "        torch.library.define('torchvision::' + signature.partition('(')[0], "
         "signature[signature.index('('):])\n"
-        "library.operators_load = lambda: True\n"
-        "print(library.open_clip().__name__, len(library._declared))"
+        "torch.ops.load_library = load\n"
+        "print(library.open_clip().__name__, len(loaded), len(library._declared))"
     )
-    assert run(code) == "open_clip 0"
+    assert run(code) == "open_clip 1 0"
 
 
-def test_declaring_twice_and_beside_real_operators_does_no_harm() -> None:
-    code = (
+def test_declaring_twice_does_no_harm() -> None:
+    code = MISSING + (
         "library.declare_operators(); library.declare_operators()\n"
         "print(library.open_clip().__name__)"
     )
     assert run(code) == "open_clip"
+
+
+def test_the_operators_that_are_installed_are_used_where_they_load() -> None:
+    """Declared beside the real ones, they would end the process by an abort."""
+    code = (
+        "real = library.operators_load()\n"
+        "library.declare_operators()\n"
+        "clip = library.open_clip()\n"
+        "import torchvision.ops\n"
+        "boxes, scores = torch.tensor([[0.0, 0.0, 1.0, 1.0]]), torch.ones(1)\n"
+        "print(not real or torchvision.ops.nms(boxes, scores, 0.5).tolist() == [0])"
+    )
+    assert run(code) == "True"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,11 +48,17 @@ def write_photos(folder: Path) -> None:
 def opened(display: str, tmp_path: Path) -> Iterator[App]:
     """The window on the tiny model, with the window for photographs open."""
     write_photos(tmp_path / "in")
+    # A Python that MediaPipe fits is at hand whichever one runs the tests.
+    fitting = tmp_path / "bin" / "python3.11"
+    fitting.parent.mkdir()
+    fitting.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+    fitting.chmod(0o755)
     app = App(
         tmp_path, display, GOLDEN, command=("-m", "app", "--device", "cpu"), cwd=tmp_path,
         # Whatever happens, nothing is fetched.
         variables={
             "XDG_DATA_HOME": str(tmp_path / "data"), "MAQUETTE_PHOTOS_PYTHON": "", "PIP_NO_INDEX": "1",
+            "PATH": f"{fitting.parent}{os.pathsep}{os.environ['PATH']}",
         },
     )  # fmt: skip
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -132,6 +133,8 @@ def test_an_installation_that_fails_leaves_nothing(
         (folder / "bin").mkdir(parents=True)
 
     monkeypatch.setattr(environment.venv, "create", bare)
+    # Whichever Python runs the tests will do.
+    monkeypatch.setattr(environment, "_PYTHONS", (sys.version_info[:2],))
     monkeypatch.setattr(environment, "_run", failing)
     with pytest.raises(UserError, match="could not be installed"):
         environment.install(said.append, tmp_path / "own")
@@ -158,6 +161,7 @@ def test_an_installation_is_cancelled_and_leaves_nothing(
         pip.chmod(0o755)
 
     monkeypatch.setattr(environment.venv, "create", bare)
+    monkeypatch.setattr(environment, "_PYTHONS", (sys.version_info[:2],))
     began = tmp_path / "began"
     with pytest.raises(Cancelled):
         environment.install(lambda _: None, tmp_path / "own", began.exists)
