@@ -37,7 +37,6 @@ LONGEST, LONGEST_WITH_REASON = 400, 450
 LONGER_WITH_REASON: dict[str, str] = {
     "app/client.py": "one class: the engine process's life and its events, which share one state",
     "app/studio.py": "one class: all that panels may read and do, behind one door",
-    "engine/kernels/cpu_march.py": "Numba does not see that a function of another file changed",
     "engine/checkpoints/pickle_vm.py": "one machine: every opcode is a line of the same table",
     "engine/generators/stylegan2.py": "the blocks of one paper, shared by several families",
 }

@@ -9,25 +9,22 @@ The quadrature is that of :mod:`engine.rendering.nerf_march`, which is the refer
 float32 but for the sums along a ray. The dot products may be added in the order of the
 processor's vectors; nothing else is reordered.
 
-**One file**, with an exponential of its own, since Numba keeps compiled functions on disk by the
-file they are in, and does not see that a function of another file has changed.
-
 The launcher stands in :mod:`engine.kernels.folded`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar, cast
-
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-F = TypeVar("F", bound=Callable[..., object])
+from engine.kernels.cpu_math import compiled, exp, softplus
+
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Ints = NDArray[np.int32]
+
+#: Of :mod:`engine.kernels.cpu_math`, which goes into this file's functions: see there.
+MATH = "3dec281f26d308c1"
 
 f32, i32, u64 = np.float32, np.int32, np.uint64
 
@@ -44,61 +41,8 @@ SLOPE = f32(0.2)
 #: As in :mod:`engine.rendering.sampling` and :mod:`engine.rendering.compositing`.
 PDF_FLOOR, TINY = 1e-5, f32(1e-10)
 
-# exp(x) = 2^n exp(r), n = round(x / ln 2), with ln 2 in two parts so that r is exact. Adding
-# 1.5 * 2^23 rounds, and leaves n in the low bits. The polynomial for exp(r) is Cephes' expf.
-LOWEST, HIGHEST = f32(-87.0), f32(88.0)
-LOG2_E, ROUNDER, BIAS = f32(1.4426950408889634), f32(12582912.0), i32(0x4B400000 - 127)
-LN2_HIGH, LN2_LOW = f32(0.693359375), f32(-2.12194440e-4)
-E6, E5, E4 = f32(1.9875691500e-4), f32(1.3981999507e-3), f32(8.3334519073e-3)
-E3, E2, E1 = f32(4.1665795894e-2), f32(1.6666665459e-1), f32(5.0000001201e-1)
-# log(1 + e) = 2 artanh(e / (e + 2)); the series at e <= 1 has an error below 2e-9.
-A7, A6, A5, A4 = f32(1.0 / 15.0), f32(1.0 / 13.0), f32(1.0 / 11.0), f32(1.0 / 9.0)
-A3, A2, A1 = f32(1.0 / 7.0), f32(1.0 / 5.0), f32(1.0 / 3.0)
 
-
-def _compiled(inline: bool = False, reorder: bool = False) -> Callable[[F], F]:
-    """``numba.njit`` without the interpreter's lock, kept on disk; divisions as the processor does
-    them. ``reorder`` lets a sum be added in the order of the processor's vectors."""
-    options: dict[str, object] = {"error_model": "numpy"}
-    options["fastmath"] = {"contract", "nsz", "reassoc"} if reorder else {"contract", "nsz"}
-    options |= {"inline": "always"} if inline else {"nogil": True, "cache": True}
-    return cast("Callable[[F], F]", njit(**options))
-
-
-@_compiled(inline=True)
-def exp(x: np.float32) -> np.float32:
-    """``e ** x`` for x in -87 to 88, beyond which it stays; relative error below 1e-7."""
-    x = LOWEST if x < LOWEST else x
-    x = HIGHEST if x > HIGHEST else x
-    shifted = x * LOG2_E + ROUNDER
-    n = shifted - ROUNDER
-    r = (x - n * LN2_HIGH) - n * LN2_LOW
-    p = E6 * r + E5
-    p = p * r + E4
-    p = p * r + E3
-    p = p * r + E2
-    p = p * r + E1
-    power = i32(i32(f32(shifted).view(np.int32) - BIAS) << i32(23)).view(np.float32)
-    return (p * r * r + r + ONE) * power
-
-
-@_compiled(inline=True)
-def softplus(x: np.float32) -> np.float32:
-    """``log(1 + e ** x)``; relative error below 3e-7."""
-    e = exp(-abs(x))
-    t = e / (e + TWO)
-    square = t * t
-    s = A7 * square + A6
-    s = s * square + A5
-    s = s * square + A4
-    s = s * square + A3
-    s = s * square + A2
-    s = s * square + A1
-    s = s * square + ONE
-    return (x if x > ZERO else ZERO) + TWO * t * s
-
-
-@_compiled()
+@compiled()
 def find_texels(
     points: Floats, n: int, extent: np.float32, side: int, first: Ints, upper: Floats
 ) -> None:
@@ -126,7 +70,7 @@ def find_texels(
             right[s] = place - (f32(whole) - ONE)
 
 
-@_compiled(reorder=True)
+@compiled(reorder=True)
 def decode(
     table: Floats, bias: Floats, weight: Floats, last: Floats, side: int, n: int,
     first: Ints, upper: Floats, out: Floats,
@@ -170,7 +114,7 @@ def decode(
         out[s, 0], out[s, 1], out[s, 2], out[s, 3] = red, green, blue, density
 
 
-@_compiled()
+@compiled()
 def evaluate_points(
     table: Floats, bias: Floats, weight: Floats, last: Floats, side: int, extent: np.float32,
     points: Floats, out: Floats,
@@ -188,7 +132,7 @@ def evaluate_points(
         decode(table, bias, weight, last, side, n, first, upper, out[start:])
 
 
-@_compiled()
+@compiled()
 def weigh(
     depths: Floats, densities: Floats, n: int, soft: bool, last_step: np.float32, weights: Floats
 ) -> np.float32:
@@ -215,7 +159,7 @@ def weigh(
     return through
 
 
-@_compiled()
+@compiled()
 def importance_depths(
     depths: Floats, weights: Floats, coarse: int, quantiles: Floats, cdf: Floats, out: Floats
 ) -> None:
@@ -245,7 +189,7 @@ def importance_depths(
         out[j] = previous
 
 
-@_compiled()
+@compiled()
 def march_rays(
     table: Floats, bias: Floats, weight: Floats, last: Floats, side: int, extent: np.float32,
     origin: Floats, directions: Floats, even: Floats, quantiles: Floats, soft: bool,

@@ -11,25 +11,22 @@ every loop over them is one vector instruction for 8 or 16 samples. Loops are th
 written out where a vector library would have been shorter, and nothing in them calls
 anything that is not inlined. Numbers are float32 but for one sum; no operations are reordered.
 
-**One file**, since Numba keeps compiled functions on disk by the file they are in, and does not
-see that a function of another file has changed.
-
 The launcher stands in :mod:`engine.kernels.cpu`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar, cast
-
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-F = TypeVar("F", bound=Callable[..., object])
+from engine.kernels.cpu_math import compiled, exp, softplus
+
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 Doubles = NDArray[np.float64]
+
+#: Of :mod:`engine.kernels.cpu_math`, which goes into this file's functions: see there.
+MATH = "3dec281f26d308c1"
 
 f32, i32, u64 = np.float32, np.int32, np.uint64
 
@@ -42,61 +39,8 @@ WEIGHT_FLOOR, PDF_FLOOR, TINY = f32(0.01), f32(1e-5), f32(1e-10)
 #: The range of a feature: a sigmoid widened by a thousandth on both sides.
 STRETCH, SHIFT = f32(1.002), f32(0.001)
 
-# exp(x) = 2^n exp(r), n = round(x / ln 2), with ln 2 in two parts so that r is exact. Adding
-# 1.5 * 2^23 rounds, and leaves n in the low bits. The polynomial for exp(r) is Cephes' expf.
-LOWEST, HIGHEST = f32(-87.0), f32(88.0)
-LOG2_E, ROUNDER, BIAS = f32(1.4426950408889634), f32(12582912.0), i32(0x4B400000 - 127)
-LN2_HIGH, LN2_LOW = f32(0.693359375), f32(-2.12194440e-4)
-E6, E5, E4 = f32(1.9875691500e-4), f32(1.3981999507e-3), f32(8.3334519073e-3)
-E3, E2, E1 = f32(4.1665795894e-2), f32(1.6666665459e-1), f32(5.0000001201e-1)
-# log(1 + e) = 2 artanh(e / (e + 2)); the series at e <= 1 has an error below 2e-9.
-A7, A6, A5, A4 = f32(1.0 / 15.0), f32(1.0 / 13.0), f32(1.0 / 11.0), f32(1.0 / 9.0)
-A3, A2, A1 = f32(1.0 / 7.0), f32(1.0 / 5.0), f32(1.0 / 3.0)
 
-
-def _compiled(inline: bool = False) -> Callable[[F], F]:
-    """``numba.njit`` as this file wants it: without the interpreter's lock, so that rays are
-    marched by several threads; kept on disk; divisions as the processor does them, since a
-    check for zero would keep loops from becoming vector instructions."""
-    options: dict[str, object] = {"fastmath": {"contract", "nsz"}, "error_model": "numpy"}
-    options |= {"inline": "always"} if inline else {"nogil": True, "cache": True}
-    return cast("Callable[[F], F]", njit(**options))
-
-
-@_compiled(inline=True)
-def exp(x: np.float32) -> np.float32:
-    """``e ** x`` for x in -87 to 88, beyond which it stays; relative error below 1e-7."""
-    x = LOWEST if x < LOWEST else x
-    x = HIGHEST if x > HIGHEST else x
-    shifted = x * LOG2_E + ROUNDER
-    n = shifted - ROUNDER
-    r = (x - n * LN2_HIGH) - n * LN2_LOW
-    p = E6 * r + E5
-    p = p * r + E4
-    p = p * r + E3
-    p = p * r + E2
-    p = p * r + E1
-    power = i32(i32(f32(shifted).view(np.int32) - BIAS) << i32(23)).view(np.float32)
-    return (p * r * r + r + ONE) * power
-
-
-@_compiled(inline=True)
-def softplus(x: np.float32) -> np.float32:
-    """``log(1 + e ** x)``; relative error below 3e-7."""
-    e = exp(-abs(x))
-    t = e / (e + TWO)
-    square = t * t
-    s = A7 * square + A6
-    s = s * square + A5
-    s = s * square + A4
-    s = s * square + A3
-    s = s * square + A2
-    s = s * square + A1
-    s = s * square + ONE
-    return (x if x > ZERO else ZERO) + TWO * t * s
-
-
-@_compiled()
+@compiled()
 def dense(x: Floats, weight: Floats, bias: Floats, out: Floats, n: int) -> None:
     """``out[j, :n] = bias[j] + sum_i weight[j, i] x[i, :n]``, both in steps of four where there
     are as many: then a value that was read serves four sums, and a sum is written once for
@@ -147,7 +91,7 @@ def dense(x: Floats, weight: Floats, bias: Floats, out: Floats, n: int) -> None:
                 o0[s] += w * x0[s]
 
 
-@_compiled()
+@compiled()
 def read_planes(
     planes: Floats, rows: Floats, points: Floats, n: int, place: Ints, share: Floats,
     texels: Floats, out: Floats,
@@ -213,7 +157,7 @@ def read_planes(
             line[s] = texels[s, c]
 
 
-@_compiled()
+@compiled()
 def activate(hidden: Floats, n: int) -> None:
     """Softplus of ``[H, :n]``, in place."""
     for unit in range(hidden.shape[0]):
@@ -222,7 +166,7 @@ def activate(hidden: Floats, n: int) -> None:
             line[s] = softplus(line[s])
 
 
-@_compiled()
+@compiled()
 def densities(
     hidden: Floats, weight: Floats, bias: Floats, sums: Doubles, out: Floats, n: int
 ) -> None:
@@ -243,7 +187,7 @@ def densities(
         out[s] = sums[s]
 
 
-@_compiled()
+@compiled()
 def squash(values: Floats, n: int) -> None:
     """The stretched sigmoid of ``[K, :n]``, in place."""
     for k in range(values.shape[0]):
@@ -252,7 +196,7 @@ def squash(values: Floats, n: int) -> None:
             line[s] = STRETCH / (ONE + exp(-line[s])) - SHIFT
 
 
-@_compiled()
+@compiled()
 def interval_weights(depths: Floats, sigmas: Floats, n: int, weights: Floats) -> None:
     """Compositing weights ``[:n - 1]`` of the intervals between ``n`` samples
     (:func:`engine.rendering.compositing.march_weights`)."""
@@ -266,7 +210,7 @@ def interval_weights(depths: Floats, sigmas: Floats, n: int, weights: Floats) ->
         through *= ONE - alpha + TINY
 
 
-@_compiled()
+@compiled()
 def importance_depths(
     depths: Floats, weights: Floats, coarse: int, fine: int, cdf: Floats, out: Floats
 ) -> None:
@@ -298,7 +242,7 @@ def importance_depths(
         out[j] = previous
 
 
-@_compiled()
+@compiled()
 def evaluate_points(
     planes: Floats, rows: Floats, w1: Floats, b1: Floats, wd: Floats, bd: Floats,
     w2: Floats, b2: Floats, points: Floats, density: Floats, features: Floats,
@@ -335,7 +279,7 @@ def evaluate_points(
                     features[first + s, k] = colours[k, s]
 
 
-@_compiled()
+@compiled()
 def march_rays(
     planes: Floats, rows: Floats, w1: Floats, b1: Floats, wd: Floats, bd: Floats,
     w2: Floats, b2: Floats, origins: Floats, directions: Floats, near: Floats, far: Floats,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -33,14 +32,6 @@ MARCHES = (
     March(0.0, 2.0, 4, 0, activation="softplus"),
     March(0.7, 1.3, 5, 1),
 )
-
-
-@pytest.fixture(params=[1, 2], ids=["one thread", "two threads"])
-def threads(request: pytest.FixtureRequest) -> Iterator[int]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
 
 
 def made(side: int = 24, channels: int = 32, hidden: int = 64) -> tuple[Tensor, list[Layer]]:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
 from engine.errors import UserError
+from engine.training.plain import option_values
 
 PRECISIONS = ("auto", "full", "mixed")
 AUGMENTATIONS = ("none", "adaptive", "fixed")
@@ -159,19 +160,7 @@ class TrainingOptions:
         Raises:
             UserError: an unknown name, or a value of another kind or out of range.
         """
-        known = {one.name: one.default for one in fields(cls)}
-        values: dict[str, Any] = {}
-        for name, value in plain.items():
-            default = known.get(name)
-            if isinstance(default, tuple) and isinstance(value, list | tuple):
-                value = tuple(value)
-            fits = isinstance(value, (int, float) if isinstance(default, float) else type(default))
-            if default is None or not fits or isinstance(value, bool):
-                raise UserError(f"{name!r} is no option of a training run, or has a wrong value.")
-            if isinstance(value, tuple) and not all(isinstance(one, str) for one in value):
-                raise UserError(f"{name!r} of a training run must be names.")
-            values[name] = value
-        return cls(**values).checked()
+        return cls(**option_values(cls, plain, "a training run")).checked()
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from engine.errors import UserError
 from engine.training.gan.options import SHAPES, TrainingOptions
+from engine.training.plain import option_values
 
 #: The group of a family's parameters that colour what others shape, where the two lie side by side.
 COLOURS = "colours"
@@ -122,14 +123,7 @@ class ShiftOptions:
         Raises:
             UserError: an unknown name, or a value of another kind or out of range.
         """
-        known = {one.name: one.default for one in fields(cls)}
-        for name, value in plain.items():
-            default = known.get(name)
-            kinds = (int, float) if isinstance(default, float) else (type(default),)
-            boolean = isinstance(value, bool) and not isinstance(default, bool)
-            if default is None or boolean or not isinstance(value, kinds):
-                raise UserError(f"{name!r} is no option of a text-led run, or has a wrong value.")
-        return cls(**plain).checked()
+        return cls(**option_values(cls, plain, "a text-led run")).checked()
 
 
 def _tidy(text: str) -> str:
