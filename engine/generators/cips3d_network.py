@@ -25,6 +25,7 @@ from engine.generators.latent_features import LatentFeatures, LatentStep
 from engine.generators.siren import film_frequencies, film_sine, fold_film
 from engine.kernels.field import Evaluated, PointLayers, packed_once, try_evaluate
 from engine.kernels.launch import reaches
+from engine.kernels.products import product
 
 SLOPE = 0.2
 #: First of the INR's blocks that gives colours, and first that adds its own input.
@@ -253,8 +254,8 @@ class Inr(nn.Module):
         x, rgb = features, features.new_zeros(())
         in_place = not torch.is_grad_enabled()
         for index, to_rgb in enumerate(self.to_rgbs.values()):
-            out = F.leaky_relu(x @ weights[2 * index], SLOPE, in_place)
-            out = F.leaky_relu(out @ weights[2 * index + 1], SLOPE, in_place)
+            out = product(x, weights[2 * index], slope=SLOPE, turned=True)
+            out = product(out, weights[2 * index + 1], slope=SLOPE, turned=True)
             if index >= FIRST_SKIP:
                 out = out.add_(x) if in_place else out + x
             x = out

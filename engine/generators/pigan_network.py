@@ -18,6 +18,7 @@ from engine.generators.evaluation import frozen_mean
 from engine.generators.pigan_config import PiGANConfig
 from engine.generators.siren import film_frequencies, film_sine
 from engine.kernels.field import PointLayers
+from engine.kernels.products import product, quick
 from engine.kernels.sine import sine_
 
 
@@ -166,13 +167,17 @@ class ModulatedSiren(NamedTuple):
         """World points ``[N, 3]`` -> ``[N, H]``."""
         x = points
         for weight, bias in self.layers:
-            x = sine_(torch.addmm(bias, x, weight))
+            x = sine_(product(x, weight, bias, turned=True))
         return x
 
     def colors(self, features: Tensor, directions: Tensor) -> Tensor:
         """``[N, H]`` and unit directions ``[N, 3]`` (or ``[1, 3]``) -> RGB ``[N, 3]`` in [0, 1]."""
         along = torch.addmm(self.color_bias, directions, self.color_direction)
-        rgb: Tensor = self.rgb(sine_(torch.addmm(along, features, self.color_weight)))
+        if quick(features, self.color_weight):
+            x = product(features, self.color_weight, turned=True).add_(along)
+        else:
+            x = torch.addmm(along, features, self.color_weight)
+        rgb: Tensor = self.rgb(sine_(x))
         return rgb.sigmoid_()
 
     def densities(self, features: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine.kernels.products import product
 from engine.kernels.sine import sine_
 
 #: Frequencies lie around 30, as a SIREN's do, and the latent moves them by 15 times its output.
@@ -54,5 +55,5 @@ def film_sine(x: Tensor, weight: Tensor, bias: Tensor, frequency: Tensor, phase:
         return torch.baddbmm(shift[:, None], x, folded.transpose(1, 2)).sin()
     if frequency.ndim == 1:
         # One identity: the modulation folds into the layer, which leaves a single product.
-        return sine_(F.linear(x, *fold_film(weight, bias, frequency, phase)))
+        return sine_(product(x, *fold_film(weight, bias, frequency, phase), keep=False))
     return sine_(frequency * F.linear(x, weight, bias) + phase)

@@ -17,6 +17,7 @@ from torch import Tensor
 from engine.generators.stylesdf_network import FilmLayer, StyleSDFNetwork
 from engine.kernels.field import PackedLayers, PointLayers, packed_once, try_evaluate
 from engine.kernels.launch import reaches
+from engine.kernels.products import product
 from engine.kernels.sine import sine_
 from engine.rendering.compositing import alpha_weights, blend, close_last, step_alphas
 from engine.rendering.rays import centred_grid, grid_rays
@@ -56,7 +57,7 @@ class FilmField:
         """``[N, 3]`` world points -> ``[N, width]`` what distance and features are read from."""
         x = points
         for weight, bias in self._layers:
-            x = sine_(F.linear(x, weight, bias))
+            x = sine_(product(x, weight, bias))
         return x
 
     def distance(self, hidden: Tensor) -> Tensor:
@@ -68,7 +69,7 @@ class FilmField:
         """``[R, S, width]`` hidden values of S points each seen along ``[R, 3]`` unit view
         directions -> ``[R, S, width]`` features."""
         seen = F.linear(directions, self._view_direction, self._view_bias)
-        x = F.linear(hidden, self._view)
+        x = product(hidden.reshape(-1, self.width), self._view).reshape(*hidden.shape[:-1], -1)
         x = x + seen[:, None] if torch.is_grad_enabled() else x.add_(seen[:, None])
         return sine_(x)
 
