@@ -17,6 +17,7 @@ from pathlib import Path
 from engine.assets import asset, data_dir
 from engine.errors import UserError
 from engine.export.files import write_bytes
+from engine.frozen import environment, is_frozen
 
 ENTRY = Path("applications/maquette.desktop")
 MIME = Path("mime/packages/maquette.xml")
@@ -88,11 +89,13 @@ def remove(folder: Path) -> list[Path]:
 
 
 def program() -> Path:
-    """The console script of this installation.
+    """The console script of this installation, or a bundle's program.
 
     Raises:
         UserError: there is none.
     """
+    if is_frozen():
+        return Path(sys.executable).absolute()
     own = Path(sys.executable).with_name("maquette")
     found = str(own) if own.is_file() else shutil.which("maquette")
     if found is None:
@@ -126,7 +129,8 @@ def _look_again(folder: Path) -> None:
         try:
             # A database that cannot be made leaves the desktop to find the files by itself.
             subprocess.run(
-                [found, str(folder / below)], capture_output=True, timeout=_SECONDS, check=False
-            )
+                [found, str(folder / below)], capture_output=True, timeout=_SECONDS, check=False,
+                env=environment(),
+            )  # fmt: skip
         except (OSError, subprocess.TimeoutExpired):
             continue

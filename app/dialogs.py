@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.errors import UserError
+from engine.frozen import environment, module_command
 
 NO_DIALOG = (
     "No system file dialog was found (zenity, kdialog or Python's tkinter); "
@@ -54,16 +55,13 @@ def command_for(question: Question, which: Callable[[str], str | None] = shutil.
     if _has_tkinter():
         kind = "folder" if question.folder else ("save" if question.save else "open")
         flat = [part for pattern in question.patterns for part in pattern]
-        return [
-            sys.executable, "-m", "app.dialog_tk", kind, question.title, str(question.start), *flat,
-        ]  # fmt: skip
+        return module_command("app.dialog_tk", kind, question.title, str(question.start), *flat)
     raise UserError(NO_DIALOG)
 
 
 def _has_tkinter() -> bool:
-    # In a frozen build sys.executable is Maquette itself, which runs no modules.
-    frozen = bool(getattr(sys, "frozen", False))
-    return not frozen and all(importlib.util.find_spec(m) for m in ("tkinter", "_tkinter"))
+    # Bundles for Linux leave it out.
+    return all(importlib.util.find_spec(m) for m in ("tkinter", "_tkinter"))
 
 
 def _zenity(program: str, question: Question) -> list[str]:
@@ -116,6 +114,7 @@ class Dialogs:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 text=True,
+                env=None if command[0] == sys.executable else environment(),
             )
         except OSError as error:
             raise UserError(

@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 from engine.errors import UserError
+from engine.frozen import environment
 
 _PROGRAMS = {"darwin": "open", "win32": "explorer"}
 
@@ -33,5 +34,5 @@ def show_folder(path: str) -> None:
 def _run(program: str, folder: str) -> None:
     subprocess.run(
         [program, folder], check=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL, start_new_session=True,
+        stderr=subprocess.DEVNULL, start_new_session=True, env=environment(),
     )  # fmt: skip

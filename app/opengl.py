@@ -10,9 +10,10 @@ import ctypes
 import ctypes.util
 import json
 import subprocess
-import sys
 import time
 from typing import Any
+
+from engine.frozen import module_command
 
 #: Dear PyGui draws with OpenGL 3.
 OLDEST = (3, 0)
@@ -28,7 +29,7 @@ def facts() -> dict[str, str]:
     a process of its own."""
     try:
         asked = subprocess.run(
-            [sys.executable, "-m", "app.opengl"], capture_output=True, text=True, timeout=_SECONDS
+            module_command("app.opengl"), capture_output=True, text=True, timeout=_SECONDS
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return {"problem": f"it does not answer ({type(error).__name__})"}

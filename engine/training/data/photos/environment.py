@@ -20,6 +20,7 @@ from pathlib import Path
 import platformdirs
 
 from engine.errors import Cancelled, UserError
+from engine.frozen import environment, is_frozen
 
 #: Names a Python with MediaPipe, before any other is looked for.
 VARIABLE = "MAQUETTE_PHOTOS_PYTHON"
@@ -135,7 +136,8 @@ def _base_python() -> Path:
     Raises:
         UserError: there is none.
     """
-    if sys.version_info[:2] in _PYTHONS:
+    # A bundle's Python cannot make environments.
+    if sys.version_info[:2] in _PYTHONS and not is_frozen():
         return Path(sys.executable)
     for major, minor in _PYTHONS:
         if found := shutil.which(f"python{major}.{minor}"):
@@ -154,7 +156,7 @@ def _run(words: list[str], seconds: float, cancelled: Callable[[], bool] | None 
     """
     end = time.monotonic() + seconds
     try:
-        with subprocess.Popen(words, stdin=subprocess.DEVNULL) as process:
+        with subprocess.Popen(words, stdin=subprocess.DEVNULL, env=environment()) as process:
             try:
                 while time.monotonic() < end:
                     with contextlib.suppress(subprocess.TimeoutExpired):

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from engine.errors import UserError
+from engine.frozen import environment
 from engine.training.data.photos.faces import DENSE, Face
 
 #: Longer sides are made smaller for finding; the points are as good.
@@ -75,7 +76,7 @@ class MediaPipeFinder(Finder):
         try:
             self._process = subprocess.Popen(
                 [str(python), "-I", str(_CHILD)],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(),
             )  # fmt: skip
         except OSError as error:
             raise UserError(f"The Python {python} cannot be started ({error}).") from error
