@@ -10,7 +10,10 @@ import contextlib
 import json
 import math
 import os
+import sys
 import tempfile
+import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,8 @@ MAX_RECENT = 10
 MAX_FOLDED = 100
 UI_SCALES = (0.5, 4.0)
 THEMES = ("dark", "light")
+#: Seconds that another window's writing of the settings is waited for.
+_PATIENCE = 0.5
 
 
 @dataclass(frozen=True)
@@ -160,21 +165,36 @@ def load_settings(path: Path | None = None) -> LoadedSettings:
     return _parse(data, where)
 
 
-def save_settings(settings: Settings, path: Path | None = None) -> None:
+def save_settings(
+    settings: Settings, path: Path | None = None, base: Settings | None = None
+) -> None:
     """Write the settings whole or not at all.
+
+    Args:
+        settings: to write.
+        path: where; ``None`` for their own place.
+        base: what this window last read or wrote. What another window has written since is then
+            kept, see :func:`app.settings_merge.merged`.
 
     Raises:
         UserError: the folder cannot be written.
     """
     where = path or settings_path()
-    text = json.dumps({"format": SETTINGS_FORMAT, **asdict(settings)}, indent=2) + "\n"
     temporary = ""
     try:
         where.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=".settings-", dir=where.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        Path(temporary).replace(where)
+        with _alone_in(where.parent):
+            if base is not None and (theirs := _as_they_lie(where)) is not None:
+                from app.settings_merge import merged
+
+                settings = merged(base, settings, theirs)
+            text = json.dumps({"format": SETTINGS_FORMAT, **asdict(settings)}, indent=2) + "\n"
+            handle, temporary = tempfile.mkstemp(prefix=".settings-", dir=where.parent)
+            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
+            Path(temporary).replace(where)
     except OSError as error:
         if temporary:
             with contextlib.suppress(OSError):
@@ -183,6 +203,44 @@ def save_settings(settings: Settings, path: Path | None = None) -> None:
             f"The settings cannot be saved in {where.parent} ({_reason(error)}); "
             "check the folder's permissions."
         ) from error
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """No other window writes its settings meanwhile. One that stands still is not waited for, and
+    where folders cannot be locked nothing is."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        end = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    break
+                time.sleep(0.005)
+            except OSError:
+                break
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _as_they_lie(where: Path) -> Settings | None:
+    """What another window may have written; ``None`` where that cannot be read."""
+    try:
+        data = json.loads(where.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(data, dict) or data.get("format") != SETTINGS_FORMAT:
+        return None
+    return _parse(data, where).settings
 
 
 def _reason(error: Exception) -> str:

@@ -314,13 +314,12 @@ class Studio:
         self._remember(settings)
 
     def _remember(self, settings: Settings) -> None:
-        changed = settings != self.settings
-        self.settings = settings
+        before, self.settings = self.settings, settings
         self.touch()
-        if not changed:
+        if settings == before:
             return
         try:
-            save_settings(settings)
+            save_settings(settings, base=before)
         except UserError as error:
             self.notices.post(str(error), "warning", self.clock(), "settings")
 

@@ -108,7 +108,8 @@ def _keep(source: str) -> None:
     from app.settings import load_settings, save_settings
 
     kept = lasting_source(source)
-    save_settings(replace(load_settings().settings, text_encoder=kept))
+    before = load_settings().settings
+    save_settings(replace(before, text_encoder=kept), base=before)
 
 
 def _seen(encoder: TextImageEncoder, path: Path, texts: Sequence[str]) -> dict[str, Any]:

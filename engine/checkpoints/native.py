@@ -244,7 +244,10 @@ def write_model(source: ModelSource, path: Path | str, half: bool = False) -> Pa
             "sha256": file_sha256(new_weights),
         }
         text = json.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        new_facts.write_text(text, encoding="utf-8")
+        with new_facts.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
         new_weights.replace(weights)
         new_facts.replace(facts_path)
     except OSError as error:

@@ -15,7 +15,7 @@ from typing import Any, Literal, Self
 
 from engine.edits import MAX_NAME, Edit, Offset, check_name
 from engine.errors import ExportError, UserError
-from engine.export.files import atomic_path
+from engine.export.files import atomic_paths
 from engine.identity import MAX_LATENT
 
 FORMAT = "maquette-direction/1"
@@ -137,12 +137,11 @@ def write_direction(path: str | Path, direction: Direction) -> Path:
     facts, numbers = direction_paths(path)
     if not facts.stem:
         raise ExportError(f"{path} is no name for a direction; give it one.")
+    text = json.dumps(direction.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
     # The numbers first: a JSON without them is refused, numbers without a JSON are overlooked.
-    with atomic_path(numbers) as temporary:
-        temporary.write_bytes(save({_TENSOR: direction.offset.numbers.copy()}))
-    with atomic_path(facts) as temporary:
-        text = json.dumps(direction.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
+    with atomic_paths(numbers, facts) as (new_numbers, new_facts):
+        new_numbers.write_bytes(save({_TENSOR: direction.offset.numbers.copy()}))
+        new_facts.write_text(text + "\n", encoding="utf-8")
     return facts
 
 
@@ -183,7 +182,7 @@ def read_direction(path: str | Path) -> Direction:
             str(plain["name"]), offset, plain["kind"], str(plain["family"]), str(plain["model"]),
             _details(plain["details"]),
         )  # fmt: skip
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UserError(f"The direction {facts} is damaged ({error}).") from error
     except UserError as error:
         raise UserError(f"The direction {facts} cannot be used. {error}") from error

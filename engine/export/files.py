@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -110,17 +111,37 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
         ExportError: the file cannot be written (see :func:`check_writable`), or an error of
             the operating system happened inside the block.
     """
-    path = check_writable(target)
-    temporary: Path | None = None
-    try:
-        temporary = _new_file(path)
+    with atomic_paths(target) as (temporary,):
         yield temporary
-        _flush_to_disk(temporary)
-        temporary.replace(path)
-    except OSError as error:
-        raise explain(error, path) from error
+
+
+@contextlib.contextmanager
+def atomic_paths(*targets: str | Path) -> Iterator[tuple[Path, ...]]:
+    """:func:`atomic_path` for files that belong together: none is renamed before all of them lie
+    on the disk, so that a full disk leaves no new file beside an old one.
+
+    They are renamed in the order given. Only a system that ends between two renames can part them.
+
+    Raises:
+        ExportError: as :func:`atomic_path`; it names the last target.
+    """
+    paths = [check_writable(target) for target in targets]
+    made: list[Path] = []
+    try:
+        for path in paths:
+            made.append(_new_file(path))  # noqa: PERF401 - one by one: each is removed on failure
+        yield tuple(made)
+        for temporary in made:
+            _flush_to_disk(temporary)
+        for temporary, path in zip(made, paths, strict=True):
+            temporary.replace(path)
+    except Exception as error:
+        fault = _fault_of_the_system(error)
+        if fault is None:
+            raise
+        raise explain(fault, paths[-1]) from error
     finally:
-        if temporary is not None:
+        for temporary in made:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
 
@@ -138,6 +159,9 @@ def atomic_folder(target: str | Path) -> Iterator[Path]:
         temporary = _temporary_name(path)
         temporary.mkdir()
         yield temporary
+        for made in temporary.rglob("*"):
+            if made.is_file():
+                _flush_to_disk(made)
         if path.is_dir():
             path.rmdir()
         temporary.rename(path)
@@ -159,6 +183,19 @@ def write_bytes(target: str | Path, data: bytes) -> None:
     """
     with atomic_path(target) as temporary:
         temporary.write_bytes(data)
+
+
+def _fault_of_the_system(error: Exception) -> OSError | None:
+    """The error of the operating system behind an error, if there is one. torch and safetensors
+    write by themselves, and wrap what they were told."""
+    if isinstance(error, OSError):
+        return error
+    if isinstance(error, RuntimeError) and isinstance(error.__context__, OSError):
+        return error.__context__
+    if found := re.search(r"\(os error (\d+)\)", str(error)):
+        code = int(found[1])
+        return OSError(code, os.strerror(code))
+    return None
 
 
 def _real_path(target: str | Path) -> Path:

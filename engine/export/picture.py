@@ -10,6 +10,7 @@ Nothing here needs torch, so that the window can read recipes by itself.
 
 from __future__ import annotations
 
+import io
 import json
 import warnings
 from collections.abc import Callable, Mapping
@@ -103,13 +104,17 @@ def save_picture(
             f"The latent of this face is too long for a JPEG; save {Path(path).name} as .png or "
             ".webp."
         )
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        if suffix == ".png":
-            image.save(file, "PNG", pnginfo=_png_info(text, recipe, notes or {}), compress_level=6)
-        elif suffix == ".webp":
-            image.save(file, "WEBP", lossless=True, exact=True, exif=_exif(text, recipe))
-        else:
-            image.save(file, "JPEG", quality=quality, subsampling=0, exif=_exif(text, recipe))
+    # Encoded in memory: straight into a file, Pillow's JPEG takes a write that was cut short by a
+    # full disk for a whole one.
+    out = io.BytesIO()
+    if suffix == ".png":
+        image.save(out, "PNG", pnginfo=_png_info(text, recipe, notes or {}), compress_level=6)
+    elif suffix == ".webp":
+        image.save(out, "WEBP", lossless=True, exact=True, exif=_exif(text, recipe))
+    else:
+        image.save(out, "JPEG", quality=quality, subsampling=0, exif=_exif(text, recipe))
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(out.getbuffer())
 
 
 def read_recipe(path: str | Path) -> Recipe:

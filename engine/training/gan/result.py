@@ -145,7 +145,8 @@ def export_authors(
     written = []
     for name, content in training.authors_files(state).items():
         path = folder / name
-        with atomic_path(path) as temporary:
-            torch.save(content, temporary)
+        # Through a file of Python's: torch's own says nothing of a full disk that could be told.
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            torch.save(content, file)
         written.append(path)
     return written
