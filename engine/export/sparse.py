@@ -27,14 +27,13 @@ from engine.export.isosurface import (
     Floats,
     Grid,
     Indices,
-    Volume,
     joined,
     marched,
 )
 from engine.generators.base import NEVER, CancelToken, Field
 
-Flags = NDArray[np.bool_]
-Places = NDArray[np.int64]
+Flags = NDArray[np.uint8]
+Places = NDArray[np.int32]
 
 #: Most samples of a grid, which are all held (1 GiB); larger grids are cut slab by slab.
 MOST_SAMPLES = 1 << 28
@@ -42,151 +41,96 @@ MOST_SAMPLES = 1 << 28
 _BRICK = 32
 #: Steps of the progress: coarse samples, blocks, the surface, triangles.
 _STEPS, _COARSE, _BLOCKS, _FOLLOWED = 100, 25, 35, 80
-
-#: All corners of a block, and its sides: the block behind each, and which samples lie on it.
 _CORNERS = [(x, y, z) for x in (0, 1) for y in (0, 1) for z in (0, 1)]
-_TRIPLES = [(x, y, z) for x in (0, 1, 2) for y in (0, 1, 2) for z in (0, 1, 2)]
-_SIDES = [(axis, step) for axis in range(3) for step in (-1, 1)]
 
 
 class _Samples:
-    """A grid's samples, inside above zero, as far as they are known."""
+    """A grid's samples, inside above zero, as far as they are known
+    (:mod:`engine.kernels.cpu_sparse` says how they are kept)."""
 
-    def __init__(
-        self, density: Callable[[Places], Volume], shape: tuple[int, int, int], cancel: CancelToken
-    ) -> None:
-        self._density, self._cancel = density, cancel
-        self.shape = shape
-        self.values = np.full(shape, np.nan, np.float32)
-        self.flat = self.values.reshape(-1)
-        # Untouched but where something is asked for, so that most of it never gets memory.
-        self._turn = np.empty(self.flat.shape, np.int32)
+    def __init__(self, field: Field, grid: Grid, level: float, inwards: float) -> None:
+        self._field, self._level = field, np.float32(level)
+        self._inwards = np.float32(inwards)
+        self._axes = [grid.axis(axis).astype(np.float32) for axis in range(3)]
+        self.shape = grid.shape
+        self.values = np.zeros(grid.shape, np.float32)
+        self.bits = self.values.view(np.int32)
 
-    def ask(self, places: Places) -> None:
-        """Evaluate the samples at flat indices that are not known yet.
+    def ask(self, queue: Places, device: torch.device, cancel: CancelToken) -> None:
+        """Evaluate the samples at the indices ``[M, 3]``.
 
         Raises:
             ExportError: the field holds NaN.
         """
-        places = places[np.isnan(self.flat[places])]
-        # Of equal ones the last: quicker than sorting.
-        turns = np.arange(len(places), dtype=np.int32)
-        self._turn[places] = turns
-        places = places[self._turn[places] == turns]
-        for first in range(0, len(places), CHUNK_POINTS):
-            self._cancel.check()
-            part = places[first : first + CHUNK_POINTS]
-            found = self._density(part)
-            if np.isnan(found).any():
+        from engine.kernels.cpu_sparse import place, store
+
+        x, y, z = self._axes
+        for first in range(0, len(queue), CHUNK_POINTS):
+            cancel.check()
+            part = queue[first : first + CHUNK_POINTS]
+            points = np.empty((len(part), 3), np.float32)
+            place(part, x, y, z, points)
+            found = self._field.density(torch.from_numpy(points).to(device))
+            here = found.float().reshape(-1).cpu().contiguous().numpy()
+            if not store(self.bits, part, here, self._level, self._inwards):
                 raise ExportError(NOT_A_NUMBER)
-            self.flat[part] = found
 
-    def places(self, x: Places, y: Places, z: Places) -> Places:
-        """Flat indices; what lies beyond the grid stands for its last sample."""
-        _, ny, nz = self.shape
-        x, y, z = (np.minimum(i, n - 1) for i, n in zip((x, y, z), self.shape, strict=True))
-        return np.asarray((x * ny + y) * nz + z)
+    def lattice(self, step: int) -> Places:
+        """The samples of a lattice, which were not asked for yet."""
+        from engine.kernels.cpu_sparse import ask_lattice
 
+        queue = np.empty((np.prod(self.sides(step), dtype=np.int64), 3), np.int32)
+        return queue[: ask_lattice(self.bits, step, queue)]
 
-def _lattice(count: int, step: int) -> Places:
-    """Every ``step``-th of ``count`` indices, and the last one."""
-    return np.unique(np.append(np.arange(0, count, step), count - 1))
+    def blocks(self, blocks: Places, step: int) -> Places:
+        """Those samples of blocks, which are ``2 * step`` wide, that were not asked for yet."""
+        from engine.kernels.cpu_sparse import ask_blocks
 
+        queue = np.empty((27 * len(blocks), 3), np.int32)
+        return queue[: ask_blocks(self.bits, blocks, step, queue)]
 
-def _passed(inside: Flags) -> Flags:
-    """Blocks between the samples of a lattice that the surface passes through. Outside of the grid
-    there is nothing, so that it also passes where an outermost sample is inside."""
-    shape = tuple(n - 1 for n in inside.shape)
-    some, every = np.zeros(shape, bool), np.ones(shape, bool)
-    for corner in _CORNERS:
-        seen = inside[tuple(slice(c, c + n) for c, n in zip(corner, shape, strict=True))]
-        some |= seen
-        every &= seen
-    for axis in range(3):
-        wall = np.moveaxis(every, axis, 0)
-        wall[0] = wall[-1] = False
-    return np.asarray(some & ~every)
+    def sides(self, step: int) -> tuple[int, ...]:
+        """Samples of a lattice along each axis: every ``step``-th of the grid's, and the last."""
+        return tuple(-(-(n - 1) // step) + 1 for n in self.shape)
 
+    def inside(self, step: int, beneath: Flags | None = None) -> Flags:
+        """Which samples of a lattice are inside; those not known are as ``beneath``, the lattice
+        twice as coarse, has them."""
+        from engine.kernels.cpu_sparse import sides
 
-def _known(samples: _Samples, lattices: list[Places], beneath: Flags | None) -> Flags:
-    """Which samples of a lattice are inside; those not known are as ``beneath``, the lattice twice
-    as coarse, has them."""
-    found = samples.values[np.ix_(*lattices)]
-    inside = found > 0.0
-    if beneath is None:
-        return np.asarray(inside)
-    lower = beneath[np.ix_(*(np.arange(n) // 2 for n in found.shape))]
-    return np.where(np.isnan(found), lower, inside)
+        found = np.empty(self.sides(step), np.uint8)
+        nothing = np.empty((0, 0, 0), np.uint8)
+        sides(self.values, self.bits, step, nothing if beneath is None else beneath, found)
+        return found
 
 
-def _halved(samples: _Samples, blocks: Flags, step: int) -> None:
-    """Evaluate the samples of ``blocks``, which are ``2 * step`` wide, at every ``step``."""
-    at = np.nonzero(blocks)
-    wanted = np.zeros([-(-(n - 1) // step) + 1 for n in samples.shape], bool)
-    for offset in _TRIPLES:
-        where = (
-            np.minimum(2 * i + o, n - 1)
-            for i, o, n in zip(at, offset, wanted.shape, strict=True)
-        )  # fmt: skip
-        wanted[tuple(where)] = True
-    x, y, z = (i.astype(np.int64) * step for i in np.nonzero(wanted))
-    samples.ask(samples.places(x, y, z))
+def _passed(inside: Flags) -> tuple[Flags, Places]:
+    """Blocks between the samples of a lattice that the surface passes through: their flags, and
+    their indices ``[N, 3]``."""
+    from engine.kernels.cpu_sparse import passed
+
+    active = np.empty([n - 1 for n in inside.shape], np.uint8)
+    blocks = np.empty((active.size, 3), np.int32)
+    return active, blocks[: passed(inside, active, blocks)]
 
 
-def _followed(samples: _Samples, active: Flags) -> None:
-    """Evaluate all samples of the active blocks, which are two samples wide, and of those that the
-    surface reaches from them; ``active`` grows."""
-    fresh = np.stack(np.nonzero(active), axis=1)
-    while len(fresh):
-        at = [
-            samples.places(*(2 * fresh[:, axis] + o for axis, o in enumerate(offset)))
-            for offset in _TRIPLES
-        ]
-        samples.ask(np.concatenate(at))
-        inside = np.stack([samples.flat[places] > 0.0 for places in at], axis=1)
-        inside = inside.reshape(-1, 3, 3, 3)
-        reached = []
-        for axis, step in _SIDES:
-            side = np.take(inside, 1 + step, axis=axis + 1).reshape(-1, 9)
-            crossed = side.any(axis=1) & ~side.all(axis=1)
-            behind = fresh[crossed]
-            behind[:, axis] += step
-            behind = behind[(behind[:, axis] >= 0) & (behind[:, axis] < active.shape[axis])]
-            behind = behind[~active[tuple(behind.T)]]
-            active[tuple(behind.T)] = True
-            reached.append(behind)
-        fresh = np.concatenate(reached)
+def _bricks(blocks: Places, ends: tuple[int, ...], shape: tuple[int, ...]) -> Iterator[Places]:
+    """First samples ``[3]`` of the bricks of the padded grid in which an active block lies.
 
-
-def _bricks(active: Flags, shape: tuple[int, int, int]) -> Iterator[tuple[int, ...]]:
-    """Bricks of the padded grid in which an active block lies."""
+    Args:
+        blocks: ``[N, 3]``. ends: how many there could be along each axis.
+        shape: samples along each axis.
+    """
     flags = np.zeros([n // _BRICK + 1 for n in shape], bool)
     spans = []
-    for axis, index in enumerate(np.nonzero(active)):
+    for index, end, count in zip(blocks.T, ends, shape, strict=True):
         # Sample i is padded sample i + 1; blocks at a wall have the cells beyond it, too.
         low = 2 * index + (index > 0)
-        high = np.minimum(2 * index + 2 + (index == active.shape[axis] - 1), shape[axis])
+        high = np.minimum(2 * index + 2 + (index == end - 1), count)
         spans.append((low // _BRICK, high // _BRICK))
     for corner in _CORNERS:
         flags[tuple(span[c] for span, c in zip(spans, corner, strict=True))] = True
-    yield from zip(*(axis.tolist() for axis in np.nonzero(flags)), strict=True)
-
-
-def _brick(samples: _Samples, inside: Flags, brick: tuple[int, ...]) -> Volume:
-    """The padded samples of a brick. What is not known is far from the surface, on the side of the
-    next coarser sample below it."""
-    cut = []
-    for b, n in zip(brick, samples.shape, strict=True):
-        cut.append(np.arange(b * _BRICK - 1, min((b + 1) * _BRICK - 1, n) + 1))
-    held = [index[(index >= 0) & (index < n)] for index, n in zip(cut, samples.shape, strict=True)]
-    spans = tuple(slice(index[0], index[-1] + 1) for index in held)
-    found = samples.values[spans]
-    lower = inside[np.ix_(*(index // 2 for index in held))]
-    found = np.where(np.isnan(found), np.where(lower, FAR, -FAR), np.clip(found, -FAR, FAR))
-    padded = np.full([len(index) for index in cut], OUTSIDE, np.float32)
-    start = [int(index[0] < 0) for index in cut]
-    padded[tuple(slice(s, s + n) for s, n in zip(start, found.shape, strict=True))] = found
-    return padded
+    yield from (np.argwhere(flags) * _BRICK - 1).astype(np.int32)
 
 
 def extract_near_surface(
@@ -216,38 +160,40 @@ def extract_near_surface(
     """
     if np.prod(grid.shape, dtype=np.int64) > MOST_SAMPLES:
         return None
-    axes = [torch.from_numpy(grid.axis(axis)).to(torch.float32) for axis in range(3)]
-    sign = np.float32(1.0 if meaning == "density" else -1.0)
+    from engine.kernels.cpu_sparse import fill_brick, follow
 
-    def density(places: Places) -> Volume:
-        at = np.unravel_index(places, grid.shape)
-        points = torch.stack([axis[torch.from_numpy(i)] for axis, i in zip(axes, at, strict=True)])
-        found = field.density(points.T.contiguous().to(device)).float().reshape(-1).cpu().numpy()
-        return np.asarray(sign * (found - np.float32(level)))
-
-    samples = _Samples(density, grid.shape, cancel)
-    coarse, middle = ([_lattice(n, step) for n in grid.shape] for step in (4, 2))
-    samples.ask(samples.places(*(i.reshape(-1) for i in np.meshgrid(*coarse, indexing="ij"))))
-    inside = _known(samples, coarse, None)
-    blocks = _passed(inside)
-    if not blocks.any() or inside.all():
+    samples = _Samples(field, grid, level, 1.0 if meaning == "density" else -1.0)
+    samples.ask(samples.lattice(4), device, cancel)
+    coarse = samples.inside(4)
+    _, blocks = _passed(coarse)
+    if not len(blocks) or coarse.all():
         return None
     progress(_COARSE, _STEPS)
-    _halved(samples, blocks, 2)
-    inside = _known(samples, middle, inside)
-    active = _passed(inside)
+    samples.ask(samples.blocks(blocks, 2), device, cancel)
+    inside = samples.inside(2, coarse)
+    active, fresh = _passed(inside)
     progress(_BLOCKS, _STEPS)
-    _followed(samples, active)
-    # The surface may have been followed into blocks that seemed to have none.
-    inside = _known(samples, middle, _known(samples, coarse, None))
+    met = []
+    while len(fresh):
+        met.append(fresh)
+        samples.ask(samples.blocks(fresh, 1), device, cancel)
+        reached = np.empty((6 * len(fresh), 3), np.int32)
+        fresh = reached[: follow(samples.values, fresh, inside, active, reached)]
     progress(_FOLLOWED, _STEPS)
     pieces, count = [], 0
-    for brick in _bricks(active, grid.shape):
+    far, outside = np.float32(FAR), np.float32(OUTSIDE)
+    # Most surfaces are thin: where none is met, nothing is left to look at.
+    for corner in _bricks(np.concatenate(met), active.shape, grid.shape) if met else ():
         cancel.check()
-        found = marched(_brick(samples, inside, brick))
+        size = [min(_BRICK + 1, n + 1 - int(c)) for c, n in zip(corner, grid.shape, strict=True)]
+        padded, mixed = np.empty(size, np.float32), np.empty(size, bool)
+        if not fill_brick(
+            samples.values, samples.bits, inside, corner, far, outside, padded, mixed
+        ):
+            continue
+        found = marched(padded, mixed)
         if found is not None:
-            shift = np.array([b * _BRICK - 1 for b in brick], np.float32)
-            pieces.append((found[0] + shift, found[1] + count))
+            pieces.append((found[0] + corner.astype(np.float32), found[1] + count))
             count += len(found[0])
     if not pieces:
         return None

@@ -203,8 +203,9 @@ def try_evaluate(
 
 def prepare() -> None:
     """Compile everything for the CPU, or load it where it was compiled before."""
-    from engine.kernels import folded, sine
+    from engine.kernels import cpu_sparse, folded, sine
 
+    cpu_sparse.prepare()
     folded.prepare()
     sine.prepare()
     decoder = TriplaneDecoder(4, 3, 4).requires_grad_(False)

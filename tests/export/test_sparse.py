@@ -106,6 +106,20 @@ def test_the_surface_is_followed_along_what_coarse_samples_miss() -> None:
     assert np.ptp(near[0][:, 0]) > 0.7, "the plate is not there"
 
 
+def test_samples_that_lie_on_the_surface() -> None:
+    """A cube whose sides pass through samples: values of exactly zero are known, not missing."""
+    grid = Grid(np.full(3, -1.0), 0.125, (17, 17, 17))
+
+    class Cube(AnalyticField):
+        def density(self, points: Tensor) -> Tensor:
+            return 0.5 - points.abs().amax(dim=-1)
+
+    near, every = both(Cube(), grid, 0.0)
+    assert len(near[0]) == len(every[0]) > 0 and len(near[1]) == len(every[1])
+    assert cKDTree(every[0]).query(near[0])[0].max() == 0.0
+    assert np.ptp(near[0], axis=0).tolist() == [1.0, 1.0, 1.0]
+
+
 def test_specks_may_be_missed_and_are_there_where_all_pieces_are_wanted() -> None:
     """A ball of one voxel between coarse samples: the limit that the module states."""
     generator = AnalyticGenerator()
