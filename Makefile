@@ -4,7 +4,7 @@ ARGS ?=
 # make run PYTHON=... names the Python that .venv is made with.
 export PYTHON
 
-.PHONY: run test check fast setup wheel pictures clean
+.PHONY: run test check fast setup wheel bundle check-bundle pictures clean
 .DEFAULT_GOAL := run
 
 run:  ## open the window: make run ARGS="face.pkl"
@@ -25,6 +25,12 @@ setup:  ## install only
 wheel:  ## dist/*.whl and dist/*.tar.gz
 	@$(PYTHON3) packaging/bootstrap.py check
 	@.venv/bin/python -m build --no-isolation
+
+bundle:  ## dist/maquette, which starts where nothing is installed: make bundle ARGS="--archive"
+	@$(PYTHON3) packaging/bundle.py $(ARGS)
+
+check-bundle:  ## try dist/maquette out (needs xvfb and xdotool)
+	@$(PYTHON3) packaging/check_bundle.py dist/maquette/maquette $(ARGS)
 
 pictures:  ## docs/images anew, from the real window (needs xvfb and xdotool): make pictures ARGS="gallery"
 	@$(PYTHON3) packaging/bootstrap.py setup
