@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from engine.generators.eg3d_config import EG3DConfig
 from engine.training.gan.adversarial import Adversarial
 from engine.training.gan.families import fresh
+from engine.training.heads.world import FOV_Y
 
 
 @dataclass(frozen=True)
@@ -68,14 +70,22 @@ _EMPTY = {"last_back": False, "white_back": True}
 #: Widths of a backbone and its super-resolution.
 _NARROW = {"channel_base": 1024, "channel_max": 32}
 
+#: Poses are read off real pictures alone: a hollow mould of a head looks like a head that is turned
+#: the other way, and whoever judges drawn pictures can learn to read it so.
+_POSES = {"pose_weight": 15.0, "real_poses_only": True}
+
+#: A world 25 times as large as the published one: densities need not be large to be opaque.
+_LARGE = {"radius": 25.0}
+
 TINY: dict[str, Tiny] = {
-    # Angles are read by every discriminator that is not told poses in a way that helps at once:
-    # without, half of all runs learn the mould of a head, which looks alike from one side.
+    # What it shows by itself is as wide as the pictures that it learns from.
     "eg3d": Tiny(
         32,
         {
             **_NARROW,
             "sr_channels": (16, 8),
+            "focal": 0.5 / math.tan(math.radians(FOV_Y) / 2.0),
+            "c_gen_conditioning_zero": True,
             "rendering": replace(
                 EG3DConfig().rendering,
                 depth_resolution=12,
@@ -84,48 +94,54 @@ TINY: dict[str, Tiny] = {
             ),
         },
         {
+            **_POSES,
             "pace": 0.02,
             "judge_channels": 32,
             "r1_gamma": 0.5,
-            "pose_weight": 15.0,
-            "density_start": 5.0,
+            "generator_rate": 1e-3,
+            "density_weight": 0.02,
+            "ball_steps": 100,
+            "ball_density": 40.0,
         },
     ),
-    # A world 25 times as large as the published one: densities need not be large to be opaque.
     "epigraf": Tiny(
         32,
         {
             **_EMPTY,
             **_NARROW,
+            **_LARGE,
             "plane_channels": 8,
             "num_ray_steps": 8,
-            "radius": 25.0,
             "ray_start": 22.0,
             "ray_end": 28.0,
             "cube_scale": 3.0,
         },
         {
+            **_POSES,
             "pace": 0.02,
             "patch_side": 32,
             "judge_channels": 32,
+            "r1_gamma": 1.0,
             "blur_images": 50_000.0,
             "noise_from": 0.3,
-            "pose_weight": 15.0,
+            "ball_steps": 100,
+            "ball_density": 5.0,
         },
     ),
-    # Low frequencies: smooth shapes first. Grows from 16 to 32 pixels after 7,000 pictures.
+    # Low frequencies: smooth shapes first. It learns from pictures of 16 pixels and is judged by those
+    # of 32 that it draws.
     "pigan": Tiny(
         32,
         {**_EMPTY, "layers": 3, "steps": 7, "point_scale": 4.0, "hidden": 48},
         {
+            **_POSES,
             "pace": 0.01,
-            "least_side": 16,
-            "grow_images": 700_000.0,
-            "fade_images": 80_000.0,
+            "side": 16,
             "generator_rate": 5e-4,
-            "discriminator_rate": 1e-3,
+            "discriminator_rate": 2e-3,
             "judge_channels": 32,
-            "r1_gamma": 1.0,
+            "r1_gamma": 0.5,
+            "deviation_group": 4,
             "density_start": 50.0,
             "style_start": 1.0,
         },
@@ -134,8 +150,8 @@ TINY: dict[str, Tiny] = {
     "cips3d": Tiny(
         32,
         {
+            **_LARGE,
             "backdrop": 1.0,
-            "radius": 25.0,
             "near": 22.0,
             "far": 28.0,
             "box": 15.0,
@@ -146,14 +162,15 @@ TINY: dict[str, Tiny] = {
             "samples_per_pass": 7,
         },
         {
+            **_POSES,
             "pace": 0.02,
             "side": 16,
             "gradient_pixels": 0,
-            "r1_gamma": 1.0,
+            "r1_gamma": 0.5,
             "judge_channels": 32,
-            "discriminator_rate": 1e-3,
-            "generator_rate": 3e-4,
-            "pose_weight": 15.0,
+            "discriminator_rate": 3e-3,
+            "generator_rate": 6e-4,
+            "style_start": 1.0,
         },
     ),
     # The volume renderer alone, which draws the background too.
@@ -176,28 +193,33 @@ TINY: dict[str, Tiny] = {
             "sphere_points": 1024,
         },
     ),
+    # Without its network for backgrounds, on which it would paint people.
     "stylenerf": Tiny(
         32,
         {
+            **_LARGE,
+            "background": False,
+            "depth_near": 22.0,
+            "depth_far": 28.0,
             "fg_hidden": 48,
             "fg_blocks": 2,
-            "fg_posenc": 4,
-            "fg_downscale": 0.16,
-            "bg_hidden": 16,
-            "bg_blocks": 1,
-            "bg_posenc": 2,
+            "fg_posenc": 5,
+            "fg_downscale": 4.0,
             "rgb_out_dim": 32,
             "block_channels": (32,),
             "adapter_channels": (8,),
             "n_ray_samples": 7,
-            "dists_normalized": True,
+            "dists_normalized": False,
         },
         {
+            **_POSES,
             "pace": 0.002,
             "judge_channels": 32,
-            "r1_gamma": 1.0,
+            "r1_gamma": 2.0,
             "density_noise": 0.3,
-            "pose_weight": 15.0,
+            "ball_steps": 100,
+            "ball_density": 6.0,
+            "ball_clear": 2.0,
         },
     ),
 }

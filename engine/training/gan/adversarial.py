@@ -57,6 +57,9 @@ class CommonOptions:
         generator_rate, discriminator_rate: learning rates of Adam, before lazy scaling.
         fine_tuning: training starts from weights that can draw: what is only there to get
             started (blurs, ramps) is left out.
+        real_poses_only: a discriminator that reads angles learns to from real pictures alone, where
+            their cameras are known. One that learns from drawn ones too finds a hollow mould's
+            angles as it finds a head's, as soon as it can tell the two apart.
     """
 
     pace: float = 1.0
@@ -66,6 +69,7 @@ class CommonOptions:
     generator_rate: float = 0.0025
     discriminator_rate: float = 0.002
     fine_tuning: bool = False
+    real_poses_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -243,9 +247,10 @@ class Adversarial(FamilyTraining):
         found = {"fake": on_fake, "real": on_real}
         if every_step:
             found["r1"] = r1_penalty(real.logits, real_seen.pictures, self.common.r1_gamma)
-        found |= self.read_angles(fake_seen, fake)
         # From drawn pictures alone a head and its hollow mould, which turns the other way, are alike.
         known = self.read_angles(real_seen, real)
+        if not (known and self.common.real_poses_only):
+            found |= self.read_angles(fake_seen, fake)
         found |= {f"{name}_real": value for name, value in known.items()}
         return found | scores("fake", fake.logits) | scores("real", real.logits)
 

@@ -59,6 +59,8 @@ class CIPS3DOptions(CommonOptions):
         noise_steps: steps in which the noise on densities falls from 1 to 0.
         yaw_spread, pitch_spread: standard deviations of the poses, radians.
         pose_weight: see :class:`~engine.training.gan.eg3d.EG3DOptions`.
+        style_start: factor on the first weights that say how a style changes the NeRF: how much
+            people differ at first. A quarter as in pi-GAN.
         data_poses: draw from the batch's cameras where these are known. As published, cameras are
             never known, and poses are drawn from the range.
     """
@@ -74,6 +76,7 @@ class CIPS3DOptions(CommonOptions):
     yaw_spread: float = 0.3
     pitch_spread: float = 0.155
     pose_weight: float = 0.0
+    style_start: float = 0.25
     data_poses: bool = True
 
 
@@ -109,7 +112,7 @@ class CIPS3DTraining(Adversarial):
                     for widths, early in ((_MAIN, False), (_AUX, True))
                 )
             )
-        network = generator or _started(CIPS3DNetwork(config))
+        network = generator or _started(CIPS3DNetwork(config), options.style_start)
         super().__init__("cips3d", config, network, discriminator, side, options)
         self.both, self.options = both, options
         self.prior = PosePrior(yaw_spread=options.yaw_spread, pitch_spread=options.pitch_spread)
@@ -271,14 +274,13 @@ def trained_side(config: CIPS3DConfig, options: CIPS3DOptions) -> int:
     return options.side or config.img_resolution
 
 
-def _started(network: CIPS3DNetwork) -> CIPS3DNetwork:
-    """Frequencies and phases that hardly differ between people at first (a quarter of a layer's
-    usual spread, as in pi-GAN)."""
+def _started(network: CIPS3DNetwork, share: float) -> CIPS3DNetwork:
+    """Frequencies and phases that differ between people by this share of a layer's usual spread."""
     with torch.no_grad():
         for layer in network.siren.modules():
             if isinstance(layer, FilmLayer):
-                layer.gain_fc.weight.mul_(0.25)
-                layer.bias_fc.weight.mul_(0.25)
+                layer.gain_fc.weight.mul_(share)
+                layer.bias_fc.weight.mul_(share)
     return network
 
 

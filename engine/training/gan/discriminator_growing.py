@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.training.gan.discriminator_blocks import minibatch_deviation
 from engine.training.gan.discriminator_coord import CoordBlock, PlainConv
 
 
@@ -20,10 +21,14 @@ class GrowingDiscriminator(nn.Module):
     Args:
         widths: side -> channels, a power of two each, down to 2.
         least: smallest side of pictures.
+        group: pictures that are looked at together
+            (:func:`~engine.training.gan.discriminator_blocks.minibatch_deviation`); 0 for none, as
+            published.
     """
 
-    def __init__(self, widths: Mapping[int, int], least: int) -> None:
+    def __init__(self, widths: Mapping[int, int], least: int, group: int = 0) -> None:
         super().__init__()
+        self.group = group
         largest = max(widths)
         self.sides = [1 << i for i in range(largest.bit_length() - 1, 1, -1)]
         reads = [side for side in self.sides if side >= least]
@@ -31,7 +36,7 @@ class GrowingDiscriminator(nn.Module):
         self.blocks = nn.ModuleDict(
             {str(side): CoordBlock(widths[side], widths[side // 2]) for side in self.sides}
         )
-        self.final = PlainConv(widths[2], 3, 2, active=False)
+        self.final = PlainConv(widths[2] + int(group > 0), 3, 2, active=False)
 
     def forward(self, pictures: Tensor, fade: float = 1.0) -> tuple[Tensor, Tensor]:
         """Judge pictures.
@@ -52,5 +57,6 @@ class GrowingDiscriminator(nn.Module):
             if block_side == side and fade < 1.0:
                 small = self.from_rgb[str(side // 2)](F.avg_pool2d(pictures, 2))
                 x = torch.lerp(small, x, fade)
+        x = minibatch_deviation(x, self.group) if self.group else x
         found = self.final(x).flatten(1)
         return found[:, 0], found[:, 1:]

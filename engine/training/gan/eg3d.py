@@ -20,14 +20,13 @@ from engine.generators.eg3d_network import EG3DNetwork
 from engine.generators.stylegan2 import FullyConnected
 from engine.generators.triplane import sample_planes
 from engine.training.gan.adversarial import (
-    Adversarial,
-    CommonOptions,
     Seen,
     Step,
     Verdict,
     adam,
     read_off,
 )
+from engine.training.gan.ball import BallOptions, BallTraining
 from engine.training.gan.contract import Network, OptimiserOptions, Progress
 from engine.training.gan.discriminator_blocks import block_widths, narrowed
 from engine.training.gan.discriminator_residual import DualDiscriminator, pair, widths_of
@@ -38,7 +37,7 @@ from engine.training.gan.poses import angles_of
 
 
 @dataclass(frozen=True)
-class EG3DOptions(CommonOptions):
+class EG3DOptions(BallOptions):
     """EG3D's losses; defaults as published for faces.
 
     Attributes:
@@ -78,7 +77,7 @@ class EG3DOptions(CommonOptions):
     volume_side: int = 0
 
 
-class EG3DTraining(Adversarial):
+class EG3DTraining(BallTraining):
     """See the module.
 
     Args:
@@ -189,14 +188,26 @@ class EG3DTraining(Adversarial):
         beside = (
             points + step.normal(self.options.density_points, 3) * self.options.density_distance
         )
+        both = self._densities(planes, torch.cat([points, beside], dim=1))
+        densities, nearby = both.chunk(2, dim=1)
+        return {"density": density_smoothness(densities, nearby) * self.options.density_weight}
+
+    def _densities(self, planes: Tensor, points: Tensor) -> Tensor:
         settings = self.config.rendering
         axes = torch.tensor(settings.plane_axes, device=points.device)
         # Not through density_at, whose compiled kernels know no gradients.
-        features = sample_planes(
-            planes, torch.cat([points, beside], dim=1), settings.box_warp, axes
-        )
-        densities, nearby = self.generator.decoder.density(features).chunk(2, dim=1)
-        return {"density": density_smoothness(densities, nearby) * self.options.density_weight}
+        features = sample_planes(planes, points, settings.box_warp, axes)
+        return self.generator.decoder.density(features)
+
+    @property
+    def reach(self) -> float:
+        """See :class:`~engine.training.gan.ball.BallTraining`."""
+        return self.config.avg_camera_radius / (2.0 * self.config.focal)
+
+    def raw_densities(self, step: Step, points: Tensor) -> Tensor:
+        """See :class:`~engine.training.gan.ball.BallTraining`."""
+        ws = self._ws(step, _cameras(step))
+        return self._densities(self.generator.planes(ws, step.random), points)
 
     # --------------------------------------------------------------------------- facts
 

@@ -18,19 +18,23 @@ from engine.errors import UserError
 from engine.generators.epigraf_config import EpiGRAFConfig
 from engine.generators.epigraf_network import EpiGRAFNetwork
 from engine.training.gan.adversarial import (
-    Adversarial,
-    CommonOptions,
     Seen,
     Step,
     Verdict,
     adam,
     read_off,
 )
+from engine.training.gan.ball import BallOptions, BallTraining
 from engine.training.gan.contract import Network, OptimiserOptions, Progress
 from engine.training.gan.discriminator_blocks import block_widths, narrowed
 from engine.training.gan.discriminator_patch import PatchDiscriminator
 from engine.training.gan.discriminator_residual import widths_of
-from engine.training.gan.epigraf_drawing import drawn_patches, patches_of
+from engine.training.gan.epigraf_drawing import (
+    drawn_patches,
+    field_of,
+    patches_of,
+    planes_of,
+)
 from engine.training.gan.families import Kind
 from engine.training.gan.losses import gaussian_blur
 from engine.training.gan.pickled import module_state
@@ -41,7 +45,7 @@ _PATCH = 64
 
 
 @dataclass(frozen=True)
-class EpiGRAFOptions(CommonOptions):
+class EpiGRAFOptions(BallOptions):
     """EpiGRAF's losses; defaults as published for faces.
 
     Attributes:
@@ -72,7 +76,7 @@ class EpiGRAFOptions(CommonOptions):
     pitch_spread: float = 0.155
 
 
-class EpiGRAFTraining(Adversarial):
+class EpiGRAFTraining(BallTraining):
     """See the module; arguments as :class:`~engine.training.gan.eg3d.EG3DTraining`."""
 
     generator: EpiGRAFNetwork
@@ -148,6 +152,21 @@ class EpiGRAFTraining(Adversarial):
         noise = self.noise(step.progress)
         patches = drawn_patches(self.generator, ws, cameras, places, self.patch, step.random, noise)
         return Seen((patches,), self._told(places, label), angles)
+
+    @property
+    def reach(self) -> float:
+        """See :class:`~engine.training.gan.ball.BallTraining`."""
+        return self.config.radius * math.tan(math.radians(self.config.fov) / 2.0)
+
+    def raw_densities(self, step: Step, points: Tensor) -> Tensor:
+        """See :class:`~engine.training.gan.ball.BallTraining`."""
+        angles = poses_of(step, self.prior, self.options.data_poses)
+        label = None
+        if self.config.camera_cond:
+            label = camera_label(orbit(angles, self.config.radius, "epigraf"))
+        ws = self.generator.mapping(step.normal(self.config.z_dim), label)
+        planes = planes_of(self.generator, ws, step.random)[0]
+        return field_of(self.generator, planes, points)[0]
 
     def _told(self, places: Tensor, label: Tensor | None) -> Tensor:
         return places if label is None else torch.cat([places, label], dim=1)

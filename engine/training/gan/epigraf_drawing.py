@@ -52,6 +52,26 @@ def plane_features(planes: Tensor, points: Tensor) -> Tensor:
     return found.reshape(n, 3, c, -1).mean(dim=1).transpose(1, 2)
 
 
+def planes_of(
+    network: EpiGRAFNetwork, ws: Tensor, random: torch.Generator | None
+) -> tuple[Tensor, Tensor]:
+    """Planes ``[N, 3, C, R, R]`` of ``[N, num_ws, w_dim]`` styles, and what else the backbone draws:
+    the backdrop of models with a plane for it."""
+    config = network.config
+    source = "const" if random is None else random
+    flat = network.synthesis.tri_plane_decoder(ws[:, : config.plane_ws], source)
+    channels = 3 * config.plane_channels
+    planes = flat[:, :channels].reshape(len(ws), 3, -1, *flat.shape[2:])
+    return planes, flat[:, channels:]
+
+
+def field_of(network: EpiGRAFNetwork, planes: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+    """Raw densities ``[N, M]`` and colours ``[N, M, 3]`` at ``[N, M, 3]`` points of the world."""
+    config = network.config
+    values = network.synthesis.tri_plane_mlp(plane_features(planes, points / config.cube_scale))
+    return values[..., 3] + config.density_shift, values[..., :3]
+
+
 def drawn_patches(
     network: EpiGRAFNetwork,
     ws: Tensor,
@@ -77,10 +97,8 @@ def drawn_patches(
         ``[N, 3, side, side]`` about -1 to 1.
     """
     config, synthesis = network.config, network.synthesis
-    n, channels = len(ws), 3 * config.plane_channels
-    source = "const" if random is None else random
-    flat = synthesis.tri_plane_decoder(ws[:, : config.plane_ws], source)
-    planes = flat[:, :channels].reshape(n, 3, -1, *flat.shape[2:])
+    n = len(ws)
+    planes, backdrop = planes_of(network, ws, random)
     grid = patch_grid(places, side)
     rays = [
         grid_rays(camera, own[..., 0], own[..., 1], config.fov)
@@ -90,16 +108,13 @@ def drawn_patches(
     directions = F.normalize(torch.stack([ray[1] for ray in rays]), dim=-1)
 
     def look(points: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
-        values = synthesis.tri_plane_mlp(plane_features(planes, points / config.cube_scale))
-        return values[..., 3] + config.density_shift, values[..., :3]
+        return field_of(network, planes, points)
 
     marched = march_batch(look, origins, directions, config.march(), random, noise)
     colours = marched.features
     if config.background == "plane":
         places_2d = grid * torch.tensor([1.0, -1.0], device=grid.device)
-        behind = F.grid_sample(
-            flat[:, channels:], places_2d, padding_mode="border", align_corners=True
-        )
+        behind = F.grid_sample(backdrop, places_2d, padding_mode="border", align_corners=True)
         colours = colours + behind.flatten(2).transpose(1, 2) * marched.behind[..., None]
     elif synthesis.bg_model is not None:
         behind = torch.stack(

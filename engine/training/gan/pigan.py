@@ -59,6 +59,8 @@ class PiGANOptions(CommonOptions):
         style_start: factor on the last weights of a new mapping: how much people differ at first.
         density_start: factor on the first weights of a new field's density. With the published 1
             heads are mist for the first tens of thousands of steps.
+        deviation_group: pictures that a new discriminator compares with each other, so that it sees
+            it when one head is drawn for all latents; 0 for none, as published.
         data_poses: draw from the batch's cameras where these are known, and let the discriminator
             read their angles off real pictures too. As published, cameras are never known, and
             poses are drawn from the range.
@@ -80,6 +82,7 @@ class PiGANOptions(CommonOptions):
     pitch_spread: float = 0.155
     style_start: float = 0.25
     density_start: float = 1.0
+    deviation_group: int = 0
     data_poses: bool = True
 
 
@@ -116,7 +119,7 @@ class PiGANTraining(Adversarial):
         least = min(options.least_side, side)
         if discriminator is None:
             widths = narrowed(coord_widths(side), options.judge_channels)
-            discriminator = GrowingDiscriminator(widths, least)
+            discriminator = GrowingDiscriminator(widths, least, options.deviation_group)
         super().__init__("pigan", config, network, discriminator, side, options)
         self.options, self.least = options, least
         self.prior = PosePrior(yaw_spread=options.yaw_spread, pitch_spread=options.pitch_spread)
@@ -273,6 +276,12 @@ def _make(
     network: PiGANNetwork | None,
     judge: Mapping[str, Tensor] | None,
 ) -> PiGANTraining:
+    if judge is not None:
+        compares = (
+            judge["final.conv.weight"].shape[1] > judge["blocks.4.conv2.conv.conv.weight"].shape[0]
+        )
+        group = (options.deviation_group or 4) if compares else 0
+        options = replace(options, deviation_group=group)
     training = PiGANTraining(config, options, network)
     if judge is not None:
         training.discriminator.load_state_dict(dict(judge))

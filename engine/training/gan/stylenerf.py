@@ -19,14 +19,13 @@ from engine.generators.stylenerf_config import StyleNeRFConfig
 from engine.generators.stylenerf_network import StyleNeRFNetwork
 from engine.generators.stylenerf_source import growth_of
 from engine.training.gan.adversarial import (
-    Adversarial,
-    CommonOptions,
     Seen,
     Step,
     Verdict,
     adam,
     read_off,
 )
+from engine.training.gan.ball import BallOptions, BallTraining
 from engine.training.gan.contract import Network, OptimiserOptions, Progress
 from engine.training.gan.discriminator_blocks import block_widths, narrowed
 from engine.training.gan.discriminator_residual import widths_of
@@ -50,7 +49,7 @@ _PATH_GRID = 16
 
 
 @dataclass(frozen=True)
-class StyleNeRFOptions(CommonOptions):
+class StyleNeRFOptions(BallOptions):
     """StyleNeRF's losses; defaults as published at 256 and 512 pixels.
 
     Attributes:
@@ -85,7 +84,7 @@ class StyleNeRFOptions(CommonOptions):
     data_poses: bool = True
 
 
-class StyleNeRFTraining(Adversarial):
+class StyleNeRFTraining(BallTraining):
     """See the module; arguments as :class:`~engine.training.gan.eg3d.EG3DTraining`."""
 
     generator: StyleNeRFNetwork
@@ -300,6 +299,17 @@ class StyleNeRFTraining(Adversarial):
         )
         self.path_average.copy_(average)
         return {"path": penalty}
+
+    @property
+    def reach(self) -> float:
+        """See :class:`~engine.training.gan.ball.BallTraining`."""
+        return self.config.radius * math.tan(math.radians(self.config.fov) / 2.0)
+
+    def raw_densities(self, step: Step, points: Tensor) -> Tensor:
+        """See :class:`~engine.training.gan.ball.BallTraining`."""
+        behind = step.normal(self.config.z_dim_bg)
+        heads, _ = self._fields(self._styles(step, step.count), behind)
+        return heads.densities(points)
 
     # --------------------------------------------------------------------------- facts
 

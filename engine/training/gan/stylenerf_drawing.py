@@ -68,6 +68,10 @@ class Fields(NamedTuple):
             x = F.leaky_relu(_linear(x, layer), self.slope)
         return x
 
+    def densities(self, points: Tensor) -> Tensor:
+        """``[N, M, D]`` points -> ``[N, M]`` raw densities."""
+        return _linear(self.hidden(points), self.density)[..., 0]
+
 
 def _linear(x: Tensor, layer: tuple[Tensor, Tensor]) -> Tensor:
     """``[N, M, I]`` by ``[N, O, I]`` and ``[N, O]``."""

@@ -65,6 +65,16 @@ def test_without_the_auxiliary_discriminator() -> None:
     check_every_phase(tiny(auxiliary=0), BATCH, MIDWAY, dead)
 
 
+def test_people_of_a_new_model_differ_as_much_as_is_wished() -> None:
+    usual, more = (fresh("cips3d", 16, {"style_start": share}) for share in (0.25, 1.0))
+    weights = [
+        dict(training.generator.named_parameters())["siren.network.1.gain_fc.weight"]
+        for training in (usual, fresh("cips3d", 16), more)
+    ]
+    assert torch.equal(weights[0], weights[1])
+    torch.testing.assert_close(weights[0] * 4.0, weights[2])
+
+
 def test_groups_name_every_parameter_once() -> None:
     check_groups(tiny())
 

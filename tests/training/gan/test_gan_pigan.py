@@ -15,7 +15,7 @@ from engine.generators.pigan import PiGAN
 from engine.generators.registry import open_model
 from engine.training.gan.contract import Phase, Progress
 from engine.training.gan.discriminator_growing import GrowingDiscriminator
-from engine.training.gan.families import fresh, training_of
+from engine.training.gan.families import fresh, kind_of, training_of
 from engine.training.gan.losses import generator_logistic
 from engine.training.gan.pigan import PiGANOptions, PiGANTraining
 from tests.generators.tiny_pigan import CONFIG, tiny_network
@@ -96,6 +96,29 @@ def test_a_block_that_is_faded_out_does_not_count() -> None:
     small = torch.nn.functional.avg_pool2d(picture, 2)
     torch.testing.assert_close(judge(picture, 0.0), judge(small))
     assert not torch.allclose(judge(picture, 0.5)[0], judge(small)[0])
+
+
+def test_a_discriminator_can_compare_pictures() -> None:
+    alike = torch.randn(1, 3, 16, 16, generator=seeded()).expand(4, -1, -1, -1)
+    others = torch.cat([alike[:1], torch.randn(3, 3, 16, 16, generator=seeded(1))])
+    for group, matters in ((0, False), (4, True)):
+        torch.manual_seed(3)
+        judge = GrowingDiscriminator(WIDTHS, 8, group)
+        same = torch.allclose(judge(alike)[0][0], judge(others)[0][0])
+        assert same is not matters
+    training = fresh("pigan", 16, {"judge_channels": 8, "deviation_group": 2})
+    own = training.discriminator.state_dict()
+    # One that is opened compares or does not, whatever is wished for now.
+    for wished, group in ((0, 4), (2, 2)):
+        options = replace(training.common, deviation_group=wished)
+        again = kind_of("pigan").make(training.config, options, training.generator, own)
+        assert again.discriminator.group == group
+    options = PiGANOptions(judge_channels=8, deviation_group=4)
+    plain = fresh("pigan", 16, {"judge_channels": 8})
+    again = kind_of("pigan").make(
+        plain.config, options, plain.generator, plain.discriminator.state_dict()
+    )
+    assert again.discriminator.group == 0
 
 
 @pytest.mark.parametrize("config", [{}, {"white_back": True, "last_back": False}])

@@ -36,6 +36,24 @@ def test_angles_are_read_off_both_kinds_of_pictures(family: str) -> None:
     torch.testing.assert_close(twice["pose_real"], 2.0 * judging["pose_real"])
 
 
+@pytest.mark.parametrize("family", (*FAMILIES, "pigan", "stylesdf"))
+def test_angles_can_be_learnt_from_real_pictures_alone(family: str) -> None:
+    options = (
+        {"pose_weight": 10.0, "sphere_steps": 0} if family == "stylesdf" else {"pose_weight": 10.0}
+    )
+    both = losses_of(small(family, **options), JUDGES, BATCH, NOW)
+    training = small(family, **options, real_poses_only=True)
+    real = losses_of(training, JUDGES, BATCH, NOW)
+    assert "pose" in both and set(real) == set(both) - {"pose"}
+    torch.testing.assert_close(real["pose_real"], both["pose_real"])
+    # The generator still has to draw what is read so.
+    assert float(losses_of(training, DRAWS, BATCH, NOW)["pose"].detach()) > 0.0
+    # Where no cameras are known there is nothing else to learn from.
+    if family != "eg3d":
+        unknown = losses_of(training, JUDGES, replace(BATCH, cameras=None), NOW)
+        assert "pose" in unknown and "pose_real" not in unknown
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_published_discriminators_read_none(family: str) -> None:
     for phase in (DRAWS, JUDGES):
