@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.generators.eg3d_config import EG3DConfig
+from engine.generators.triplane import CORRECTED_AXES
 from engine.training.gan.adversarial import Adversarial
 from engine.training.gan.families import fresh
 from engine.training.heads.world import FOV_Y
@@ -90,6 +91,7 @@ TINY: dict[str, Tiny] = {
                 EG3DConfig().rendering,
                 depth_resolution=12,
                 depth_resolution_importance=12,
+                plane_axes=CORRECTED_AXES,
                 white_back=True,
             ),
         },
@@ -98,7 +100,6 @@ TINY: dict[str, Tiny] = {
             "pace": 0.02,
             "judge_channels": 32,
             "r1_gamma": 0.5,
-            "generator_rate": 1e-3,
             "density_weight": 0.02,
             "ball_steps": 100,
             "ball_density": 40.0,

@@ -15,6 +15,7 @@ from engine.errors import UserError
 from engine.generators.eg3d import EG3D, camera_label
 from engine.generators.eg3d_network import EG3DNetwork
 from engine.generators.registry import open_model
+from engine.generators.triplane import sample_planes
 from engine.training.gan.adversarial import Step
 from engine.training.gan.contract import Batch, Phase, Progress
 from engine.training.gan.discriminator_residual import DualDiscriminator, pair
@@ -67,6 +68,22 @@ def test_a_new_model_can_begin_dense() -> None:
         training_of(tiny_model(), options).generator.decoder.net[2].bias[0]
         == tiny_network().decoder.net[2].bias[0]
     )
+
+
+def test_planes_of_a_new_model_tell_every_two_directions() -> None:
+    settings = fresh("eg3d", 16).config.rendering
+    points = torch.rand(1, 1, 3, generator=seeded()) * 0.2
+    axes = torch.tensor(settings.plane_axes)
+    # Each plane grows along both of its directions.
+    line = torch.linspace(-1.0, 1.0, 9)
+    planes = (line[:, None] + 10.0 * line).expand(1, 3, 1, 9, 9)
+    moved = []
+    for step in torch.eye(3) * 0.1:
+        gap = [sample_planes(planes, p, settings.box_warp, axes) for p in (points, points + step)]
+        moved.append((gap[1] - gap[0]).abs().flatten() > 1e-3)
+    # Rows are x, y, z; columns are the planes (x, y), (x, z) and (z, y).
+    expected = [[True, True, False], [True, False, True], [False, True, True]]
+    assert torch.stack(moved).tolist() == expected
 
 
 def test_groups_name_every_parameter_once() -> None:
