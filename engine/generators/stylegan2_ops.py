@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.generators.fir import blur4, double_tent, is_tent, separable_taps
+from engine.kernels import winograd
 from engine.kernels.launch import reaches
 from engine.kernels.pictures import Finish, try_activate, try_resample
 
@@ -252,8 +253,12 @@ def styled_conv2d(
 ) -> Tensor:
     """:func:`modulated_conv2d` with demodulation and noise, then :func:`activate`: a whole layer.
 
-    On a GPU all that follows the convolution is one kernel.
+    On a GPU all that follows the convolution is one kernel; on a CPU large pictures take
+    :mod:`engine.kernels.winograd`.
     """
+    if up == 1 and not reaches(x.device) and winograd.fits(x, weight, padding):
+        finish = Finish(noise, bias, activation, clamp)
+        return winograd.convolve(x, modulated_weight(weight, styles[0]), finish)
     if reaches(x.device) and x.shape[0] == 1 and not torch.is_grad_enabled():
         x, _ = _convolved(x, weight, styles, True, up, padding)
         finish = Finish(noise, bias, activation, clamp)

@@ -203,11 +203,12 @@ def try_evaluate(
 
 def prepare() -> None:
     """Compile everything for the CPU, or load it where it was compiled before."""
-    from engine.kernels import cpu_sparse, folded, sine
+    from engine.kernels import cpu_sparse, folded, sine, winograd
 
     cpu_sparse.prepare()
     folded.prepare()
     sine.prepare()
+    winograd.prepare()
     decoder = TriplaneDecoder(4, 3, 4).requires_grad_(False)
     planes, points = torch.zeros(1, 3, 4, 4, 4), torch.zeros(1, 2, 3)
     settings = RenderSettings(4, 1)
