@@ -32,6 +32,8 @@ _FLIP_YZ: Matrix = np.diag([1.0, -1.0, -1.0, 1.0])
 #: Beyond this the up direction of an orbit is undefined.
 MAX_PITCH = 89.0
 MIN_FOV, MAX_FOV = 1.0, 120.0
+#: Lengths in a file's camera; heads are about one unit large.
+_FARTHEST = 1e6
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,10 +216,14 @@ class OrbitPose:
                 float(data[k]) for k in ("yaw", "pitch", "roll", "radius", "fov_y")
             )
             center, target = _vec3(data["center"]), _vec3(data["look_at"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise UserError(f"The camera in this file cannot be read ({error}).") from error
         if not all(map(math.isfinite, (yaw, pitch, roll, radius, fov_y, *center, *target))):
             raise UserError("The camera in this file holds values that are not finite numbers.")
+        if max(map(abs, (radius, *center, *target))) > _FARTHEST:
+            raise UserError(
+                f"The camera in this file stands or looks farther than {_FARTHEST:,.0f} units away."
+            )
         return cls(yaw, pitch, roll, radius, fov_y, center, target)
 
 

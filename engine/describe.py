@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+from itertools import islice
 from typing import Any
 
+from engine.checkpoints.names import shown
 from engine.checkpoints.plain import Checkpoint, LazyTensor
 from engine.checkpoints.weights import weights_file
 from engine.errors import CheckpointError
 from engine.generators.registry import ModelSource, build_generator, families, find_source
 from engine.hashing import file_sha256, model_sha256
+
+#: Most things at the top level that are listed.
+_MOST_CONTENTS = 1000
 
 
 def describe(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -67,12 +72,19 @@ def _capabilities(source: ModelSource) -> dict[str, Any]:
 def _contents(root: Any) -> list[dict[str, Any]]:
     """One line for each thing at the top level."""
     if isinstance(root, dict):
-        items = [(str(key), value) for key, value in root.items()]
+        items = [(_title(key), value) for key, value in islice(root.items(), _MOST_CONTENTS)]
     elif isinstance(root, (list, tuple)):
-        items = [(str(index), value) for index, value in enumerate(root)]
+        items = [(str(index), value) for index, value in enumerate(root[:_MOST_CONTENTS])]
     else:
         items = [("", root)]
-    return [{"name": name, "what": _kind(value)} for name, value in items[:1000]]
+    return [{"name": name, "what": _kind(value)} for name, value in items]
+
+
+def _title(key: Any) -> str:
+    """A key of any kind; a tuple's texts could each be as long as the file."""
+    if isinstance(key, (str, int, float, bool)):
+        return shown(str(key), 200)
+    return type(key).__name__
 
 
 def _kind(value: Any) -> str:
@@ -80,7 +92,7 @@ def _kind(value: Any) -> str:
         return f"tensor {list(value.shape)} {str(value.dtype).removeprefix('torch.')}"
     kind = getattr(value, "kind", None)
     if isinstance(kind, str):
-        return kind
+        return shown(kind, 200)
     if isinstance(value, (dict, list, tuple, set)):
         return f"{type(value).__name__} of {len(value)}"
     return type(value).__name__

@@ -8,14 +8,41 @@ shows it as a notice. Any other exception is a fault of ours and keeps its trace
 
 from __future__ import annotations
 
+import unicodedata
+from typing import Any
+
+#: Longest sentence; of a longer one the beginning and the end are kept.
+MAX_SENTENCE = 580
+
 
 class UserError(Exception):
     """A mistake in the input, told in one sentence.
 
-    ``str(error)`` is the whole sentence, ready to be shown.
+    ``str(error)`` is the whole sentence, ready to be shown: on one line, and whatever a file or a
+    file's name brought into it does no harm to a terminal and fits a notice.
     """
 
     exit_code = 2
+
+    def __init__(self, sentence: str = "") -> None:
+        super().__init__(_fit(sentence))
+
+
+def _fit(sentence: str) -> str:
+    if len(sentence) > MAX_SENTENCE:
+        half = MAX_SENTENCE // 2
+        sentence = f"{sentence[:half]} … {sentence[3 - half :]}"
+    if sentence.isprintable():
+        return sentence
+    return "".join(_letter(char) for char in sentence)
+
+
+def _letter(char: str) -> str:
+    """Spaces of any width stay; control characters, and those that turn the direction of writing
+    or are half a letter, do not."""
+    if char.isprintable() or unicodedata.category(char) == "Zs":
+        return char
+    return " " if char in "\t\n" else "?"
 
 
 class CheckpointError(UserError):
@@ -31,3 +58,11 @@ class Cancelled(Exception):
 
     It is not a :class:`UserError`: nothing is wrong and nothing is shown.
     """
+
+
+def in_words(value: Any) -> str:
+    """A value from a file for a sentence. Of what holds other values only the kind: lists that hold
+    each other twice over take a line of a pickle each, and are endless to write out."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return repr(value[:60] if isinstance(value, str) else value)
+    return f"a value of the type {type(value).__name__}"

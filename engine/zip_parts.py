@@ -1,17 +1,20 @@
 """Reading zip archives that anybody may have made.
 
-Names inside an archive are only compared, never used as paths; nothing is unpacked to disk;
-what inflates to more than was agreed on is refused before it takes memory.
+Names inside an archive are only compared, never used as paths, and an archive with a name that
+would lead out of it, or a link, is refused as a whole; nothing is unpacked to disk; what inflates to
+more than was agreed on, or than its size allows for, is refused before it takes memory.
 """
 
 from __future__ import annotations
 
-import io
 import math
+import re
+import stat
 import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -24,8 +27,21 @@ _END, _END_SIGNATURE = struct.Struct("<4s4H2LH"), b"PK\x05\x06"
 _LOCATOR_SIZE, _LOCATOR_SIGNATURE = 20, b"PK\x06\x07"
 _MAX_COMMENT = 0xFFFF
 _BLOCK = 1 << 20
-#: Kinds of numbers that an array may hold (numpy's letters): no objects, no records.
-_ARRAY_KINDS = "biuf"
+#: Bytes that an archive may inflate to whatever its size is, and how many times its size beyond
+#: that. Numbers and texts of ours shrink to a tenth, at best to a fiftieth; zeros to a thousandth.
+INFLATED, MOST_RATIO = 64 << 20, 200
+#: What numpy writes before an array of plain numbers (its letters b, i, u and f: no objects, no
+#: records): a dictionary as Python spells it. Python 2 put an L behind the sides.
+_ENTRIES = (
+    r"""['"]descr['"]\s*:\s*['"]([<>|=]?[biuf]\d\d?)['"]""",
+    r"""['"]fortran_order['"]\s*:\s*(True|False)""",
+    r"""['"]shape['"]\s*:\s*\(((?:\s*\d{1,19}L?\s*,)*(?:\s*\d{1,19}L?)?)\s*\)""",
+)
+_ENTRY = "(?:" + "|".join(_ENTRIES) + ")"
+# What stands before the brace is taken whole: two stretches of blanks that could each be any part
+# of one would take minutes on a long one.
+_HEADER = re.compile(rf"\s*\{{\s*(?:{_ENTRY}\s*,\s*){{2}}{_ENTRY}\s*+,?\s*+\}}\s*")
+_MAX_HEADER, _MAX_DIMS = 10_000, 32
 
 
 class BadArchive(Exception):
@@ -70,21 +86,37 @@ def read_array(data: bytes) -> NDArray[Any]:
     Raises:
         BadArchive: it is damaged, or holds anything but numbers.
     """
-    stream = io.BytesIO(data)
     try:
-        number = np.lib.format.read_magic(stream)
-        read = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }[number]
-        shape, fortran, dtype = read(stream)
-        rest = len(data) - stream.tell()
-        if dtype.kind not in _ARRAY_KINDS or math.prod(shape) * dtype.itemsize != rest:
+        begin, wide = (12, 4) if data[6:8] == b"\2\0" else (10, 2)
+        if data[:6] != b"\x93NUMPY" or data[6:8] not in (b"\1\0", b"\2\0"):
+            raise ValueError("not numpy's format")
+        length = int.from_bytes(data[8 : 8 + wide], "little")
+        dtype, fortran, shape = _array_header(data[begin : begin + length])
+        if math.prod(shape) * dtype.itemsize != len(data) - begin - length:
             raise ValueError("not what its header says")
-        flat: NDArray[Any] = np.frombuffer(data, dtype, offset=stream.tell())
+        flat: NDArray[Any] = np.frombuffer(data, dtype, offset=begin + length)
         return flat.reshape(shape, order="F" if fortran else "C")
-    except (ValueError, KeyError, TypeError, SyntaxError, OverflowError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise BadArchive("an array in it is damaged") from error
+
+
+def _array_header(header: bytes) -> tuple[np.dtype[Any], bool, tuple[int, ...]]:
+    """Kind of number, order and shape, of the text that numpy writes.
+
+    numpy's own reader hands it to Python's parser, which runs out of memory on deep nesting, and to
+    its tokenizer, whose errors it lets through.
+    """
+    text = header.decode("latin-1")
+    if len(text) > _MAX_HEADER or _HEADER.fullmatch(text) is None:
+        raise ValueError("no header of an array of numbers")
+    found = [re.findall(entry, text) for entry in _ENTRIES]
+    if any(len(values) != 1 for values in found):
+        raise ValueError("an entry of the header is missing")
+    (kind,), (fortran,), (sides,) = found
+    shape = tuple(int(side) for side in re.findall(r"\d+", sides))
+    if len(shape) > _MAX_DIMS:
+        raise ValueError("too many dimensions")
+    return np.dtype(kind), fortran == "True", shape
 
 
 def _read(
@@ -92,19 +124,22 @@ def _read(
 ) -> dict[str, bytes]:
     parts: dict[str, bytes] = {}
     try:
-        _check_directory(file)
+        left = INFLATED + MOST_RATIO * _check_directory(file)
         with zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
             if limits is None and len(entries) > most:
                 raise BadArchive(f"it has more than {most} parts")
             for entry in entries:
+                if why := unsafe(entry):
+                    raise BadArchive(f"its part {entry.filename[:60]!r} must not be there: {why}")
                 if limits is not None and entry.filename not in limits:
                     continue
                 if entry.filename in parts:
                     raise BadArchive(f"it has two parts named {entry.filename!r}")
                 allowed = limit if limits is None else limits[entry.filename]
-                data = _inflate(archive, entry, allowed)
+                data = _inflate(archive, entry, min(allowed, left))
                 limit -= len(data)
+                left -= len(data)
                 parts[entry.filename] = data
     except (
         zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError,
@@ -113,6 +148,17 @@ def _read(
         # An offset that is a lie leads before the file's beginning: an error of the system.
         raise BadArchive("it is damaged, or another kind of file") from error
     return parts
+
+
+def unsafe(entry: zipfile.ZipInfo) -> str:
+    """Why an entry must not be touched, as half a sentence; empty if it may be."""
+    name = entry.orig_filename
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or any(char in name for char in "\\:\0"):
+        return "its name leads out of the archive"
+    if stat.S_ISLNK(entry.external_attr >> 16):
+        return "it is a link"
+    return ""
 
 
 def _inflate(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, allowed: int) -> bytes:
@@ -131,8 +177,9 @@ def _inflate(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, allowed: int) -> 
     return b"".join(blocks)
 
 
-def _check_directory(file: BinaryIO) -> None:
-    """The list of entries is built in memory by Python's reader: bound it before."""
+def _check_directory(file: BinaryIO) -> int:
+    """The size of an archive, bytes. The list of its entries is built in memory by Python's reader:
+    bound it before."""
     size = file.seek(0, 2)
     start = max(0, size - _END.size - _MAX_COMMENT - _LOCATOR_SIZE)
     file.seek(start)
@@ -145,3 +192,4 @@ def _check_directory(file: BinaryIO) -> None:
     if directory > _MAX_DIRECTORY or locator.startswith(_LOCATOR_SIGNATURE):
         raise BadArchive("it has more parts than a file of ours can have")
     file.seek(0)
+    return size

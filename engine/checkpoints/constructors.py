@@ -149,6 +149,7 @@ def _from_type(
         raise Unsupported("it holds a kind of tensor that Maquette does not read")
     if not isinstance(args, tuple):
         raise Damaged("a tensor in it has no proper description")
+    context.budget.step(len(args))
     result: LazyTensor = CONSTRUCTORS[function.name](context, *args)
     return result
 
@@ -169,7 +170,8 @@ def _nested_storage(context: Context, data: Any) -> Storage:
 
 
 def _size(context: Context, sides: Any = ()) -> tuple[int, ...]:
-    return tuple(whole(side, "a shape's side") for side in _sequence(sides, "a shape"))
+    context.budget.step(len(_sequence(sides, "a shape")))
+    return tuple(whole(side, "a shape's side") for side in sides)
 
 
 def _layout(context: Context, name: Any) -> str:
@@ -179,6 +181,7 @@ def _layout(context: Context, name: Any) -> str:
 def _device(context: Context, kind: Any, index: Any = None) -> str:
     if not isinstance(kind, str):
         raise Damaged("a device in it has no name")
+    context.budget.text(len(kind))
     return kind if index is None else f"{kind}:{whole(index, 'a device index')}"
 
 

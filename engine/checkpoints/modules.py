@@ -38,7 +38,8 @@ def saved_module(value: dict[str, Any]) -> Node:
     for path, attributes in value[PARTS].items():
         if isinstance(path, str) and isinstance(attributes, dict):
             node = _inside(root, path)
-            node.kind = str(attributes.get(CLASS, node.kind))
+            kind = attributes.get(CLASS)
+            node.kind = kind if isinstance(kind, str) else node.kind
             node.state.update({k: v for k, v in attributes.items() if k not in _OWN})
     root.state.update({k: v for k, v in value[ATTRIBUTES].items() if k not in _OWN})
     return root

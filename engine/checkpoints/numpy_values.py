@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import struct
 from typing import Any
 
@@ -20,6 +21,7 @@ def make_dtype(context: Context, code: Any, *_: Any) -> Node:
         code = {"builtins.float": "f8", "builtins.int": "i8", "builtins.bool": "b1"}.get(code.name)
     if not isinstance(code, str):
         raise Damaged("a numpy type in it has no code")
+    context.budget.text(len(code))
     order, code = (code[0], code[1:]) if code[:1] in "<>|=" and code else ("<", code)
     return Node("numpy.dtype", (code,), {"byteorder": order})
 
@@ -44,9 +46,11 @@ _ARRAY_DTYPES = {
 
 
 def make_scalar(context: Context, dtype: Any, data: Any = b"") -> Any:
-    """The number (or text) itcontext."""
+    """The number (or text) itself."""
     if not isinstance(dtype, Node) or dtype.kind != "numpy.dtype":
         raise Damaged("a numpy number in it has no type")
+    if isinstance(data, (str, bytes)):
+        context.budget.text(len(data))
     if isinstance(data, str):  # written by Python 2
         data = data.encode("latin-1")
     if not isinstance(data, bytes):
@@ -58,8 +62,9 @@ def make_scalar(context: Context, dtype: Any, data: Any = b"") -> Any:
             raise Damaged("a numpy number in it has the wrong size")
         return struct.unpack(order + _STRUCT_CODES[code], data)[0]
     if code[:1] == "U":
-        text = data.decode("utf-32-be" if order == ">" else "utf-32-le", "replace")
-        return text.rstrip("\0")
+        # Not bytes.decode, which imports these codecs at their first use.
+        decode = codecs.utf_32_be_decode if order == ">" else codecs.utf_32_le_decode
+        return decode(data, "replace", True)[0].rstrip("\0")
     if code[:1] == "S":
         return data.rstrip(b"\0")
     return Node("numpy.scalar", (code, data))
@@ -94,6 +99,7 @@ def set_array_state(context: Context, node: Node, state: Any) -> None:
     node.state.clear()
     node.state.update(shape=tuple(sides), dtype=code)
     if isinstance(data, str):
+        context.budget.text(len(data))
         data = data.encode("latin-1")
     if isinstance(data, list):
         node.state["list"] = data

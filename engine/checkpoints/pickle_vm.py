@@ -162,7 +162,8 @@ class PickleMachine:
     def text_line(self) -> None:
         line = self.cursor.line(MAX_LINE)
         self.budget.text(len(line))
-        text = line.decode("raw-unicode-escape")
+        # Not bytes.decode, which imports this codec at its first use.
+        text = codecs.raw_unicode_escape_decode(line)[0]
         self._push(text.encode("utf-8", "replace").decode("utf-8"))
 
     def old_text_line(self) -> None:

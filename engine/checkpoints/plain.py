@@ -21,6 +21,9 @@ from engine.errors import CheckpointError
 #: Most modules of a network, and deepest nesting, that :func:`module_tensors` follows.
 MAX_MODULES = 20_000
 MAX_MODULE_DEPTH = 60
+#: Most tensors of a network, and longest name of a part.
+MAX_TENSORS, MAX_TENSOR_NAME = 200_000, 500
+_TENSOR_GROUPS = ("_parameters", "_buffers")
 
 
 @dataclass(frozen=True)
@@ -121,17 +124,23 @@ def module_tensors(module: Node, prefix: str = "") -> Iterator[tuple[str, LazyTe
     Raises:
         CheckpointError: the modules contain each other, or there are absurdly many.
     """
-    modules_left = MAX_MODULES
+    modules_left, tensors_left = MAX_MODULES, MAX_TENSORS
 
     def walk(node: Node, prefix: str, parents: tuple[int, ...]) -> Iterator[tuple[str, LazyTensor]]:
-        nonlocal modules_left
+        nonlocal modules_left, tensors_left
         modules_left -= 1
-        if modules_left < 0 or len(parents) > MAX_MODULE_DEPTH or id(node) in parents:
+        tensors_left -= sum(1 for group in _TENSOR_GROUPS for _ in _entries(node, group))
+        if (
+            min(modules_left, tensors_left) < 0
+            or len(parents) > MAX_MODULE_DEPTH
+            or len(prefix) > 4 * MAX_TENSOR_NAME
+            or id(node) in parents
+        ):
             raise CheckpointError(
-                f"The network in the file is not a sound one (near {prefix or 'its root'!r}): its "
+                f"The network in the file is not a sound one (near {prefix[:60] or 'its root'!r}): its "
                 "parts contain each other or repeat without end; use another copy of the file."
             )
-        for group in ("_parameters", "_buffers"):
+        for group in _TENSOR_GROUPS:
             for name, value in _entries(node, group):
                 if isinstance(value, LazyTensor):
                     yield f"{prefix}{name}", value
@@ -142,10 +151,13 @@ def module_tensors(module: Node, prefix: str = "") -> Iterator[tuple[str, LazyTe
     yield from walk(module, prefix, ())
 
 
-def _entries(node: Node, group: str) -> Iterator[tuple[Any, Any]]:
+def _entries(node: Node, group: str) -> Iterator[tuple[str | int, Any]]:
+    """What a module holds by name. Names that are none of a module's are left out: each would be
+    written out again in the name of every tensor below it."""
     value = node.state.get(group)
-    if isinstance(value, dict):
-        yield from value.items()
+    for name, item in value.items() if isinstance(value, dict) else ():
+        if isinstance(name, int) or (isinstance(name, str) and len(name) <= MAX_TENSOR_NAME):
+            yield name, item
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,9 @@ def resolve_omegaconf(node: Any) -> Any:
             return {key: resolve(item, hops) for key, item in value.items()}
         if isinstance(value, list):
             return [resolve(item, hops) for item in value]
-        if not isinstance(value, str) or "${" not in value or hops > _MAX_HOPS:
+        if not isinstance(value, str) or len(value) > _MAX_TEXT:
+            return value
+        if "${" not in value or hops > _MAX_HOPS:
             return value
         whole = _REFERENCE.fullmatch(value)
         if whole:

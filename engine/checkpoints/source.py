@@ -171,9 +171,11 @@ class Cursor:
     def line(self, limit: int) -> bytes:
         """Bytes up to the next newline, which is dropped; at most ``limit`` bytes."""
         available = min(limit + 1, self.end - self.tell())
-        if self._at + available > len(self._buffer):
-            self._fill(available)
         stop = self._buffer.find(b"\n", self._at, self._at + available)
+        if stop < 0 and self._at + available > len(self._buffer):
+            # Only now: to read a megabyte ahead of every short line would take hours.
+            self._fill(available)
+            stop = self._buffer.find(b"\n", 0, available)
         if stop < 0:
             raise Damaged(f"a line of text at byte {self.tell()} does not end")
         data = self._buffer[self._at : stop]

@@ -53,6 +53,8 @@ class StandIns:
 
     def construct(self, ref: ClassRef, args: tuple[Any, ...], kwargs: dict[Any, Any]) -> Any:
         """See :class:`~engine.checkpoints.pickle_vm.Builder`."""
+        # Both are copied, and a file can give the same long ones again and again.
+        self.budget.step(len(args) + len(kwargs))
         constructor = CONSTRUCTORS.get(ref.name)
         if constructor is not None:
             if kwargs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import encodings.cp437  # noqa: F401 - zipfile reads old names with it, and imports it for a file
 import re
 import struct
 import zipfile

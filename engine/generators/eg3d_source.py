@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.checkpoints.plain import Checkpoint, LazyTensor, ModelSource, Node, module_tensors
-from engine.errors import CheckpointError
+from engine.errors import CheckpointError, in_words
 from engine.generators.eg3d_config import FACE_FOCAL, EG3DConfig, visualizer_focal
 from engine.generators.options import (
     FileOptions,
@@ -184,7 +184,9 @@ def _camera_options(options: FileOptions, assumptions: list[str]) -> dict[str, A
     radius = options.number("avg_camera_radius", 2.7)
     pivot = options.get("avg_camera_pivot", (0.0, 0.0, 0.0))
     if not isinstance(pivot, (list, tuple)) or len(pivot) != 3:
-        raise CheckpointError(f"The file states avg_camera_pivot = {pivot!r}, not three numbers.")
+        raise CheckpointError(
+            f"The file states avg_camera_pivot = {in_words(pivot)}, not three numbers."
+        )
     point = FileOptions("the file", {str(i): x for i, x in enumerate(pivot)})
     found: dict[str, Any] = {
         "avg_camera_radius": radius,

@@ -162,8 +162,8 @@ def _plane_options(
     ]
     channels = shapes[0][1]
     drawn = shape_of(_FAMILY, tensors, f"{_DECODER}.b{sides[-1]}.torgb.weight", 4)[0]
-    kind = options.section("bg_model").get("type")
-    background = "none" if kind is None else str(kind)
+    kind = options.section("bg_model")
+    background = "none" if kind.get("type") is None else kind.text("type", "none")
     extra = drawn - 3 * channels
     parts = any(name.startswith(f"{_SPHERE}.blocks.") for name in tensors)
     if extra != (3 if background == "plane" else 0) or parts != (background == "sphere"):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, ClassVar, Self
 
-from engine.errors import UserError
+from engine.errors import UserError, in_words
 
 #: Largest whole number that an option may state (a guard against nonsense in files).
 MAX_OPTION = 1 << 20
@@ -87,4 +87,4 @@ def _fault(kind: str, value: Any) -> str:
     if passed and kind.startswith("tuple") and "..." not in kind:
         sides = kind.removesuffix(" | None").count(",") + 1
         passed, wanted = len(numbers) == sides, f"{sides} numbers"
-    return "" if passed else f"{wanted}, not {value!r}"
+    return "" if passed else f"{wanted}, not {in_words(value)}"

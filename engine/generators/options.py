@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.checkpoints.modules import is_saved_module, saved_module
 from engine.checkpoints.plain import Checkpoint, LazyTensor, Node
-from engine.errors import CheckpointError, UserError
+from engine.errors import CheckpointError, UserError, in_words
 
 
 def plain_dict(value: Any) -> dict[Any, Any]:
@@ -103,7 +103,9 @@ class FileOptions:
             or not isinstance(value, (int, float))
             or not math.isfinite(value)
         ):
-            raise CheckpointError(f"{self._path} states {key} = {value!r}, which is not a number.")
+            raise CheckpointError(
+                f"{self._path} states {key} = {in_words(value)}, which is not a number."
+            )
         return float(value)
 
     def integer(self, key: str, default: int) -> int:
@@ -118,8 +120,13 @@ class FileOptions:
         return bool(self._values.get(key, default))
 
     def text(self, key: str, default: str) -> str:
-        """A string."""
-        return str(self._values.get(key, default))
+        """A string; a plain value that is none as it is written."""
+        value = self._values.get(key, default)
+        if isinstance(value, str):
+            return value
+        if value is None or isinstance(value, (bool, int, float)):
+            return str(value)
+        raise CheckpointError(f"{self._path} states {key} = {in_words(value)}, not a word.")
 
     def section(self, key: str) -> FileOptions:
         """The options below ``key``; none where there is no such section."""

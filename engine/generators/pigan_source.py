@@ -14,7 +14,7 @@ from typing import Any
 
 from engine.checkpoints import read_checkpoint
 from engine.checkpoints.plain import Checkpoint, LazyTensor, ModelSource, Node, module_tensors
-from engine.errors import CheckpointError, UserError
+from engine.errors import CheckpointError, UserError, in_words
 from engine.generators.options import plain_dict, shape_of, submodule_state
 from engine.generators.pigan_config import BOX_SIDE, BOXED, DATA_SETS, UNBOXED, PiGANConfig
 from engine.hashing import averages_path
@@ -143,7 +143,9 @@ def _network_options(
     if kind == UNBOXED:
         scale = 1.0
     if isinstance(scale, bool) or not isinstance(scale, (int, float)):
-        raise CheckpointError(f"{path} states a box of scale {scale!r}, which is not a number.")
+        raise CheckpointError(
+            f"{path} states a box of scale {in_words(scale)}, which is not a number."
+        )
     return {
         "siren": kind,
         "z_dim": z_dim,

@@ -15,7 +15,7 @@ from typing import Any
 
 from engine.checkpoints.plain import Checkpoint, LazyTensor, ModelSource, Node, module_tensors
 from engine.checkpoints.references import resolve_omegaconf
-from engine.errors import CheckpointError
+from engine.errors import CheckpointError, in_words
 from engine.generators.options import (
     FileOptions,
     blamed_on,
@@ -131,7 +131,7 @@ class _Stated:
             value = options.get(key, known[0])
             if value not in known:
                 raise CheckpointError(
-                    f"{path} is a StyleNeRF model with {key} = {value!r}, a kind that Maquette "
+                    f"{path} is a StyleNeRF model with {key} = {in_words(value)}, a kind that Maquette "
                     "does not draw."
                 )
 
@@ -328,7 +328,7 @@ def _ray_options(stated: _Stated) -> dict[str, Any]:
 def _pair(stated: _Stated, key: str, default: tuple[float, float]) -> tuple[float, float]:
     value = stated.of("camera", key).get(key, default)
     if not isinstance(value, (list, tuple)) or len(value) != 2:
-        raise CheckpointError(f"The file states {key} = {value!r}, not two numbers.")
+        raise CheckpointError(f"The file states {key} = {in_words(value)}, not two numbers.")
     both = FileOptions("The file", {key: value[0], f"{key}[1]": value[1]})
     return both.number(key, 0.0), both.number(f"{key}[1]", 0.0)
 

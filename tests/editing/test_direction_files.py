@@ -79,6 +79,7 @@ def damage(path: Path, **changes: Any) -> None:
         ({"details": {"a": [1]}}, "damaged"),
         ({"details": {"a": True}}, "damaged"),
         ({"details": {"a": "x" * 301}}, "too long"),
+        ({"details": {"a": 10**400}}, "damaged"),
         ({"details": {str(n): 1 for n in range(41)}}, "at most 40"),
     ],
 )

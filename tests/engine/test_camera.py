@@ -113,7 +113,8 @@ def test_turning_wraps_yaw_and_clamps_pitch():
 def test_json_round_trip_and_damage():
     pose = OrbitPose(1, 2, 3, 4, 5, (6, 7, 8), (9, 10, 11))
     assert OrbitPose.from_json(pose.to_json()) == pose
-    for key, value in (("yaw", "x"), ("radius", None), ("look_at", [1, 2]), ("pitch", math.nan)):
+    for key, value in (("yaw", "x"), ("radius", None), ("look_at", [1, 2]), ("pitch", math.nan),
+                       ("yaw", 10**400), ("look_at", [1e308, 0, 0]), ("radius", 1e7)):  # fmt: skip
         with pytest.raises(UserError):
             OrbitPose.from_json({**pose.to_json(), key: value})
     with pytest.raises(UserError):

@@ -187,12 +187,15 @@ def test_damaged_recipes(tmp_path: Path, text: str) -> None:
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
 
 
-def test_text_bomb(tmp_path: Path) -> None:
-    """A compressed chunk that unpacks to 200 MB is refused."""
+@pytest.mark.parametrize("kind", ["iTXt", "zTXt", "iCCP", "many iTXt"])
+def test_text_bomb(tmp_path: Path, kind: str) -> None:
+    """A compressed chunk that unpacks to 200 MB is refused, and so are many of a megabyte."""
     save_picture(PIXELS, tmp_path / "a.png", Recipe())
     data = (tmp_path / "a.png").read_bytes()
-    packed = zlib.compress(b" " * 200_000_000)
-    bomb = png_chunk(b"iTXt", b"maquette-recipe\0\1\0\0\0" + packed)
+    many = kind.startswith("many")
+    packed = zlib.compress(b" " * (1_000_000 if many else 200_000_000))
+    flags = b"\0\0" if kind in ("zTXt", "iCCP") else b"\0\1\0\0\0"
+    bomb = png_chunk(kind[-4:].encode(), b"maquette-recipe" + flags + packed) * (100 if many else 1)
     (tmp_path / "b.png").write_bytes(data[:33] + bomb + data[33:])
     with pytest.raises(UserError, match="damaged"):
         read_recipe(tmp_path / "b.png")

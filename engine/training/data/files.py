@@ -21,6 +21,7 @@ from typing import BinaryIO
 
 from engine.errors import UserError
 from engine.training.data.decode import MAX_BYTES, SUFFIXES, Unreadable
+from engine.zip_parts import INFLATED, MOST_RATIO, unsafe
 
 #: The file with the labels, as StyleGAN's and EG3D's tools name it.
 LABELS_NAME = "dataset.json"
@@ -89,7 +90,11 @@ class Files(ABC):
 
     @abstractmethod
     def beside(self, name: str) -> Path:
-        """Where a file of ours (``maquette-NAME``) belongs: in the folder, or beside the archive."""
+        """Where a file of ours (``maquette-NAME``) belongs: in the folder, or beside the archive.
+
+        Raises:
+            UserError: a folder of somebody's making has a link there.
+        """
 
 
 def open_files(path: Path) -> Files:
@@ -149,7 +154,11 @@ class FolderFiles(Files):
         return self.read(LABELS_NAME, MAX_LABELS)
 
     def beside(self, name: str) -> Path:
-        return self._root / f"maquette-{name}"
+        place = self._root / f"maquette-{name}"
+        # Who gave away the folder must not choose which file of ours is written over.
+        if place.is_symlink():
+            raise UserError(f"{place} is a link, which Maquette does not follow; remove it.")
+        return place
 
 
 def _walk(root: Path) -> Iterator[tuple[str, Path]]:
@@ -187,7 +196,9 @@ class ZipFiles(Files):
             name = info.filename.removeprefix(root)
             parts = PurePosixPath(name).parts
             wanted = name == LABELS_NAME or (bool(parts) and _is_picture(parts[-1]))
-            if info.is_dir() or not wanted or any(p.startswith((".", "__MACOSX")) for p in parts):
+            hidden = any(part.startswith((".", "__MACOSX")) for part in parts)
+            # Not ZipInfo.is_dir, which looks at the last letter of a name that may be empty.
+            if name.endswith("/") or not wanted or hidden:
                 if ".." in parts and wanted:
                     refused.append((name, "its name leads out of the archive"))
                 continue
@@ -209,8 +220,10 @@ class ZipFiles(Files):
         info = self._infos[name]
         if info.file_size > limit:
             raise Unreadable(f"it is larger than {limit >> 20} MiB")
+        if info.file_size > INFLATED + MOST_RATIO * info.compress_size:
+            raise Unreadable("it holds far more than its size allows for")
         blocks: list[bytes] = []
-        left = limit
+        left = min(limit, INFLATED + MOST_RATIO * info.compress_size)
         try:
             # Python's reader guards the position in the file, but not who closes it when.
             with self._lock, self._archive.open(info) as stream:
@@ -242,11 +255,8 @@ def _root_of(names: list[str]) -> str:
 
 
 def _refusal(info: zipfile.ZipInfo, name: str) -> str | None:
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name or "\0" in name:
-        return "its name leads out of the archive"
-    if stat.S_ISLNK(info.external_attr >> 16):
-        return "it is a link"
+    if why := unsafe(info):
+        return why
     if info.flag_bits & 1:
         return "it is encrypted"
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):

@@ -23,6 +23,7 @@ from engine.training.data.files import open_files
 from engine.training.data.labels import read_labels
 from engine.training.data.scan import scan
 from engine.training.data.training_data import TrainingData
+from tests.fuzzing.containers import Part, zipped
 from tests.training.data.sets import numbers_of, picture, png, write_folder, zip_of
 
 
@@ -66,6 +67,27 @@ def test_links_in_a_folder_do_not_lead_out(tmp_path: Path) -> None:
     assert "leads out" in reasons["out.png"] and "ordinary" in reasons["pipe.png"]
 
 
+def test_an_archive_may_hold_a_file_without_a_name(tmp_path: Path) -> None:
+    path = tmp_path / "set.zip"
+    good = Part(b"a/good.png", png(picture(1)))
+    path.write_bytes(zipped([Part(b"", b"x"), Part(b"a/", b""), good]))
+    assert TrainingData.open(path, 16).names == ("a/good.png",)
+
+
+@pytest.mark.parametrize("name", ["maquette-scan.json", "maquette-choices.json"])
+def test_files_of_ours_are_never_written_through_a_link(tmp_path: Path, name: str) -> None:
+    """Who gives away a folder would choose which file of its user's is written over."""
+    precious = tmp_path / "precious.txt"
+    precious.write_text("mine")
+    folder = write_folder(tmp_path / "set", 2)
+    (folder / name).symlink_to(precious)
+    with pytest.raises(UserError, match="is a link, which Maquette does not follow"):
+        TrainingData.open(folder, 16)
+    assert precious.read_text() == "mine" and sorted(p.name for p in tmp_path.iterdir()) == [
+        "precious.txt", "set",
+    ]  # fmt: skip
+
+
 def test_labels_are_only_compared_with_what_is_there(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "set", 1)
     (tmp_path / "secret.png").write_bytes(png(picture(9)))
@@ -96,6 +118,21 @@ def test_bombs_are_refused_before_they_take_memory(
     lie = data[: at + 24] + struct.pack("<L", 100) + data[at + 28 :]
     path.write_bytes(lie)
     with pytest.raises(Unreadable):
+        open_files(path).read("bomb.png")
+
+
+def test_a_file_that_unpacks_to_far_more_than_itself_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The labels may be a gigabyte, but not as a thousandth of that in the archive."""
+    path = tmp_path / "set.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("dataset.json", b" " * (5 << 20))
+        archive.writestr("bomb.png", bytes(5 << 20))
+    monkeypatch.setattr(files_module, "INFLATED", 1 << 20)
+    with pytest.raises(UserError, match="far more than its size allows"):
+        TrainingData.open(path, 16)
+    with pytest.raises(Unreadable, match="far more than its size allows"):
         open_files(path).read("bomb.png")
 
 
