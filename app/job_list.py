@@ -44,6 +44,12 @@ class JobList:
         return tuple(entry for entry in self.entries if not entry.is_over)
 
     @property
+    def newest(self) -> Export | None:
+        """The one that was finished last, of those begun; ``None`` if none was."""
+        done = [entry for entry in self.entries if entry.state == "finished"]
+        return done[-1] if done else None
+
+    @property
     def by_kind(self) -> dict[Kind, Export]:
         """Kind -> the one that runs, else the first that waits, else the latest."""
         shown: dict[Kind, Export] = {}

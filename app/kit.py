@@ -1,8 +1,8 @@
 """The pieces that panels are built from: headings, rows, buttons, number fields.
 
 Panels hold the integer ids of their own items; nothing is found by a global name. The kit
-keeps two lists across panels: which widgets can be typed in (shortcuts rest meanwhile), and
-which widgets have a name for the tests.
+keeps three lists across panels: which widgets can be typed in (shortcuts rest meanwhile), which
+texts can be copied, and which widgets have a name for the tests.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import dearpygui.dearpygui as dpg
 
+from app.copying import HINT, Copies
 from app.dialogs import Dialogs
 from app.held import Held
 from app.pointer import Pointer
@@ -48,10 +49,14 @@ class Kit:
     scale: float
     pointer: Pointer
     held: Held
+    copies: Copies = field(init=False)
     named: dict[str, int] = field(default_factory=dict)
     _typed: list[int] = field(default_factory=list)
     _handlers: dict[int, int] = field(default_factory=dict)
     _row_tip: str = ""
+
+    def __post_init__(self) -> None:
+        self.copies = Copies(self.studio)
 
     def px(self, pixels: float) -> int:
         """A length at the UI scale."""
@@ -72,6 +77,7 @@ class Kit:
         gone = set(items)
         self._typed = [item for item in self._typed if item not in gone]
         self.named = {name: item for name, item in self.named.items() if item not in gone}
+        self.copies.forget(gone)
         for item in gone & self._handlers.keys():
             dpg.delete_item(self._handlers.pop(item))
 
@@ -110,6 +116,12 @@ class Kit:
         if font is not None:
             dpg.bind_item_font(item, font)
         return item
+
+    def copied(self, item: int, text: Callable[[], str] | None = None, tip: bool = True) -> int:
+        """Let a right click on an item copy its text, or another; returns the item."""
+        if tip:
+            self.tip(item, HINT)
+        return self.copies.offer(item, text)
 
     def heading(self, text: str, first: bool = False) -> None:
         """The title of a section, with a line above it unless it is the first."""

@@ -49,6 +49,8 @@ class NoticeBoard:
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
         self.notices: tuple[Notice, ...] = ()
+        #: What was said last and is worth repeating.
+        self.last = ""
 
     def post(
         self,
@@ -57,6 +59,7 @@ class NoticeBoard:
         now: float,
         key: str = "",
         sticky: bool = False,
+        echo: bool = False,
     ) -> Notice:
         """Show a sentence.
 
@@ -66,7 +69,10 @@ class NoticeBoard:
             now: the time on a steady clock, seconds.
             key: replaces the notice with the same key.
             sticky: stays until it is closed or replaced, whatever the severity.
+            echo: only says what was done with another notice, and is not :attr:`last`.
         """
+        if not echo:
+            self.last = text
         lifetime = None if sticky else LIFETIME[severity]
         until = None if lifetime is None else now + lifetime
         same = [n for n in self.notices if n.text == text and n.severity == severity]

@@ -19,7 +19,8 @@ def rgb(value: int, alpha: int = 255) -> Color:
 @dataclass(frozen=True)
 class Palette:
     """One set of colours, ``0xRRGGBB``; ``faces`` are those of a mix, A (the document's own)
-    and then B to I."""
+    and then B to I.
+    ``curves`` are those of plots, which people who see colours differently can tell apart, too."""
 
     background: int
     panel: int
@@ -46,6 +47,7 @@ class Palette:
     axis_y: int
     axis_z: int
     faces: tuple[int, ...]
+    curves: tuple[int, ...]
 
 
 DARK = Palette(
@@ -59,6 +61,7 @@ DARK = Palette(
     faces=(
         0xA7ADB6, 0xD9925F, 0x6FA3DB, 0x86B96B, 0xC987C4, 0xD9BC5A, 0x5FBFB4, 0xDE7D7D, 0x9A8FE0,
     ),
+    curves=(0xD9925F, 0x4A84F5, 0x7BE6F2, 0xF2E75C, 0x7A7F86, 0xA9C9BE),
 )  # fmt: skip
 
 LIGHT = Palette(
@@ -72,6 +75,7 @@ LIGHT = Palette(
     faces=(
         0x626A75, 0xA85523, 0x2C69AB, 0x467C2A, 0x92478C, 0x846700, 0x1B776E, 0xB04040, 0x5E52B8,
     ),
+    curves=(0x9C4B1B, 0x1C3FD6, 0x8C8C8C, 0x2E3238, 0x5C93CE, 0xC9821F),
 )  # fmt: skip
 
 PALETTES = {"dark": DARK, "light": LIGHT}

@@ -53,6 +53,9 @@ from app.playback import Playback
 from app.studio import Studio
 from app.viewport import Viewport
 
+#: A button of the mouse.
+RIGHT = 1
+
 
 class Parts:
     """The panels, the windows they stand in, and the popups.
@@ -185,8 +188,21 @@ class Parts:
         ):  # fmt: skip
             part.update(studio)
 
+    def press(self, button: int) -> None:
+        """A button of the mouse went down somewhere."""
+        self.palette.leave()
+        if button == RIGHT:
+            self.kit.copies.press()
+
+    def key(self, code: int) -> bool:
+        """Whether a key is for what waits for an answer, or for the palette."""
+        if self.kit.studio.desk.talk.is_open:
+            return self.confirm.key(code)
+        return self.palette.is_open and self.palette.key(code)
+
     def after_frame(self) -> None:
         """Follow the mouse and free what is shown no more; call once after each frame."""
+        self.confirm.after_frame()
         self.gallery.after_frame()
         self.ways.after_frame()
         self.train.after_frame()
@@ -219,10 +235,15 @@ class Parts:
         self.docking.reveal("export")
         self.export.film_timeline()
 
-    def edit_by_text(self) -> None:
-        """Show the section of edits, with the keyboard in its text."""
-        self.docking.reveal("edit")
-        self.edit.focus()
+    def type_into(self, section: str, box: Callable[[], int]) -> None:
+        """Show a section, with the keyboard in one of its boxes.
+
+        Args:
+            section: its key. box: finds the box once the section is there.
+        """
+        self.docking.reveal(section)
+        # Once it has been scrolled to.
+        dpg.set_frame_callback(dpg.get_frame_count() + 3, lambda: dpg.focus_item(box()))
 
     def resize(self, step: int) -> None:
         """Make the interface larger (1) or smaller (-1)."""
@@ -287,6 +308,7 @@ class Parts:
         palette = self.palette
         listed = [command.name for command in palette.listed]
         return {
+            "answer": self.confirm.answer,
             "help_open": self.help.is_open,
             "settings_open": self.settings.is_open,
             "jobs_open": self.jobs.is_open,

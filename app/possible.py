@@ -63,6 +63,14 @@ def finished(studio: Studio) -> str:
     return "" if over else "No job is over."
 
 
+def exported(studio: Studio) -> str:
+    return "" if studio.jobs.newest else "Nothing was exported yet."
+
+
+def told(studio: Studio) -> str:
+    return "" if studio.notices.last else "Nothing was said yet."
+
+
 def seen(mode: ViewMode) -> Callable[[Studio], str]:
     return lambda s: s.capabilities.why_not(mode) if s.capabilities else ""
 

@@ -18,6 +18,8 @@ ACCENT = ACCENT_HOVER = ACCENT_ACTIVE = ON_ACCENT = GOOD = WARNING = ERROR = rgb
 AXIS_X = AXIS_Y = AXIS_Z = rgb(0)
 #: The faces of a mix: A, the document's own, then B to I.
 FACES: tuple[Color, ...] = ()
+#: The curves of a plot.
+CURVES: tuple[Color, ...] = ()
 
 
 def use(name: str) -> None:
@@ -99,11 +101,13 @@ class Themes:
     faces: tuple[int, ...]
     faces_chosen: tuple[int, ...]
     toast: dict[str, int]
+    curves: int
 
     def delete(self) -> None:
         """Remove all of them (before building them again at another scale)."""
-        items = [v for v in vars(self).values() if isinstance(v, int)]
-        for item in [*items, *self.faces, *self.faces_chosen, *self.toast.values()]:
+        items = [v for name, v in vars(self).items() if isinstance(v, int) and name != "curves"]
+        registry = dpg.get_item_parent(self.curves)
+        for item in [registry, *items, *self.faces, *self.faces_chosen, *self.toast.values()]:
             dpg.delete_item(item)
 
 
@@ -140,6 +144,7 @@ def make_themes(scale: float) -> Themes:
             "warning": _toast(WARNING, scale),
             "error": _toast(ERROR, scale),
         },
+        curves=_colormap(CURVES),
     )
 
 
@@ -307,6 +312,11 @@ def _compact(scale: float) -> int:
     _style(part, dpg.mvStyleVar_ItemSpacing, 4 * scale, 4 * scale)
     _style(part, dpg.mvStyleVar_GrabMinSize, 5 * scale)
     return theme
+
+
+def _colormap(colors: tuple[Color, ...]) -> int:
+    with dpg.colormap_registry():
+        return int(dpg.add_colormap([list(color) for color in colors], qualitative=True))
 
 
 def _toast(edge: Color, scale: float) -> int:

@@ -350,7 +350,7 @@ class Window:
     # Mouse and keys ---------------------------------------------------------------------
 
     def _mouse_down(self, button: int) -> None:
-        self._parts.palette.leave()
+        self._parts.press(button)
         for part in self._parts.drawn:
             part.press(button, *_mouse())
 
@@ -385,8 +385,8 @@ class Window:
 
     @passed(lambda code: not is_key(code))
     def _key(self, _sender: int, code: int) -> None:
-        waits, palette = self._studio.desk.talk.is_open, self._parts.palette
-        if palette.is_open and not waits and palette.key(code):
+        waits = self._studio.desk.talk.is_open
+        if self._parts.key(code):
             return
         command = self._keyboard.command(code, self._kit.typing)
         if command is not None and (not waits or command.name == "close_popup"):

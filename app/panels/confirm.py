@@ -16,14 +16,28 @@ from app.studio import Studio
 WIDTH = 440
 #: More answers than so many stand below each other.
 MOST_IN_A_ROW = 3
+_ENTER = (dpg.mvKey_Return, dpg.mvKey_NumPadEnter)
+#: Key -> how many answers on it goes.
+_STEPS = {
+    dpg.mvKey_Left: -1,
+    dpg.mvKey_Up: -1,
+    dpg.mvKey_Right: 1,
+    dpg.mvKey_Down: 1,
+    dpg.mvKey_Tab: 1,
+}
 
 
 class Confirm:
-    """Shows the question of the window's conversation."""
+    """Shows the question of the window's conversation. The answer that stands out is given with
+    Enter; arrows and Tab go to another."""
 
     def __init__(self, kit: Kit, modal: Modal) -> None:
         self._kit, self._modal = kit, modal
         self._shown: Question | None = None
+        self._buttons: list[int] = []
+        self._chosen = 0
+        #: Enter answered what was asked before, perhaps, and must be let go first.
+        self._armed = False
 
     def ask(self, text: str, yes: Choice) -> None:
         """Ask before something is lost; the other answer changes nothing."""
@@ -66,21 +80,50 @@ class Confirm:
             else:
                 studio.touch()
 
+    def key(self, code: int) -> bool:
+        """Take a key while something is asked; whether it was for the question."""
+        question = self._shown
+        if question is None:
+            return False
+        if code in _ENTER and self._armed:
+            self._kit.studio.desk.talk.choose(question.choices[self._chosen])
+        elif code in _STEPS and dpg.is_key_pressed(code):
+            self._highlight((self._chosen + _STEPS[code]) % len(self._buttons))
+        return code in _ENTER or code in _STEPS
+
+    @property
+    def answer(self) -> str | None:
+        """The name of the answer that Enter gives."""
+        return None if self._shown is None else self._shown.choices[self._chosen].name
+
+    def after_frame(self) -> None:
+        """See whether Enter was let go; call once after each frame."""
+        if self._shown is not None and not self._armed:
+            self._armed = not any(dpg.is_key_down(code) for code in _ENTER)
+
+    def _highlight(self, place: int) -> None:
+        primary = self._kit.themes.primary
+        dpg.bind_item_theme(self._buttons[self._chosen], 0)
+        dpg.bind_item_theme(self._buttons[place], primary)
+        self._chosen = place
+
     def _open(self, question: Question) -> None:
         kit = self._kit
+        self._buttons, self._chosen, self._armed = [], 0, False
         with self._modal.open(WIDTH):
-            dpg.add_text(question.text, wrap=kit.px(WIDTH - 32))
+            kit.copied(kit.text(question.text, wrap=kit.px(WIDTH - 32)), tip=False)
             dpg.add_spacer(height=kit.px(4))
             count = len(question.choices)
             stacked = count > MOST_IN_A_ROW
             width = -1 if stacked else kit.px((WIDTH - 32 - 8 * (count - 1)) / count)
             with dpg.group(horizontal=not stacked):
                 for choice in question.choices:
-                    self._button(choice, width, choice is question.choices[0])
+                    self._buttons.append(self._button(choice, width))
+        self._highlight(0)
 
-    def _button(self, choice: Choice, width: int, first: bool) -> None:
+    def _button(self, choice: Choice, width: int) -> int:
         kit = self._kit
-        kit.button(
+        return kit.button(
             choice.label, lambda: kit.studio.desk.talk.choose(choice), choice.name, choice.tip,
-            theme=kit.themes.primary if first else None, width=width,
+            width=width,
         )  # fmt: skip

@@ -176,9 +176,10 @@ class EditPanel:
 
     # By text ------------------------------------------------------------------------------
 
-    def focus(self) -> None:
-        """Put the keyboard into the text, once the section has been scrolled to."""
-        dpg.set_frame_callback(dpg.get_frame_count() + 3, lambda: dpg.focus_item(self._text))
+    @property
+    def text_box(self) -> int:
+        """Where the text is typed."""
+        return self._text
 
     def add(self) -> None:
         """Look for an edit by the text that stands there."""

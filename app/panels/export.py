@@ -77,9 +77,16 @@ class ExportPanel:
 
     def start(self) -> None:
         """Start the export of the tab that is open."""
-        chosen = dpg.get_value(self._bar)
-        tab = self._tabs.get(chosen) or next(iter(self._tabs.values()))
-        tab.start()
+        self._open_tab.start()
+
+    @property
+    def path_box(self) -> int:
+        """Where the path of the tab that is open is typed."""
+        return self._open_tab.path_box
+
+    @property
+    def _open_tab(self) -> ExportTab:
+        return self._tabs.get(dpg.get_value(self._bar)) or next(iter(self._tabs.values()))
 
 
 class ExportTab:
@@ -96,6 +103,11 @@ class ExportTab:
     def kind(self) -> str:
         """What it makes."""
         return self._form.kind
+
+    @property
+    def path_box(self) -> int:
+        """Where the path is typed."""
+        return self._path
 
     def build(self) -> int:
         """Create the items; the id of the tab."""
@@ -128,7 +140,8 @@ class ExportTab:
                         width=-1,
                     )  # fmt: skip
             self._running = int(running)
-            self._result = kit.text("", font=kit.fonts.small, wrap=0)
+            self._result = kit.copied(kit.text("", font=kit.fonts.small, wrap=0))
+            kit.name(f"{kind}_result", self._result)
         kit.tip(int(tab), f"{self._form.title}: what it is to be, and where to save it")
         return int(tab)
 

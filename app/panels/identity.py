@@ -88,6 +88,11 @@ class IdentityPanel:
         kit.show_value(self._cutoff_why, why or "Ctrl + click to type a number of layers")
         kit.show_value(self._cutoff, layers if every else recipe.cutoff)
 
+    @property
+    def seed_box(self) -> int:
+        """Where the seed is typed."""
+        return self._seed
+
     def previous(self) -> None:
         """The seed before this one."""
         self._kit.studio.edit("Previous seed", edits.previous_seed)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import dearpygui.dearpygui as dpg
 
+from app.copying import HINT
 from app.exports import Export, time_left
 from app.file_manager import show_folder
 from app.geometry import LEFT_WIDTH
@@ -138,10 +139,12 @@ class JobRow:
         """Create the items for an export that is, or is not, over."""
         kit, number = self._kit, entry.job
         title = kit.text(entry.title, font=kit.fonts.strong, theme=kit.themes.heading)
-        kit.tip(title, entry.path)
+        kit.tip(title, f"{entry.path}\n{HINT}")
+        kit.copied(title, lambda: entry.path, tip=False)
         self._bar = 0
         if entry.is_over:
-            self._state = kit.text("", font=kit.fonts.small, wrap=0)
+            self._state = kit.copied(kit.text("", font=kit.fonts.small, wrap=0))
+            self.items.append(self._state)
             with dpg.group(horizontal=True, horizontal_spacing=kit.px(6)):
                 self._button(
                     "Open folder", lambda: show_folder(entry.path), number, "folder",
@@ -155,8 +158,10 @@ class JobRow:
             with dpg.group(horizontal=True, horizontal_spacing=kit.px(6)):
                 self._bar = int(dpg.add_progress_bar(width=-kit.px(92), height=kit.px(26)))
                 self._state = self._bar
-                self._button("Cancel", lambda: kit.studio.jobs.cancel(number), number, "cancel",
-                             "Stop it; no file is left")  # fmt: skip
+                self._cancel = self._button(
+                    "Cancel", lambda: kit.studio.jobs.cancel(number), number, "cancel",
+                    "Stop it; no file is left",
+                )  # fmt: skip
         dpg.add_spacer(height=kit.px(4))
 
     def show(self, entry: Export) -> None:
@@ -165,7 +170,7 @@ class JobRow:
         if self._bar:
             dpg.set_value(self._bar, entry.share)
             dpg.configure_item(self._bar, overlay=text)
-            kit.enable(self.items[0], entry.state != "cancelling")
+            kit.enable(self._cancel, entry.state != "cancelling")
             return
         kit.show_value(self._state, text)
         themes = {"finished": kit.themes.good, "failed": kit.themes.error}
@@ -173,8 +178,9 @@ class JobRow:
 
     def _button(
         self, label: str, action: Callable[[], None], number: int, name: str, tip: str
-    ) -> None:
+    ) -> int:
         self.items.append(self._kit.button(label, action, f"job_{number}_{name}", tip))
+        return self.items[-1]
 
     def _again(self, entry: Export) -> None:
         # What was there before it began is asked about again: it may be another file by now.

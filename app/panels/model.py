@@ -67,8 +67,10 @@ class ModelPanel:
         kit = self._kit
         self._name = kit.text("", font=kit.fonts.strong, theme=kit.themes.accent, wrap=0)
         self._facts = kit.text("", theme=kit.themes.muted, font=kit.fonts.small, wrap=0)
+        kit.copied(kit.name("model_facts", self._facts), self._described)
         self._assumed = kit.text("", theme=kit.themes.faint, font=kit.fonts.small, wrap=0)
         self._sentences = kit.tip(kit.name("model_assumed", self._assumed), "")
+        kit.copied(self._assumed, lambda: str(dpg.get_value(self._sentences)), tip=False)
         dpg.add_spacer(height=kit.px(2))
         with dpg.group(horizontal=True, horizontal_spacing=kit.px(6)):
             self._path = kit.box(
@@ -124,6 +126,18 @@ class ModelPanel:
         if listed != self._listed:
             self._listed = listed
             self._fill(studio.settings.recent, current)
+
+    def _described(self) -> str:
+        """What tells others which model is open: its path, its facts and its hash."""
+        model = self._kit.studio.model
+        if model is None:
+            return ""
+        return f"{model.ref.path}\n{facts(model.capabilities)}\nsha256 {model.ref.sha256}"
+
+    @property
+    def path_box(self) -> int:
+        """Where the path of a model is typed."""
+        return self._path
 
     def browse(self) -> None:
         """Ask for a checkpoint with the system's dialog."""

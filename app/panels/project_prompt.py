@@ -74,6 +74,7 @@ class ProjectPrompt:
             self._fault = kit.name(
                 "prompt_fault", kit.text("", theme=kit.themes.error, wrap=kit.px(WIDTH - 32))
             )
+            kit.copied(self._fault)
             dpg.configure_item(self._fault, show=False)
             if prompt.kind == "open":
                 kit.text("Recent", theme=kit.themes.muted, font=kit.fonts.small)

@@ -64,7 +64,8 @@ class Toasts:
         ) as window:  # fmt: skip
             with dpg.group(horizontal=True, horizontal_spacing=kit.px(10)):
                 text = notice.text if notice.count == 1 else f"{notice.text}  ({notice.count} ×)"
-                kit.text(text, theme=kit.themes.heading, wrap=width - kit.px(62))
+                said = kit.text(text, theme=kit.themes.heading, wrap=width - kit.px(62))
+                kit.copied(said, lambda: notice.text)
             close = int(
                 dpg.add_button(
                     label="×", pos=(width - kit.px(38), kit.px(7)), width=kit.px(28),

@@ -135,6 +135,7 @@ class TrainView:
         self._notes = kit.name(
             "train_notes", kit.text("", theme=kit.themes.muted, font=kit.fonts.small, wrap=0)
         )
+        kit.copied(self._notes)
 
     def _ask_delete(self) -> None:
         training = self._training
@@ -157,6 +158,7 @@ class TrainView:
             dpg.add_plot_legend(location=dpg.mvPlot_Location_NorthEast)
             dpg.add_plot_axis(dpg.mvXAxis, label="step")
             axis = int(dpg.add_plot_axis(dpg.mvYAxis))
+            dpg.bind_colormap(dpg.top_container_stack(), kit.themes.curves)
         kit.tip(kit.name(f"train_tab_{name}", int(tab)), _PLOT_TIPS[name])
         return axis
 

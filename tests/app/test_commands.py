@@ -14,6 +14,7 @@ import pytest
 
 from app.chords import Chord, chords, first_of
 from app.commands import COMMANDS, MOUSE, Command, command, find, perform, tip, with_keys
+from app.copying import shortened
 from app.fuzzy import fit
 from app.panels import help
 from app.panels.palette import found
@@ -177,3 +178,11 @@ def test_no_panel_writes_a_key_by_hand() -> None:
             if isinstance(node.value, str) and re.search(r"Ctrl ?\+ ?[A-Z]\b", node.value):
                 wrong.append(f"{path.name}: {node.value}")
     assert wrong == []
+
+
+def test_a_long_text_is_named_by_its_ends() -> None:
+    assert shortened("two\nlines") == "two lines"
+    long = "/home/zoë/" + "deep/" * 40 + "face.pkl"
+    told = shortened(long)
+    assert told.startswith("/home/zoë/") and told.endswith("face.pkl") and " ... " in told
+    assert len(told) <= 72

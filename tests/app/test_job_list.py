@@ -50,6 +50,16 @@ def states(jobs: JobList) -> list[str]:
     return [entry.state for entry in jobs.entries]
 
 
+def test_the_newest_is_the_last_that_was_finished(jobs: JobList) -> None:
+    assert jobs.newest is None
+    for job in (picture(), picture("b.png"), picture("c.png")):
+        jobs.add(job)
+    assert jobs.newest is None
+    jobs.take(JobFinished(1, "Picture a.png", "/f/a.png"))
+    jobs.take(JobFailed(2, "Picture b.png", "No room."))
+    assert jobs.newest is not None and jobs.newest.path == "/f/a.png"
+
+
 def test_several_wait_and_are_shown_as_they_go(jobs: JobList) -> None:
     for job in (picture(), ExportVideo(Recipe(), "/f/b.mp4"), picture("c.png")):
         jobs.add(job)

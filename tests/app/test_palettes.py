@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 import re
+from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+from skimage.color import deltaE_ciede2000, rgb2lab
 
 from app import theme
 from app.palettes import PALETTES, Palette, rgb
 from app.settings import THEMES
+
+#: Linear RGB as it is seen where one kind of cones is missing: Machado, Oliveira and Fernandes, "A
+#: physiologically-based model for simulation of color vision deficiency", 2009, severity 1.
+SIGHT = {
+    "usual": np.eye(3),
+    "protanopia": np.array(
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
+    ),
+    "deuteranopia": np.array(
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
+    ),
+    "tritanopia": np.array(
+        [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]
+    ),
+}  # fmt: skip
 
 
 def luminance(value: int) -> float:
@@ -49,6 +68,37 @@ def test_text_can_be_read(palette: Palette) -> None:
     assert contrast(p.accent_hover, p.field_active) >= 4.5
     for face in p.faces:
         assert contrast(p.on_accent, face) >= 4 and contrast(face, p.field) >= 3.5
+
+
+def seen(value: int, sight: str) -> NDArray[np.float64]:
+    """A colour in CIELAB, as people of that sight see it."""
+    srgb = np.array(rgb(value)[:3]) / 255
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    known = np.clip(SIGHT[sight] @ linear, 0, 1)
+    back = np.where(known <= 0.0031308, known * 12.92, 1.055 * known ** (1 / 2.4) - 0.055)
+    return np.asarray(rgb2lab(back))
+
+
+def nearest(colors: tuple[int, ...], sight: str) -> float:
+    """The least difference (CIEDE2000) between two of these colours."""
+    labs = [seen(color, sight) for color in colors]
+    return min(float(deltaE_ciede2000(one, two)) for one, two in combinations(labs, 2))
+
+
+def test_sight_is_simulated() -> None:
+    # Red and green that are worlds apart for most, and next to nothing for a deuteranope.
+    assert nearest((0xC0504D, 0x6B8E3A), "usual") > 50
+    assert nearest((0xC0504D, 0x6B8E3A), "deuteranopia") < 5
+
+
+@pytest.mark.parametrize("sight", SIGHT)
+@pytest.mark.parametrize("palette", PALETTES.values(), ids=PALETTES)
+def test_curves_can_be_told_apart_whatever_colours_one_sees(palette: Palette, sight: str) -> None:
+    assert len(palette.curves) == 6
+    assert nearest(palette.curves, sight) >= 14
+    # Lines on what is behind a plot: WCAG 2.1, section 1.4.11.
+    for curve in palette.curves:
+        assert contrast(curve, palette.popup) >= 3
 
 
 def test_both_sets_name_every_colour_and_can_be_chosen() -> None:

@@ -200,6 +200,17 @@ def test_callbacks_never_end_the_loop() -> None:
     assert runner.run(None) == 0
 
 
+def test_what_was_said_last_can_be_had_when_it_has_gone() -> None:
+    board = NoticeBoard()
+    assert board.last == ""
+    board.post("first", "info", 0.0)
+    board.post("second", "error", 1.0)
+    # That something was copied is not worth copying.
+    board.post("Copied: second", "info", 2.0, "copied", echo=True)
+    board.clear()
+    assert board.last == "second"
+
+
 def test_notices_expire_replace_and_repeat() -> None:
     board = NoticeBoard()
     first = board.post("Lost.", "warning", 0.0, key="engine")

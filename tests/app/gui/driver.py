@@ -215,6 +215,13 @@ class App:
         self.xdotool("click", 1)
         time.sleep(0.15)
 
+    def click_right(self, widget: str) -> None:
+        """Click the middle of a named widget with the right button."""
+        x, y, width, height = self._place_of(widget)
+        self.point(x + width / 2, y + height / 2)
+        self.xdotool("click", 3)
+        time.sleep(0.15)
+
     def click_at(self, widget: str, share: float) -> None:
         """Click a point of a named widget, so far along its width."""
         x, y, width, height = self._place_of(widget)
@@ -242,7 +249,7 @@ class App:
         self.xdotool("click", "--repeat", 2, "--delay", 80, 1)
         self.wait(f"the keyboard in {widget}", lambda s: widget in s["active"])
         time.sleep(0.2)
-        self.xdotool("keydown", "ctrl", "sleep", 0.15, "key", "a", "sleep", 0.15, "keyup", "ctrl")
+        self.with_ctrl("a")
         self.type(text)
         time.sleep(0.2)
         self.key("Return")
@@ -251,15 +258,23 @@ class App:
     def fill(self, widget: str, text: str, enter: bool = True) -> None:
         """Replace the text in a box."""
         self.click(widget)
+        self.write_over(widget, text, enter)
+
+    def write_over(self, widget: str, text: str, enter: bool = True) -> None:
+        """Replace the text in a box that has the keyboard, or is about to."""
         self.wait(f"the keyboard in {widget}", lambda s: widget in s["active"])
-        # Held for a moment, as by a hand: where frames are slow the box itself would miss it.
-        self.xdotool("keydown", "ctrl", "sleep", 0.15, "key", "a", "sleep", 0.15, "keyup", "ctrl")
-        # The first letter must not be seen together with Ctrl.
-        time.sleep(0.15)
+        self.with_ctrl("a")
         self.type(text)
         self.wait(f"{text!r} in {widget}", lambda s: s["texts"][widget] == text)
         if enter:
             self.key("Return")
+
+    def with_ctrl(self, key: str) -> None:
+        """Press a key of a text box together with Ctrl."""
+        # Held for a moment, as by a hand: where frames are slow the box itself would miss it.
+        self.xdotool("keydown", "ctrl", "sleep", 0.15, "key", key, "sleep", 0.15, "keyup", "ctrl")
+        # The next letter must not be seen together with Ctrl.
+        time.sleep(0.15)
 
     def choose(self, widget: str, index: int, text: str) -> None:
         """Choose the ``index``-th line, which reads ``text``, of a list that drops down."""
