@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from importlib import metadata
-
 
 def version() -> str:
     """The installed version."""
+    # Every process of ours imports this module; only who asks pays for the library.
+    from importlib import metadata
+
     try:
         return metadata.version("maquette")
     except metadata.PackageNotFoundError:

@@ -3,27 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-import tyro
-
-from app.cli.parsing import parse
 from engine.errors import UserError
-
-
-@dataclass(frozen=True)
-class WindowOptions:
-    """Open the window on a 3D-aware generator and turn the head with the mouse."""
-
-    path: Annotated[
-        tyro.conf.Positional[Path | None],
-        tyro.conf.arg(metavar="PATH", help_behavior_hint="(default: the bundled generator)"),
-    ] = None
-    """A checkpoint to open (the authors' file or a converted model), or a .maquette project."""
-    device: Annotated[str, tyro.conf.arg(metavar="auto|cpu|cuda")] = "auto"
-    """Where to compute; 'cuda:1' names the second GPU."""
 
 
 def _commands() -> str:
@@ -38,6 +20,26 @@ def run(words: Sequence[str]) -> int:
     Raises:
         UserError: there is no such file, or no display to open a window on.
     """
+    path, device = _read(words)
+    if path is not None and not path.exists():
+        raise UserError(
+            f"There is no file {path} to open, and no command of that name; see maquette --help."
+        )
+    from app.window import run as open_window
+
+    return open_window(str(path) if path is not None else None, device)
+
+
+def _read(words: Sequence[str]) -> tuple[Path | None, str]:
+    """The path to open, if one is named, and the device."""
+    # A start from the menu or on a file, which is nearly every start, does without the parser: it takes as long
+    # to import as a sixth of the window.
+    if not words:
+        return None, "auto"
+    if len(words) == 1 and not words[0].startswith("-"):
+        return Path(words[0]).expanduser(), "auto"
+    from app.cli.window_options import WindowOptions, parse
+
     if any(word in ("-h", "--help") for word in words):
         try:
             parse(WindowOptions, ["--help"], "maquette")
@@ -45,11 +47,4 @@ def run(words: Sequence[str]) -> int:
             print(f"\nwithout the window:\n{_commands()}\n\n  maquette --version\n")
             print("Each of them explains itself with --help.")
     options = parse(WindowOptions, words, "maquette")
-    path = options.path.expanduser() if options.path is not None else None
-    if path is not None and not path.exists():
-        raise UserError(
-            f"There is no file {path} to open, and no command of that name; see maquette --help."
-        )
-    from app.window import run as open_window
-
-    return open_window(str(path) if path is not None else None, options.device)
+    return (options.path.expanduser() if options.path is not None else None), options.device
