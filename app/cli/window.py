@@ -30,21 +30,24 @@ def run(words: Sequence[str]) -> int:
     return open_window(str(path) if path is not None else None, device)
 
 
+def is_plain(words: Sequence[str]) -> bool:
+    """Whether the words are a path or nothing, as they are when Maquette is started from a menu or on a file.
+    Then nobody waits for the parser, which takes as long to import as a sixth of the window."""
+    return not words or (len(words) == 1 and not words[0].startswith("-"))
+
+
 def _read(words: Sequence[str]) -> tuple[Path | None, str]:
     """The path to open, if one is named, and the device."""
-    # A start from the menu or on a file, which is nearly every start, does without the parser: it takes as long
-    # to import as a sixth of the window.
-    if not words:
-        return None, "auto"
-    if len(words) == 1 and not words[0].startswith("-"):
-        return Path(words[0]).expanduser(), "auto"
-    from app.cli.window_options import WindowOptions, parse
+    if is_plain(words):
+        return (Path(words[0]).expanduser() if words else None), "auto"
+    from app.cli import window_options
 
+    parse, kind = window_options.parse, window_options.WindowOptions
     if any(word in ("-h", "--help") for word in words):
         try:
-            parse(WindowOptions, ["--help"], "maquette")
+            parse(kind, ["--help"], "maquette")
         finally:
             print(f"\nwithout the window:\n{_commands()}\n\n  maquette --version\n")
             print("Each of them explains itself with --help.")
-    options = parse(WindowOptions, words, "maquette")
+    options = parse(kind, words, "maquette")
     return (options.path.expanduser() if options.path is not None else None), options.device
