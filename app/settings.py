@@ -13,7 +13,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ SETTINGS_FORMAT = "maquette-settings/1"
 MAX_RECENT = 10
 #: More sections than there will ever be.
 MAX_FOLDED = 100
+#: More purposes of folders than there will ever be.
+MAX_FOLDERS = 100
 UI_SCALES = (0.5, 4.0)
 THEMES = ("dark", "light")
 #: Seconds that another window's writing of the settings is waited for.
@@ -45,6 +47,8 @@ class Settings:
         target_fps: pictures a second to hold while moving, 1 to 240; ``None`` chooses 15
             on a processor and 60 on a graphics card.
         export_folder: folder of the last export, empty for the home folder.
+        folders: what files are for -> the folder where the last one was; see
+            :func:`app.typed_paths.kept_folder`.
         recent_projects: paths of projects opened or saved before, the latest first.
         models_folder: folder that was searched for models last, empty for none.
         folded: names of the sections of the columns that are folded.
@@ -67,6 +71,11 @@ class Settings:
     theme: str = "dark"
     dock: Dock = field(default_factory=Dock)
     text_encoder: str = ""
+    folders: Mapping[str, str] = field(default_factory=dict)
+
+    def with_folder(self, purpose: str, folder: str) -> Settings:
+        """These settings with the folder of a purpose."""
+        return replace(self, folders={**self.folders, purpose: folder})
 
     def with_recent(self, path: str) -> Settings:
         """These settings with ``path`` at the head of the recent list (what ships with
@@ -293,6 +302,12 @@ def _names(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_text(item) for item in value))
 
 
+def _folders(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or len(value) > MAX_FOLDERS:
+        raise TypeError
+    return {name: _text(folder) for name, folder in value.items()}
+
+
 def _theme(value: Any) -> str:
     if value not in THEMES:
         raise ValueError
@@ -328,4 +343,5 @@ _READERS: dict[str, Any] = {
     "theme": _theme,
     "dock": read_dock,
     "text_encoder": _text,
+    "folders": _folders,
 }

@@ -9,6 +9,8 @@ from app.settings import MAX_RECENT, Settings
 
 #: Lists that both windows add to, the latest first.
 _LISTS = ("recent", "recent_projects")
+#: Tables of which each window changes lines.
+_TABLES = ("folders",)
 
 
 def merged(base: Settings, mine: Settings, theirs: Settings) -> Settings:
@@ -30,6 +32,9 @@ def merged(base: Settings, mine: Settings, theirs: Settings) -> Settings:
             values[name] = there
         elif name in _LISTS and there != before:
             values[name] = _joined(before, here, there)
+        elif name in _TABLES:
+            changed = {key: one for key, one in here.items() if before.get(key) != one}
+            values[name] = {**there, **changed}
         else:
             values[name] = here
     return Settings(**values)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app.conversation import shown
 from app.settings import Settings
 from engine.errors import UserError
+
+if TYPE_CHECKING:
+    from app.studio import Studio
 
 
 def whole_path(text: str | Path, folder: Path | None, what: str) -> Path:
@@ -44,7 +48,22 @@ def new_file(text: str, folder: Path, suffix: str) -> Path:
     return where
 
 
-def kept_folder(settings: Settings) -> Path:
-    """The folder that was exported to last, or the home folder."""
-    kept = settings.export_folder
-    return Path(kept) if kept and Path(kept).is_dir() else Path.home()
+def kept_folder(settings: Settings, purpose: str, otherwise: Path | None = None) -> Path:
+    """Where files of a purpose are looked for, or written, if nothing else is said: where the last
+    one was, else where the last export went.
+
+    Args:
+        purpose: ``"latents"``, ``"directions"``, ``"timelines"``, ``"joined models"``, a kind of export
+            (``"mesh"``), or the name of a box for a path.
+        otherwise: what to take where none of these is there; ``None`` is the home folder.
+    """
+    for kept in (settings.folders.get(purpose), settings.export_folder):
+        if kept and Path(kept).is_dir():
+            return Path(kept)
+    return otherwise or Path.home()
+
+
+def keep_folder(studio: Studio, purpose: str, folder: Path) -> None:
+    """Remember where a file of a purpose was."""
+    if studio.settings.folders.get(purpose) != str(folder):
+        studio.change_settings(studio.settings.with_folder(purpose, str(folder)))

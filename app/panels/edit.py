@@ -15,11 +15,13 @@ from app.editing import METHODS, Method
 from app.kit import Kit
 from app.panels.edit_rows import EditRow
 from app.studio import Studio
-from app.typed_paths import kept_folder, new_file, whole_path
+from app.typed_paths import keep_folder, kept_folder, new_file, whole_path
 from engine.editing.directions import NUMBERS_SUFFIX, SUFFIX
 from engine.errors import UserError
 from engine.export.files import check_writable
 
+#: Of the folder that is remembered.
+PURPOSE = "directions"
 NOTHING = "Say what should be seen, or take a way of the model: each becomes a slider here."
 
 
@@ -227,15 +229,16 @@ class EditPanel:
 
     def ask_load(self) -> None:
         """Ask for a direction to add."""
-        start = kept_folder(self._kit.studio.settings)
+        start = kept_folder(self._kit.studio.settings, PURPOSE)
         self._kit.studio.desk.talk.ask_path(
             Prompt("open direction", "Load a direction", "Load", f"{start}/", self._load_from)
         )
 
     def _load_from(self, path: str) -> None:
         studio = self._kit.studio
-        where = whole_path(path, kept_folder(studio.settings), f"a {SUFFIX} file")
+        where = whole_path(path, kept_folder(studio.settings, PURPOSE), f"a {SUFFIX} file")
         studio.editing.load(where)
+        keep_folder(studio, PURPOSE, where.parent)
         studio.desk.talk.end()
 
     def ask_save(self, index: int) -> None:
@@ -243,14 +246,15 @@ class EditPanel:
         studio = self._kit.studio
         edit = studio.document.recipe.edits[index]
         plain = "".join(c if c.isalnum() or c in " -_" else "_" for c in edit.name).strip()
-        start = kept_folder(studio.settings) / f"{plain or 'direction'}{SUFFIX}"
+        start = kept_folder(studio.settings, PURPOSE) / f"{plain or 'direction'}{SUFFIX}"
 
         def save(path: str) -> None:
-            where = new_file(path, kept_folder(studio.settings), SUFFIX)
+            where = new_file(path, kept_folder(studio.settings, PURPOSE), SUFFIX)
             if where.with_suffix(NUMBERS_SUFFIX).exists():
                 raise UserError(f"{where.with_suffix(NUMBERS_SUFFIX)} exists already.")
             check_writable(where)
             written = studio.editing.save(index, where)
+            keep_folder(studio, PURPOSE, where.parent)
             studio.say(f"Saved to {written}", "good", "direction")
             studio.desk.talk.end()
 

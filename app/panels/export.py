@@ -16,6 +16,7 @@ from app.panels import export_forms as forms
 from app.panels.confirm import Confirm
 from app.panels.sheet_form import SheetForm
 from app.studio import Studio
+from app.typed_paths import keep_folder, kept_folder
 from engine.errors import UserError
 
 #: Seconds for which a proposed name counts as free.
@@ -191,7 +192,7 @@ class ExportTab:
         if studio.model is None:
             raise UserError("Open a model first; there is nothing to export yet.")
         job = self._form.job(studio.document.recipe, path)
-        self._confirm.export(job)
+        self._confirm.export(job, lambda: keep_folder(studio, self._form.kind, path.parent))
 
     def film_timeline(self) -> None:
         """Start the export of the timeline, if it is videos that this tab makes."""
@@ -216,18 +217,19 @@ class ExportTab:
         if self._kit.is_held(self._path) or (shown and shown != self.proposed):
             return
         stem = f"{self._form.stem}-{studio.document.recipe.seed:04d}"
+        kind = self._form.kind
         wanted = (
-            studio.settings.export_folder,
+            studio.settings.folders.get(kind, studio.settings.export_folder),
             stem,
             self._form.suffix,
-            studio.exports.get(self._form.kind),
+            studio.exports.get(kind),
         )
         now = time.monotonic()
         # The disk is not asked at every step of a drag.
         if shown and wanted == self._wanted and now < self._looked + LOOK_PERIOD:
             return
         self._wanted, self._looked = wanted, now
-        folder = Path(studio.settings.export_folder or export_home())
+        folder = kept_folder(studio.settings, kind, export_home())
         self.proposed = str(free_name(folder, stem, self._form.suffix, self._is_taken))
         self._kit.show_value(self._path, self.proposed)
 

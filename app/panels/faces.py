@@ -14,13 +14,16 @@ from app.favourites import Favourite
 from app.jobs import ExportLatent
 from app.kit import Kit
 from app.studio import Studio
-from app.typed_paths import kept_folder, new_file, whole_path
+from app.typed_paths import keep_folder, kept_folder, new_file, whole_path
 from engine.errors import UserError
 from engine.export.files import check_writable
 from engine.latent_files import LATENT_SUFFIX, read_latent
 
 #: Height of a line of the list, and most lines before it scrolls.
 LINE, MOST_LINES = 28, 6
+
+#: Of the folder that is remembered.
+PURPOSE = "latents"
 
 
 class FacesPanel:
@@ -104,36 +107,36 @@ class FacesPanel:
 
     def ask_load(self) -> None:
         """Ask for a latent to show."""
-        start = kept_folder(self._kit.studio.settings)
+        start = kept_folder(self._kit.studio.settings, PURPOSE)
         self._kit.studio.desk.talk.ask_path(
             Prompt("open latent", "Load a latent", "Load", f"{start}/", self._load_from)
         )
 
     def _load_from(self, path: str) -> None:
         studio = self._kit.studio
-        latent, facts = (
-            read_latent(whole_path(path, kept_folder(studio.settings), f"a {LATENT_SUFFIX} file")),
-            studio.capabilities,
-        )
+        where = whole_path(path, kept_folder(studio.settings, PURPOSE), f"a {LATENT_SUFFIX} file")
+        latent, facts = read_latent(where), studio.capabilities
         if facts is None:
             raise UserError("Open a model first; a latent is drawn by the model that made it.")
         studio.edit("Load latent", lambda d: edits.set_latent(d, latent, facts))
+        keep_folder(studio, PURPOSE, where.parent)
         studio.desk.talk.end()
 
     def ask_save(self) -> None:
         """Ask where to save the latent of the present face."""
         recipe = self._kit.studio.document.recipe
         name = f"seed{recipe.seed:04d}" if recipe.latent is None else "latent"
-        start = kept_folder(self._kit.studio.settings) / f"{name}{LATENT_SUFFIX}"
+        start = kept_folder(self._kit.studio.settings, PURPOSE) / f"{name}{LATENT_SUFFIX}"
         self._kit.studio.desk.talk.ask_path(
             Prompt("save latent", "Save the latent of this face", "Save", str(start), self._save_to)
         )
 
     def _save_to(self, path: str) -> None:
         studio = self._kit.studio
-        where = new_file(path, kept_folder(studio.settings), LATENT_SUFFIX)
+        where = new_file(path, kept_folder(studio.settings, PURPOSE), LATENT_SUFFIX)
         check_writable(where)
         studio.start_export(ExportLatent(studio.document.recipe, str(where)))
+        keep_folder(studio, PURPOSE, where.parent)
         studio.desk.talk.end()
 
 

@@ -9,6 +9,7 @@ import dearpygui.dearpygui as dpg
 
 from app.dialogs import Question, file_patterns
 from app.kit import Kit
+from app.typed_paths import keep_folder, kept_folder
 
 #: Width of a button and the gap before it, at a scale of 1, pixels.
 BUTTON = 58
@@ -26,7 +27,8 @@ def path_box(
 
     Args:
         kit: what every panel is given.
-        name: of the box for the tests; its buttons end in ``_choose`` and ``_file``.
+        name: of the box for the tests, and of the folder that is remembered; its buttons end in
+            ``_choose`` and ``_file``.
         tip: what the path is; the dialogs' title, too.
         told: is given what was typed or chosen.
         folder: whether it may be a folder. files: the endings of the files that it may be.
@@ -37,11 +39,17 @@ def path_box(
         kit.on_release(box, lambda: told(str(dpg.get_value(box)).strip()))
 
         def ask(a_folder: bool) -> None:
-            typed = Path(str(dpg.get_value(box)).strip() or "~").expanduser()
-            start = typed if typed.exists() else Path.home()
+            typed = str(dpg.get_value(box)).strip()
+            start = kept_folder(kit.studio.settings, name)
+            if typed and Path(typed).expanduser().exists():
+                start = Path(typed).expanduser()
             patterns = () if a_folder else file_patterns(files, "Files")
             question = Question(tip, start=start, folder=a_folder, patterns=patterns)
-            kit.dialogs.ask(question, lambda path: told(str(path)))
+            kit.dialogs.ask(question, chosen)
+
+        def chosen(path: Path) -> None:
+            keep_folder(kit.studio, name, path.parent)
+            told(str(path))
 
         if folder:
             kit.button("Folder", lambda: ask(True), f"{name}_choose", "Choose a folder",

@@ -13,7 +13,7 @@ from app.dialogs import Question, file_patterns
 from app.kit import Kit
 from app.panels.model import CHECKPOINT_ENDINGS, short_name
 from app.studio import Studio
-from app.typed_paths import kept_folder, new_file
+from app.typed_paths import keep_folder, kept_folder, new_file
 from engine.assets import Shipped, shipped_generator, shipped_generators
 from engine.errors import UserError
 from engine.export.files import check_writable
@@ -24,6 +24,8 @@ ABOUT = (
     "Borrow layers of another model of the same build, such as one that was trained on to draw "
     "cartoons."
 )
+#: Of the folder that is remembered.
+PURPOSE = "joined models"
 SHARE = "How much of the second model its layers are: 0 % is the open model alone"
 
 
@@ -199,18 +201,19 @@ class SecondModelPanel:
             raise UserError("No layers of a second model are chosen; there is nothing to save.")
         model = self._kit.studio.document.model
         both = f"{model.name or 'model'} with {swap.model.name or 'another'}"
-        start = kept_folder(self._kit.studio.settings) / f"{both}.json"
+        start = kept_folder(self._kit.studio.settings, PURPOSE) / f"{both}.json"
         self._kit.studio.desk.talk.ask_path(
             Prompt("save model", "Save the two models as one", "Save", str(start), self._save_to)
         )
 
     def _save_to(self, path: str) -> None:
         studio = self._kit.studio
-        where = new_file(path, kept_folder(studio.settings), ".json")
+        where = new_file(path, kept_folder(studio.settings, PURPOSE), ".json")
         if (beside := where.with_suffix(".safetensors")).exists():
             raise UserError(f"{beside} exists already; choose another name.")
         check_writable(where)
         studio.second.save(where)
+        keep_folder(studio, PURPOSE, where.parent)
         studio.desk.talk.end()
 
 

@@ -16,12 +16,14 @@ from app.panels.timeline_canvas import TimelineCanvas
 from app.playback import Playback
 from app.studio import Studio
 from app.timeline_strip import RULER, TRACK
-from app.typed_paths import kept_folder, new_file, whole_path
+from app.typed_paths import keep_folder, kept_folder, new_file, whole_path
 from engine.export.files import check_writable
 from engine.keyframe import EASINGS, MAX_SECONDS, Easing
 from engine.timeline import MAX_FPS, MIN_FPS, MIN_SECONDS, load_timeline, save_timeline
 
 SUFFIX = ".json"
+#: Of the folder that is remembered.
+PURPOSE = "timelines"
 #: Space at the sides and above, at a scale of 1, pixels.
 PAD, TOP = 12, 8
 #: Height of all but the strip.
@@ -198,35 +200,35 @@ class TimelinePanel:
                 "open timeline",
                 "Load a timeline",
                 "Load",
-                f"{kept_folder(self._kit.studio.settings)}/",
+                f"{kept_folder(self._kit.studio.settings, PURPOSE)}/",
                 self._load_from,
             )
         )
 
     def _load_from(self, path: str) -> None:
         studio = self._kit.studio
-        line, facts = (
-            load_timeline(whole_path(path, kept_folder(studio.settings), f"a {SUFFIX} file")),
-            studio.capabilities,
-        )
+        where = whole_path(path, kept_folder(studio.settings, PURPOSE), f"a {SUFFIX} file")
+        line, facts = load_timeline(where), studio.capabilities
         if facts is not None:
             # It may come from another model.
             line = line.for_model(facts)
         self.playback.pause()
         studio.edit("Load timeline", lambda d: edits.take_over(d, line))
         self.playback.is_open = True
+        keep_folder(studio, PURPOSE, where.parent)
         studio.desk.talk.end()
 
     def ask_save(self) -> None:
         """Ask where to save the path."""
-        start = kept_folder(self._kit.studio.settings) / f"path{SUFFIX}"
+        start = kept_folder(self._kit.studio.settings, PURPOSE) / f"path{SUFFIX}"
         self._kit.studio.desk.talk.ask_path(
             Prompt("save timeline", "Save the timeline", "Save", str(start), self._save_to)
         )
 
     def _save_to(self, path: str) -> None:
         studio = self._kit.studio
-        where = new_file(path, kept_folder(studio.settings), SUFFIX)
+        where = new_file(path, kept_folder(studio.settings, PURPOSE), SUFFIX)
         save_timeline(edits.to_keep(studio.document), check_writable(where))
+        keep_folder(studio, PURPOSE, where.parent)
         studio.desk.talk.end()
         studio.say(f"Saved to {where}", "good", "timeline")
