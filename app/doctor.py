@@ -19,6 +19,7 @@ from app import opengl, settings
 from app.display import require_display, screen_size
 from engine import health
 from engine.errors import UserError
+from engine.frozen import is_frozen
 from engine.health import Line
 
 #: Bytes: below the first something fails soon, below the second it is worth a word.
@@ -162,6 +163,9 @@ def extras() -> Line:
     }
     there = ", ".join(name for name in wanted if here[name]) or "none"
     missing = [name for name in wanted if not here[name]]
+    if is_frozen():
+        # Nothing can be installed into a bundle; MediaPipe gets a Python of its own.
+        missing = [name for name in missing if name != "TensorBoard"]
     if not missing:
         return Line("Extras", "ok", there)
     advice = "; ".join(f"{name}, {wanted[name]}" for name in missing)

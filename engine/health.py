@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from engine.assets import asset, shipped_generators
+from engine.frozen import is_frozen
 
 #: ``ok``; ``note``: works, but something could be had; ``fault``: something does not work.
 State = Literal["ok", "note", "fault"]
@@ -23,7 +24,11 @@ State = Literal["ok", "note", "fault"]
 OLDEST_PYTHON, OLDEST_TORCH = (3, 11), (2, 8)
 #: Bytes: below the first drawing fails soon, below the second training does.
 SCARCE_MEMORY, LITTLE_MEMORY = 2**30, 3 * 2**30
-AGAIN = "run `make setup` in the checkout, or `pip install --force-reinstall maquette`"
+AGAIN = (
+    "the bundle is damaged: get it again"
+    if is_frozen()
+    else "run `make setup` in the checkout, or `pip install --force-reinstall maquette`"
+)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app import desktop_entry, dialogs
+from app import desktop_entry, dialogs, doctor
 from engine import frozen
 from engine.training.data.photos import environment as photos
 
@@ -106,6 +106,17 @@ def test_a_system_dialog_is_started_without_the_bundles_libraries(
 
 def test_a_bundle_is_its_own_program_in_the_menu(bundle: Path) -> None:
     assert desktop_entry.program() == bundle
+
+
+def test_doctor_offers_nothing_that_cannot_be_put_into_a_bundle(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("HOME", "XDG_DATA_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    assert "pip install" in doctor.extras().advice
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    advice = doctor.extras().advice
+    assert "pip install" not in advice and "MediaPipe" in advice
 
 
 def test_a_bundle_makes_no_environments_with_itself(
