@@ -51,7 +51,7 @@ WEAK = 0.35
 #: heads come out better without any of it, long hair and eyes with all of it.
 KEPT = 0.6
 #: Raised with every change of how directions of texts are found.
-_VERSION = 2
+_VERSION = 3
 #: A question is the text's own where an answer's direction lies nearer than this to the text's
 #: (cosine), and correlates with it among the people nearly as well as the best one's does.
 OWN_COSINE, OWN_CORRELATION = 0.5, 0.06

@@ -253,6 +253,8 @@ def measure(bench: Bench, attribute: Attribute, tiles: list[Tensor]) -> dict[str
     }  # fmt: skip
     for name, edit in editors.items():
         whom = chosen[: options.enough_of] if name == "enough" else chosen
+        if not whom:
+            continue
         line[name] = _measured(bench, attribute, edit, whom, tiles)
     return line
 
@@ -303,7 +305,8 @@ def _measured(
 
 def main(options: Options) -> None:
     """Measure and write ``RESULT.json`` with ``RESULT.png``, the first four of each attribute."""
-    bench, lines, tiles = Bench(options), [], []
+    bench, lines = Bench(options), []
+    tiles: list[Tensor] = []
     attributes = [a for a in ATTRIBUTES if not options.only or a.text in options.only]
     for attribute in attributes:
         line = measure(bench, attribute, tiles)
