@@ -12,6 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import median
 
+from engine.levers import Levers
+
 CPU_FPS, GPU_FPS = 15.0, 60.0
 MIN_RESOLUTION = 32
 MIN_SAMPLES = 0.5
@@ -35,15 +37,18 @@ def default_fps(device: str) -> float:
 
 @dataclass(frozen=True)
 class Preview:
-    """One rung: side of the volume rendering in pixels, multiplier on the samples per ray."""
+    """One rung: side of the volume rendering in pixels, multiplier on the samples per ray, share of
+    an implicit network's blocks, and what it costs where that was measured."""
 
     resolution: int
     samples: float
+    blocks: float = 1.0
+    cost: float | None = None
 
     @property
     def work(self) -> float:
         """Field evaluations, up to a constant."""
-        return self.resolution**2 * self.samples
+        return self.resolution**2 * self.samples if self.cost is None else self.cost
 
 
 def ladder(resolution: int, samples: float = 1.0) -> tuple[Preview, ...]:
@@ -66,6 +71,12 @@ def ladder(resolution: int, samples: float = 1.0) -> tuple[Preview, ...]:
         if side == lowest and step >= 4:
             return tuple(reversed(rungs))
         step += 1
+
+
+def measured_ladder(levers: Levers, resolution: int, samples: float = 1.0) -> tuple[Preview, ...]:
+    """The rungs that trials of the open model chose: what is seen least for the time that it saves."""
+    rungs = levers.ladder(resolution, samples)
+    return tuple(Preview(r.resolution, r.samples, r.blocks, r.work) for r in rungs)
 
 
 class AdaptiveQuality:
@@ -116,6 +127,20 @@ class AdaptiveQuality:
             spent = fixed if self.upsample else max(0.0, fixed - upsample)
             total = seconds - (fixed - spent)
             self._move(self._affordable(len(self.rungs) - 1, total, spent))
+
+    def use(self, rungs: tuple[Preview, ...]) -> None:
+        """Go on with other rungs, at the highest that costs no more than the present one. What they
+        cost is in the same units: at full quality the side's square times the samples."""
+        if rungs == self.rungs:
+            return
+        limit = self.quality.work * (1.0 + 1e-6)
+        self.rungs = rungs
+        self._level = max(
+            (level for level, rung in enumerate(rungs) if rung.work <= limit), default=0
+        )
+        self._times.clear()
+        self._skip = 1
+        self._blocked = (len(rungs), 0)
 
     def unlearn(self) -> None:
         """The same picture costs something else from now on (a setting of the model has

@@ -135,6 +135,8 @@ class Capabilities:
         layer_groups: name -> half-open range of ``w`` rows (coarse, middle, fine).
         yaw_range, pitch_range: degrees within which the training poses lay.
         settings: choices that the family offers beyond what all families share.
+        fewer_blocks: shares of an implicit network's blocks with which a picture can be drawn as
+            well (``Quality.blocks``), the largest first; none where there is no such network.
     """
 
     family: str
@@ -154,6 +156,7 @@ class Capabilities:
     yaw_range: tuple[float, float] = (-45.0, 45.0)
     pitch_range: tuple[float, float] = (-25.0, 25.0)
     settings: tuple[ModelSetting, ...] = ()
+    fewer_blocks: tuple[float, ...] = ()
 
     def settings_with(self, changes: Mapping[str, Any]) -> dict[str, SettingValue]:
         """Every setting's value: its default, or what ``changes`` says.
@@ -258,5 +261,6 @@ class Capabilities:
             "yaw_range": tuple(data["yaw_range"]),
             "pitch_range": tuple(data["pitch_range"]),
             "settings": tuple(ModelSetting.from_json(item) for item in data["settings"]),
+            "fewer_blocks": tuple(data.get("fewer_blocks", ())),
         }
         return cls(**{**data, **fixed})

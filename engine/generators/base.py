@@ -31,12 +31,15 @@ class Quality:
         upsample: run the super-resolution or decoder stage. Without it the final picture is
             the raw one.
         normals: also compute ``Frame.normal``.
+        blocks: share of an implicit network's blocks that run, in ``(0, 1]``; families without one
+            do not look at it (``Capabilities.fewer_blocks``).
     """
 
     neural_resolution: int | None = None
     samples: float = 1.0
     upsample: bool = True
     normals: bool = False
+    blocks: float = 1.0
 
     def __post_init__(self) -> None:
         side = self.neural_resolution
@@ -45,6 +48,10 @@ class Quality:
         if not (0.0 < self.samples <= 8.0):
             raise UserError(
                 f"The sample multiplier must be above 0 and at most 8, not {self.samples:g}."
+            )
+        if not (0.0 < self.blocks <= 1.0):
+            raise UserError(
+                f"The share of blocks must be above 0 and at most 1, not {self.blocks:g}."
             )
 
     def scaled(self, resolution: int, samples: float) -> Quality:

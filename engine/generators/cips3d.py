@@ -24,7 +24,7 @@ from engine.frame import Frame, normals_from_depth
 from engine.generators.base import NEVER, CancelToken, Field, Generator, GoldenCase, Quality
 from engine.generators.cips3d_capabilities import capabilities_of
 from engine.generators.cips3d_network import CIPS3DNetwork, Styled
-from engine.generators.cips3d_source import CIPS3DConfig, matches, source
+from engine.generators.cips3d_source import FIRST_COLOUR, CIPS3DConfig, matches, source
 from engine.generators.evaluation import Stopwatch, by_chunks, exact, frozen_mean, unit_picture
 from engine.generators.loading import load_strictly, read_config
 from engine.generators.memo import LastFew
@@ -158,7 +158,8 @@ class CIPS3D(Generator):
                 )
                 distance = float(matrix[:3, 3].norm())
                 march = self._march().scaled(quality.samples).shifted(distance - config.radius)
-                drawn = self._draw(styled, origin, directions, march, quality.upsample, cancel)
+                count = blocks_of(config.inr_blocks, quality.blocks) if quality.upsample else 0
+                drawn = self._draw(styled, origin, directions, march, count, cancel)
             rgb, raw = (unit_picture(p.T.reshape(3, side, side)) for p in drawn[:2])
             depth, alpha = (plane.reshape(side, side) for plane in (drawn[3], drawn[4]))
             normal: Tensor | None = None
@@ -187,13 +188,16 @@ class CIPS3D(Generator):
         origin: Tensor,
         directions: Tensor,
         march: March,
-        inr: bool,
+        blocks: int,
         cancel: CancelToken = NEVER,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Pixels of ``[N, 3]`` unit rays from one origin, a tile at a time.
 
+        Args:
+            blocks: of the INR that run; 0 leaves it out.
+
         Returns:
-            ``[N, 3]`` picture (the auxiliary one without ``inr``) and auxiliary picture in
+            ``[N, 3]`` picture (the auxiliary one without ``blocks`` of the INR) and auxiliary picture in
             [-1, 1], ``[N]`` depth as it is summed up, expected depth, and opacity.
         """
         network = self.network
@@ -213,9 +217,9 @@ class CIPS3D(Generator):
                 features = features + (1.0 - ray.weight_sum)[:, None]
             raw = network.over_backdrop(network.auxiliary(features), ray.opacity)
             rgb = raw
-            if inr:
+            if blocks:
                 cancel.check()
-                pixels = network.inr_net(styled.weights, features)
+                pixels = network.inr_net(styled.weights, features, blocks)
                 rgb = network.over_backdrop(pixels, ray.opacity)
             parts.append((rgb, raw, ray.depth, ray.expected_depth(march.far), ray.opacity))
         rgb, raw, depth, expected, opacity = (torch.cat(p) for p in zip(*parts, strict=True))
@@ -255,7 +259,7 @@ class CIPS3D(Generator):
             fov_y = float(options.get("fov_y", config.fov_y))
             matrix = case.cam2world.to(self.device, torch.float32)
             rays = unit_rays(matrix, fov_y, side, side)
-            rgb, raw, depth, _, _ = self._draw(self.styled(w), *rays, march, True)
+            rgb, raw, depth, _, _ = self._draw(self.styled(w), *rays, march, config.inr_blocks)
         return {
             "rgb": rgb.T.reshape(3, side, side),
             "raw": raw.T.reshape(3, side, side),
@@ -280,6 +284,11 @@ class CIPS3D(Generator):
         first = case.options.get("mix_from_layer")
         w = mapped("")
         return w if first is None else torch.cat([w[: int(first)], mapped("_mix")[int(first) :]])
+
+
+def blocks_of(count: int, share: float) -> int:
+    """How many of an INR's blocks a share of them is: enough for a colour."""
+    return min(count, max(FIRST_COLOUR + 1, round(count * share)))
 
 
 def build(config: dict[str, Any], tensors: Mapping[str, Tensor], device: torch.device) -> CIPS3D:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.camera import OrbitPose
 from engine.capabilities import Capabilities, ModelSetting
-from engine.generators.cips3d_source import CIPS3DConfig
+from engine.generators.cips3d_source import FIRST_COLOUR, CIPS3DConfig
 
 #: Most even samples on a ray that are offered.
 _MOST_SAMPLES = 192
@@ -33,6 +33,9 @@ def capabilities_of(config: CIPS3DConfig) -> Capabilities:
         yaw_range=config.yaw_range,
         pitch_range=config.pitch_range,
         settings=_settings(config),
+        fewer_blocks=tuple(
+            count / config.inr_blocks for count in range(config.inr_blocks - 1, FIRST_COLOUR, -1)
+        ),
     )
 
 

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engine.generators.cips3d_source import CIPS3DConfig
+from engine.generators.cips3d_source import FIRST_COLOUR, CIPS3DConfig
 from engine.generators.latent_features import LatentFeatures, LatentStep
 from engine.generators.siren import film_frequencies, film_sine, fold_film
 from engine.kernels.field import Evaluated, PointLayers, packed_once, try_evaluate
@@ -28,8 +28,8 @@ from engine.kernels.launch import reaches
 from engine.kernels.products import product
 
 SLOPE = 0.2
-#: First of the INR's blocks that gives colours, and first that adds its own input.
-FIRST_COLOUR, FIRST_SKIP = 3, 4
+#: First of the INR's blocks that adds its own input.
+FIRST_SKIP = 4
 
 
 def _normalised(z: Tensor, spell: LatentFeatures | None) -> Tensor:
@@ -249,11 +249,16 @@ class Inr(nn.Module):
         layers = [layer for block in blocks for layer in (block.mod1, block.mod2)]
         return [layer.styled(row) for layer, row in zip(layers, styles, strict=True)]
 
-    def forward(self, weights: list[Tensor], features: Tensor) -> Tensor:
-        """``[N, F]`` features of pixels -> ``[N, 3]`` colours in [-1, 1]."""
+    def forward(self, weights: list[Tensor], features: Tensor, blocks: int | None = None) -> Tensor:
+        """``[N, F]`` features of pixels -> ``[N, 3]`` colours in [-1, 1].
+
+        Args:
+            blocks: how many of them run, from the first; ``None`` is all. What the others would
+                add to the colour is left out.
+        """
         x, rgb = features, features.new_zeros(())
         in_place = not torch.is_grad_enabled()
-        for index, to_rgb in enumerate(self.to_rgbs.values()):
+        for index, to_rgb in enumerate(islice(self.to_rgbs.values(), blocks)):
             out = product(x, weights[2 * index], slope=SLOPE, turned=True)
             out = product(out, weights[2 * index + 1], slope=SLOPE, turned=True)
             if index >= FIRST_SKIP:

@@ -23,6 +23,8 @@ from engine.rendering.nerf_march import March
 
 #: Most layers of one kind: a guard against nonsense in files.
 _MAX_LAYERS = 64
+#: First of the INR's blocks that gives colours.
+FIRST_COLOUR = 3
 #: Options that authors' models do not have, stated only where they are made use of.
 _OURS = ("nerf_reads", "inr_reads", "nerf_latent_steps", "inr_latent_steps", "backdrop")
 #: Tensors that no other family has together.
@@ -112,7 +114,7 @@ class CIPS3DConfig(FamilyConfig):
         ):  # fmt: skip
             if not 1 <= getattr(self, name) <= _MAX_LAYERS:
                 raise UserError(f"The option {name} must be 1 to {_MAX_LAYERS}.")
-        if self.inr_blocks < 4:
+        if self.inr_blocks <= FIRST_COLOUR:
             raise UserError(
                 "The INR needs 4 or more blocks: only from the fourth on does it give colours."
             )

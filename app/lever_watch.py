@@ -1,0 +1,78 @@
+"""When the engine tries what the open model's previews can do without (:mod:`engine.lever_trials`):
+one small drawing at a time, while a full picture is shown and nothing else is wanted."""
+
+from __future__ import annotations
+
+from app.adaptive import Preview, measured_ladder
+from engine.capabilities import SettingValue
+from engine.draw import Painter
+from engine.frame import Frame
+from engine.generators.base import CancelToken, Quality
+from engine.lever_trials import LeverTrials
+from engine.levers import Levers
+from engine.recipe import Recipe
+
+#: What decides what a model's levers cost: its settings, and full quality.
+_Key = tuple[tuple[tuple[str, SettingValue], ...], int, float]
+
+
+class LeverWatch:
+    """Levers of the open model, as far as they were tried.
+
+    Args:
+        budget: seconds that a preview may take: where full pictures do not take longer, nothing
+            is tried.
+    """
+
+    def __init__(self, budget: float) -> None:
+        self.budget = budget
+        self._key: _Key | None = None
+        self._trials: LeverTrials | None = None
+        self._levers: Levers | None = None
+        self._cancel = CancelToken()
+
+    def drawn(self, painter: Painter, recipe: Recipe, seconds: float) -> None:
+        """A full picture was drawn in so many seconds."""
+        facts = painter.generator.capabilities
+        side = recipe.neural_resolution or facts.neural_resolution
+        key = (recipe.settings, side, recipe.samples)
+        slow = seconds > self.budget and recipe.view == "picture"
+        if key == self._key or not slow or facts.why_not("neural_resolution"):
+            return
+
+        def draw(quality: Quality) -> Frame:
+            return painter.frame(recipe, self._cancel, quality)
+
+        self._key, self._levers = key, None
+        self._trials = LeverTrials(facts, side, recipe.samples, draw)
+
+    @property
+    def due(self) -> bool:
+        """Whether there is something to try."""
+        return self._trials is not None
+
+    def step(self, cancel: CancelToken) -> bool:
+        """Try one thing; whether all have been tried now.
+
+        Raises:
+            Cancelled: ``cancel`` was set; the same is tried again the next time.
+        """
+        if self._trials is None:
+            return False
+        self._cancel = cancel
+        self._trials.step()
+        if not self._trials.done:
+            return False
+        self._levers, self._trials = self._trials.levers(), None
+        return True
+
+    def give_up(self) -> None:
+        """Something failed: previews stay as they are."""
+        self._trials = None
+
+    def ladder(self, recipe: Recipe, resolution: int) -> tuple[Preview, ...] | None:
+        """Rungs for previews of a recipe of so many pixels, if this model was tried."""
+        key = (recipe.settings, resolution, recipe.samples)
+        if self._levers is None or key != self._key or recipe.view != "picture":
+            return None
+        return measured_ladder(self._levers, resolution, recipe.samples)
