@@ -9,15 +9,20 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.fuzzing.targets import Target
 
 #: Address space beyond what is taken once the target is loaded, bytes.
 _SPACE = 3 << 30
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzzing", description=__doc__)
-    parser.add_argument("target")
+    parser.add_argument("target", help="a target, or 'all' with --plain")
     parser.add_argument("--runs", type=int, default=100_000, help="executions (default: 100000)")
     parser.add_argument("--seconds", type=float, default=600.0, help="at most (default: 600)")
     parser.add_argument("--corpus", type=Path, default=None, help="folder of inputs, kept")
@@ -25,11 +30,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--plain", action="store_true", help="without atheris and coverage")
     parser.add_argument("--replay", type=Path, nargs="*", help="only execute these files")
-    options = parser.parse_args()
+    options = parser.parse_args(words)
 
-    from tests.fuzzing.targets import TARGETS
+    from tests.fuzzing.targets import TARGETS, target
 
-    if options.target not in TARGETS:
+    names = list(TARGETS) if options.target == "all" and options.plain else [options.target]
+    if not TARGETS.keys() >= set(names):
         parser.error(f"there is no target {options.target}; use one of {', '.join(TARGETS)}")
     guided = not options.plain and options.replay is None
     if guided and importlib.util.find_spec("atheris") is None:
@@ -40,20 +46,26 @@ def main() -> int:
 
         loading = atheris.instrument_imports(include=["engine", "app"])
     with loading:
-        from tests.fuzzing import runner
-        from tests.fuzzing.targets import target
+        wanted = [(name, target(name)) for name in names]
+    return max(_fuzzed(name, one, options, guided) for name, one in wanted)
 
-        wanted = target(options.target)
+
+def _fuzzed(name: str, wanted: Target, options: argparse.Namespace, guided: bool) -> int:
+    """Fuzz one target; 1 if something was found."""
+    from tests.fuzzing import runner
+
     memory = Path("/dev/shm")
     base = memory if memory.is_dir() else Path(tempfile.gettempdir())
     with tempfile.TemporaryDirectory(prefix="maquette-fuzz-", dir=base) as folder:
         session = runner.Session(wanted, Path(folder), options.out)
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (used + _SPACE, used + _SPACE))
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        most = used + _SPACE if hard == resource.RLIM_INFINITY else min(used + _SPACE, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (most, hard))
         start = time.monotonic()
 
         def log() -> None:
-            line = runner.summary(session, time.monotonic() - start)
+            line = runner.summary(name, session, time.monotonic() - start)
             print(line, flush=True)
             if options.out is not None:
                 options.out.mkdir(parents=True, exist_ok=True)

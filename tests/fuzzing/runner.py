@@ -132,10 +132,11 @@ def run_atheris(
     atheris.Fuzz()
 
 
-def summary(session: Session, seconds: float) -> str:
+def summary(name: str, session: Session, seconds: float) -> str:
     """What happened so far, as a line of JSON."""
     return json.dumps(
         {
+            "target": name,
             "executions": session.count,
             "seconds": round(seconds, 1),
             "findings": sorted(session.findings),

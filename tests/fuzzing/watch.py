@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import sys
 import time
 import traceback
@@ -98,7 +99,8 @@ class Watch:
         for name in self._present - self._placed:
             if name not in self._may_write:
                 finding = finding or Finding("file left", repr(name))
-            Path(self._folder, name).unlink()
+            place = Path(self._folder, name)
+            shutil.rmtree(place) if place.is_dir() else place.unlink()
         return finding
 
     @property
