@@ -18,6 +18,16 @@ class Terminated(BaseException):
     """SIGTERM arrived: unwind as after Ctrl-C, so that temporary files are removed."""
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, told apart from Python's own exception.
+
+    Where that one passes through ``exec`` of a text (dataclasses and Numba do that all the time), the
+    interpreter remembers it as unhandled, whoever handles it later: a program that was started
+    by ``python -m`` then dies of SIGINT at its very end instead of ending with the status it chose.
+    It looks for exactly that type.
+    """
+
+
 @contextmanager
 def stoppable() -> Iterator[None]:
     """Let SIGTERM unwind the program as Ctrl-C does, while the block runs."""
@@ -25,15 +35,23 @@ def stoppable() -> Iterator[None]:
     def stop(_signal: int, _frame: FrameType | None) -> None:
         raise Terminated
 
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise Interrupted
+
+    answers: dict[int, Callable[[int, FrameType | None], None]] = {signal.SIGTERM: stop}
+    # Whoever is deaf to Ctrl-C, as in a shell's background, stays so.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        answers[signal.SIGINT] = interrupt
     try:
-        before = signal.signal(signal.SIGTERM, stop)
+        before = {number: signal.signal(number, answer) for number, answer in answers.items()}
     except ValueError:  # not in the main thread: signals are not ours
         yield
         return
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, answer in before.items():
+            signal.signal(number, answer)
 
 
 @contextmanager

@@ -109,6 +109,29 @@ def test_a_stop_leaves_no_half_file(
     assert list(tmp_path.iterdir()) == []
 
 
+_INTERRUPTED = """
+import sys
+from app.cli.terminal import stoppable
+
+if __name__ == "__main__":
+    try:
+        with stoppable():
+            exec("import os, signal, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(60)")
+    except KeyboardInterrupt:
+        sys.exit(130)
+"""
+
+
+def test_ctrl_c_inside_a_text_that_is_executed(tmp_path: Path) -> None:
+    """Python would remember it as unhandled, and die of it in the end."""
+    (tmp_path / "interrupted.py").write_text(_INTERRUPTED)
+    done = subprocess.run(
+        [sys.executable, "-m", "interrupted"], cwd=tmp_path, env=ENVIRONMENT, capture_output=True,
+        text=True, timeout=60, preexec_fn=_hear_ctrl_c,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (130, "")
+
+
 def _hear_ctrl_c() -> None:
     """A shell starts what runs in its background (as CI may be) deaf to Ctrl-C, and so are the
     children."""
