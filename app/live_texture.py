@@ -46,47 +46,59 @@ def place_image(image: Image, target: Image) -> tuple[UV, UV]:
 
 
 class LiveTexture:
-    """One texture that takes pictures of any size."""
+    """One texture that takes pictures of any size.
+
+    The toolkit leaks a raw texture's memory on the graphics card when the texture is deleted, and sends every
+    one that lies in a registry with each frame, seen or not. So there is one of each size,
+    and those that are not shown lie on a stage, where the toolkit leaves them alone.
+    """
 
     def __init__(self) -> None:
-        self._registry = int(dpg.add_texture_registry())
-        self._pixels: Image = np.zeros((BUCKETS[0], BUCKETS[0], 4), np.float32)
-        self.item = self._create()
+        self._registry, self._stage = int(dpg.add_texture_registry()), int(dpg.add_stage())
+        #: Side -> texture, and the array that it points at.
+        self._made: dict[int, tuple[int, Image]] = {}
+        #: Sides of the textures that are in the registry.
+        self._present: set[int] = set()
+        self._use(BUCKETS[0])
         self.corners: tuple[UV, UV] = (0.0, 0.0), (1.0, 1.0)
-        # Textures that were replaced, with the arrays they point at: they may go only after a
-        # frame was drawn without them.
-        self._old: list[tuple[int, Image, int]] = []
+        # Sides that are shown no more: they may go only after a frame was drawn without them.
+        self._old: dict[int, int] = {}
 
     def show(self, image: Image) -> None:
         """Take over a picture ``[H, W, 4]`` float32 RGBA. ``item`` and ``corners`` may change."""
         side = bucket_for(*image.shape[:2])
         if side != self._pixels.shape[0]:
-            self._old.append((self.item, self._pixels, 2))
-            self._pixels = np.zeros((side, side, 4), np.float32)
-            self.corners = place_image(image, self._pixels)
-            self.item = self._create()
-        else:
-            self.corners = place_image(image, self._pixels)
+            self._old[self._pixels.shape[0]] = 2
+            self._old.pop(side, None)
+            self._use(side)
+        self.corners = place_image(image, self._pixels)
 
     def after_frame(self) -> None:
-        """Delete textures that nothing shows any more; call once after each frame."""
-        waiting: list[tuple[int, Image, int]] = []
-        for item, pixels, frames in self._old:
+        """Put away textures that nothing shows any more; call once after each frame."""
+        for side, frames in list(self._old.items()):
             if frames > 0:
-                waiting.append((item, pixels, frames - 1))
+                self._old[side] = frames - 1
             else:
-                dpg.delete_item(item)
-        self._old = waiting
+                del self._old[side]
+                self._present.discard(side)
+                dpg.move_item(self._made[side][0], parent=self._stage)
 
     def delete(self) -> None:
         """Take everything off the graphics card; nothing may show it any more."""
         dpg.delete_item(self._registry)
+        dpg.delete_item(self._stage)
         self._old.clear()
+        self._made.clear()
 
-    def _create(self) -> int:
-        side = self._pixels.shape[0]
-        return int(
-            dpg.add_raw_texture(
-                side, side, self._pixels, format=dpg.mvFormat_Float_rgba, parent=self._registry
+    def _use(self, side: int) -> None:
+        """Show the texture of a size from now on."""
+        if side not in self._made:
+            pixels = np.zeros((side, side, 4), np.float32)
+            item = dpg.add_raw_texture(
+                side, side, pixels, format=dpg.mvFormat_Float_rgba, parent=self._registry
             )
-        )
+            self._made[side] = int(item), pixels
+        elif side not in self._present:
+            dpg.move_item(self._made[side][0], parent=self._registry)
+        self._present.add(side)
+        self.item, self._pixels = self._made[side]
