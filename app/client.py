@@ -22,15 +22,15 @@ from app.frames import BUCKETS, FrameRing
 from app.jobs import Job, JobState
 from app.messages import (
     EngineDied,
-    EngineRestored,
     Event,
+    MemoryShort,
     ModelFailed,
     ModelLoaded,
     Part,
     RenderFailed,
 )
 from app.processes import run_engine
-from app.restarts import RestartPolicy, died, died_opening
+from app.restarts import RestartPolicy, died, died_opening, restored
 from app.second_reading import SecondReading
 from app.thumbnail_queue import ThumbnailQueue
 from app.wire import (
@@ -263,7 +263,8 @@ class EngineClient:
 
     def _spawn(self) -> None:
         self._ring = self._new_ring(BUCKETS[1] * BUCKETS[1] * 16)
-        self._process, self._connection = spawn("maquette-engine", run_engine, self._options)
+        options = replace(self._options, frugal=self._policy.frugal)
+        self._process, self._connection = spawn("maquette-engine", run_engine, options)
         self._events.extend(self.thumbnails.restarted())
         self._ended_at = self._restart_at = None
         self._awaiting = self._reference_done = None
@@ -350,6 +351,8 @@ class EngineClient:
             last = self._last
             self._finish(message.part, message.generation, last.reference if last else None)
             self._events.append(message)
+        elif isinstance(message, MemoryShort):
+            self._events.append(message)
         elif isinstance(message, SecondAnswer):
             self._events.extend(self.seconds.took(message))
         elif isinstance(message, ThumbnailDrawn):
@@ -369,12 +372,14 @@ class EngineClient:
     def _take_opened(self, result: ModelLoaded | ModelFailed) -> None:
         returning = self._model.ref.path if self._restoring and self._model is not None else None
         if isinstance(result, ModelLoaded):
-            self._model, self._reference_done = result, None
+            before, self._model, self._reference_done = self._model, result, None
             self.seconds.again()
+            came_back = result.ref.path == returning
+            replaced = came_back and before is not None and result.ref.sha256 != before.ref.sha256
             # A model that comes back is no news: telling it would reset the window's camera.
-            if result.ref.path != returning:
+            if replaced or not came_back:
                 self._events.append(result)
-            self._restored()
+            self._restored(replaced)
             return
         self._events.append(result)
         if returning is None:
@@ -389,10 +394,10 @@ class EngineClient:
         self._opening = OpenModel(self._serial, path)
         self._send(self._opening)
 
-    def _restored(self) -> None:
+    def _restored(self, replaced: bool = False) -> None:
         if self._restoring:
             self._restoring = False
-            self._events.append(EngineRestored())
+            self._events.append(restored(replaced))
 
     def _grow_ring(self, capacity: int) -> None:
         if self._ring is not None:

@@ -104,4 +104,9 @@ class EditTasks:
                 self._events.append(TaskFailed(task.number, message))
             self._over(task.number)
         for task in rest:
-            self._child.send(task)
+            try:
+                self._child.send(task)
+            except OSError as error:
+                message = f"The system starts no more processes ({error.strerror or error})."
+                self._events.append(TaskFailed(task.number, message))
+                self._over(task.number)

@@ -117,8 +117,16 @@ class ExportQueue:
         """Hand the next export to the process when it is free."""
         if self._running is not None or not self._waiting:
             return
-        self._child.start()
         state, job = self._waiting.pop(0)
+        try:
+            self._child.start()
+        except OSError as error:
+            message = (
+                f"{Path(job.path).name} was not begun: the system starts no more processes "
+                f"({error.strerror or error}). Close other programs, then try again."
+            )
+            self._events.append(JobFailed(state.job, state.title, message))
+            return
         self._running = replace(state, state="running")
         folder = Path(job.path).expanduser().resolve().parent
         self._staging = str(folder / f".maquette-{secrets.token_hex(6)}.tmp")

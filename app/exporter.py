@@ -28,7 +28,7 @@ from app.jobs import (
 )
 from app.mailboxes import ExportMailbox
 from app.messages import JobCancelled, JobFailed, JobFinished, JobProgress
-from app.opening import open_generator
+from app.opening import open_generator, reference
 from app.wire import ProcessOptions, RunJob
 from engine.checkpoints import write_model
 from engine.draw import Painter
@@ -44,6 +44,7 @@ from engine.export.video import export_video
 from engine.generators.base import CancelToken
 from engine.joining import joined_source
 from engine.latent_files import latent_suffix, write_latent
+from engine.model_ref import ModelRef
 
 #: Progress is told this often at most, in seconds.
 _TELL_EVERY = 0.1
@@ -56,7 +57,7 @@ class Exporter:
     def __init__(self, mailbox: ExportMailbox, options: ProcessOptions) -> None:
         self._mailbox = mailbox
         self._options = options
-        self._model = ""
+        self._model = ModelRef("", "", "")
         self._painter: Painter | None = None
 
     def run(self) -> None:
@@ -86,7 +87,7 @@ class Exporter:
         folder = check_name(job)
         target = check_new_folder(job.path) if folder else check_writable(job.path)
         progress(0, 0)
-        painter = self._open(job.recipe.model.path)
+        painter = self._open(job.recipe.model)
         cancel.check()
         staging = Path(task.staging)
         try:
@@ -105,11 +106,23 @@ class Exporter:
             raise explain(error, target) from error
         return target
 
-    def _open(self, path: str) -> Painter:
-        if self._painter is None or path != self._model:
+    def _open(self, wanted: ModelRef) -> Painter:
+        """The model of a recipe; kept, so that it may be gone from the disk by now.
+
+        Raises:
+            UserError: it cannot be opened, or its file was replaced since the recipe was made.
+        """
+        known, asked = (self._model.path, self._model.sha256), (wanted.path, wanted.sha256)
+        if self._painter is None or known != asked:
             self._painter = None
-            self._painter = Painter(open_generator(path, self._options))
-            self._model = path
+            painter = Painter(open_generator(wanted.path, self._options))
+            found = reference(wanted.path)
+            if wanted.sha256 and found.sha256 != wanted.sha256:
+                raise ExportError(
+                    f"The file of the model, {wanted.path}, was replaced since it was opened: what it draws "
+                    "now is not what the window shows. Open it again, then export."
+                )
+            self._painter, self._model = painter, wanted
         return self._painter
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from app.settings import log_folder
 from engine.errors import UserError
+from engine.memory import is_memory_full
 
 
 def sentence(doing: str, error: BaseException, log: str) -> str:
@@ -20,7 +21,7 @@ def sentence(doing: str, error: BaseException, log: str) -> str:
         return str(error)
     where = log_failure(log, error)
     kind = type(error).__name__
-    if isinstance(error, MemoryError) or kind == "OutOfMemoryError":
+    if is_memory_full(error):
         return (
             f"There was not enough memory for {doing}; choose a lower resolution or close other "
             "programs."

@@ -97,6 +97,17 @@ class RenderFailed:
 
 
 @dataclass(frozen=True)
+class MemoryShort:
+    """Pictures are drawn smaller than asked because memory does not suffice.
+
+    Attributes:
+        message: one sentence for people; empty once it suffices again.
+    """
+
+    message: str
+
+
+@dataclass(frozen=True)
 class EngineDied:
     """The engine process ended by itself or was killed.
 
@@ -111,7 +122,14 @@ class EngineDied:
 
 @dataclass(frozen=True)
 class EngineRestored:
-    """A new engine process has the model open again; the picture follows by itself."""
+    """A new engine process has the model open again; the picture follows by itself.
+
+    Attributes:
+        message: one sentence for people. severity: how the notice looks.
+    """
+
+    message: str = "The engine is back; your work is as it was."
+    severity: Literal["good", "warning"] = "good"
 
 
 @dataclass(frozen=True)
@@ -200,6 +218,7 @@ Event = (
     | ModelFailed
     | FrameReady
     | RenderFailed
+    | MemoryShort
     | EngineDied
     | EngineRestored
     | ThumbnailReady

@@ -7,6 +7,7 @@ import importlib
 from app.wire import ProcessOptions
 from engine.errors import CheckpointError
 from engine.generators.base import Generator
+from engine.recipe import ModelRef
 
 
 def open_generator(path: str, options: ProcessOptions) -> Generator:
@@ -24,3 +25,14 @@ def open_generator(path: str, options: ProcessOptions) -> Generator:
     if not isinstance(generator, Generator):
         raise CheckpointError(f"{options.opener} gave no generator.")
     return generator
+
+
+def reference(path: str) -> ModelRef:
+    """The model's reference with the hash of the file that holds its tensors."""
+    from engine.assets import model_place, shipped_generator
+    from engine.checkpoints import model_name, model_sha256, weights_file
+
+    where, shipped = model_place(path), shipped_generator(path)
+    name = shipped.name if shipped else model_name(where)
+    sha256 = model_sha256(weights_file(where)) if where.exists() else ""
+    return ModelRef(path, sha256, name)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from app.messages import EngineDied, ModelFailed
+from app.messages import EngineDied, EngineRestored, ModelFailed
 
 #: After so many deaths within so many seconds, or without a success between them, it stops.
 MAX_DEATHS, DEATH_SECONDS = 3, 20.0
 #: Pause before a restart that is not the first, in seconds.
 PAUSE = 1.0
+#: How much smaller pictures are after a process died again before it drew one: it may have been
+#: ended because it took all the memory there is (see :data:`app.frugality.STEPS`).
+FRUGAL = 2
 
 
 class RestartPolicy:
@@ -30,6 +33,11 @@ class RestartPolicy:
             return None
         return 0.0 if len(self._deaths) == 1 and self._fruitless == 1 else PAUSE
 
+    @property
+    def frugal(self) -> int:
+        """What the next process is started with."""
+        return FRUGAL if self._fruitless > 1 else 0
+
     def reset(self) -> None:
         """A person asked to try again: what was does not count."""
         self._deaths.clear()
@@ -50,6 +58,21 @@ def died(how: str, pause: float | None) -> EngineDied:
         "close other programs, then restart the engine."
     )
     return EngineDied(message, restarting=False)
+
+
+def restored(replaced: bool) -> EngineRestored:
+    """What is told of an engine that is there again.
+
+    Args:
+        replaced: the model's file is another one than before.
+    """
+    if not replaced:
+        return EngineRestored()
+    return EngineRestored(
+        "The engine is back, but the file of the model was replaced meanwhile: faces may look different. "
+        "Your work is as it was.",
+        "warning",
+    )
 
 
 def died_opening(how: str, path: str) -> ModelFailed:

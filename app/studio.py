@@ -22,6 +22,7 @@ from app.edit_wire import TaskEvent
 from app.editing import Editing
 from app.engine_state import EngineState
 from app.exports import Export, Kind, outcome
+from app.frugality import tell
 from app.gallery import Gallery
 from app.history import History
 from app.job_list import JobList
@@ -36,6 +37,7 @@ from app.messages import (
     JobFailed,
     JobFinished,
     JobProgress,
+    MemoryShort,
     ModelFailed,
     ModelLoaded,
     RenderFailed,
@@ -359,6 +361,8 @@ class Studio:
                 self._model_failed(event)
             case RenderFailed():
                 self.notices.post(event.message, "error", self.clock(), "render")
+            case MemoryShort():
+                tell(self.notices, event.message, self.clock())
             case EngineDied():
                 self._engine_up = False
                 self._engine_gave_up = not event.restarting
@@ -366,9 +370,7 @@ class Studio:
                 self.notices.post(event.message, severity, self.clock(), "engine", sticky=True)
             case EngineRestored():
                 self._engine_up, self._engine_gave_up = True, False
-                self.notices.post(
-                    "The engine is back; your work is as it was.", "good", self.clock(), "engine"
-                )
+                self.notices.post(event.message, event.severity, self.clock(), "engine")
             case ThumbnailReady():
                 if not (self.training.grid.take(event) or self.ways.take(event)):
                     self.gallery.take(event)

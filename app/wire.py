@@ -23,12 +23,15 @@ class ProcessOptions:
         opener: ``"module:function"`` in place of the registry's ``open_model``; empty for it.
         target_fps: as in ``EngineClient``.
         settle_seconds: rest after which a preview is followed by the full-quality frame.
+        frugal: how much smaller than asked the engine's pictures are at first, see
+            :data:`app.frugality.STEPS`.
     """
 
     device: str
     opener: str = ""
     target_fps: float | None = None
     settle_seconds: float = 0.2
+    frugal: int = 0
 
 
 # To the engine ------------------------------------------------------------------------------

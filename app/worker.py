@@ -21,13 +21,21 @@ import torch
 from numpy.typing import NDArray
 
 from app.adaptive import AdaptiveQuality, Preview, default_fps
-from app.engine_pictures import full_quality, preview_quality, rgba, shrunk, thumbnail
+from app.engine_pictures import (
+    full_quality,
+    give_back_memory,
+    preview_quality,
+    rgba,
+    shrunk,
+    thumbnail,
+)
 from app.faults import sentence
 from app.frames import FrameWriter, bucket_bytes
+from app.frugality import Frugality
 from app.joins import Joins
 from app.mailboxes import EngineMailbox
-from app.messages import ModelFailed, ModelLoaded, RenderFailed
-from app.opening import open_generator
+from app.messages import MemoryShort, ModelFailed, ModelLoaded, RenderFailed
+from app.opening import open_generator, reference
 from app.processor import preview_threads
 from app.turns import Shot, Turns
 from app.wire import (
@@ -49,9 +57,10 @@ from engine.capabilities import SettingValue
 from engine.draw import Painter
 from engine.errors import Cancelled
 from engine.frame import Frame
-from engine.generators.base import CancelToken
+from engine.generators.base import CancelToken, Quality
 from engine.generators.blending import swappable_layers
-from engine.recipe import ModelRef, Recipe
+from engine.memory import is_memory_full
+from engine.recipe import Recipe
 
 #: Stages of ``Frame.timings`` whose cost depends on the neural resolution and the samples;
 #: everything else that a frame took is the same at every quality.
@@ -78,6 +87,7 @@ class Engine:
         self._controllers: dict[tuple[object, ...], AdaptiveQuality] = {}
         #: The model's settings that the controllers have measured.
         self._measured: tuple[tuple[str, SettingValue], ...] = ()
+        self._frugality = Frugality(options.frugal)
         self._writer: FrameWriter | None = None
         self._ring_wanted = 0
         self._sha256 = ""
@@ -163,6 +173,10 @@ class Engine:
             return
         if self._mailbox.opening is not None:
             return  # a newer wish has come: this model is not wanted any more
+        if self._painter is not None and self._frugality.is_lowered:
+            # Another model needs another amount of memory.
+            self._frugality = Frugality()
+            self._mailbox.send(MemoryShort(""))
         self._painter, self._sha256 = Painter(generator), ref.sha256
         self._joins.attend(self._painter)
         self._device = str(generator.device)
@@ -212,8 +226,7 @@ class Engine:
             quality = full_quality(recipe) if complete else preview_quality(recipe, controller)
             cancel = CancelToken(lambda: self._pointless(request, full, started, controller))
             self._use_threads(complete)
-            frame = painter.frame(recipe, cancel, quality).cpu()
-            image = rgba(frame, recipe)
+            frame, image, whole = self._paint(painter, recipe, cancel, quality)
         except Cancelled:
             newest = self._mailbox.request
             if not full and newest is not None and newest.moving and not self._mailbox.opening:
@@ -225,13 +238,35 @@ class Engine:
             self._mailbox.send(RenderFailed(message, request.generation, shot.part))
             return
         seconds = time.monotonic() - started
-        self._learn(controller, rung, frame, seconds, full)
-        if full and request.reference is not None:
+        if whole:
+            self._learn(controller, rung, frame, seconds, full)
+        if whole and full and request.reference is not None:
             other = self._controller(painter, recipe, not shared)
             self._learn(other, rung, frame, seconds, full)
         resolution = (int(frame.raw.shape[0]), int(image.shape[0]))
         self._deliver(image, request, shot, resolution, seconds * 1000.0, complete)
         self._turns.drawn(shot, request, complete)
+
+    def _paint(
+        self, painter: Painter, recipe: Recipe, cancel: CancelToken, quality: Quality
+    ) -> tuple[Frame, NDArray[np.float32], bool]:
+        """Draw a recipe, smaller where memory is short: the frame, the picture, is it as asked."""
+        self._frugality.ease(time.monotonic())
+        while True:
+            allowed = self._frugality.of(quality, painter.generator.capabilities)
+            try:
+                frame = painter.frame(recipe, cancel, allowed).cpu()
+                image = rgba(frame, recipe)
+            except (MemoryError, RuntimeError) as error:
+                if not (is_memory_full(error) and self._frugality.less(time.monotonic())):
+                    raise
+            else:
+                news = self._frugality.news(int(frame.raw.shape[0]))
+                if news is not None:
+                    self._mailbox.send(MemoryShort(news))
+                return frame, image, allowed == quality
+            # Only now is what the failed drawing held let go.
+            give_back_memory()
 
     def _use_threads(self, all_of_them: bool) -> None:
         """All threads, or those that a preview is drawn with."""
@@ -352,14 +387,3 @@ class Engine:
             self._mailbox.wait_for_control()
             self._apply_controls()
         self._ring_wanted = capacity
-
-
-def reference(path: str) -> ModelRef:
-    """The model's reference with the hash of the file that holds its tensors."""
-    from engine.assets import model_place, shipped_generator
-    from engine.checkpoints import model_name, model_sha256, weights_file
-
-    where, shipped = model_place(path), shipped_generator(path)
-    name = shipped.name if shipped else model_name(where)
-    sha256 = model_sha256(weights_file(where)) if where.exists() else ""
-    return ModelRef(path, sha256, name)

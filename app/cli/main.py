@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from app.cli.terminal import Terminated, stoppable
 from app.version import version
 from engine.errors import Cancelled, UserError
+from engine.memory import is_memory_full
 
 #: Command -> what it does. Each is the function ``run`` of ``app.cli.<command>``.
 COMMANDS: dict[str, str] = {
@@ -91,7 +92,7 @@ def _known(error: Exception) -> str | None:
     if isinstance(error, OSError):
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         return "The disk is full; free some space and try again." if full else None
-    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+    if is_memory_full(error):
         return (
             "There is not enough memory for this; choose a smaller size, neural resolution or "
             "number of samples."

@@ -6,6 +6,8 @@ The path says how it behaves: ``fake``, or ``fake?chunk=0.01&open=0.5``:
 - ``upsample``: seconds that its super-resolution takes,
 - ``open``: seconds that opening takes,
 - ``size``: side of its pictures (the neural resolution is a quarter of it),
+- ``memory``: side of the largest volume rendering that there is memory for; ``short`` says how it ends
+  otherwise: ``cpu``, ``gpu``, ``numpy`` (as each of them says so) or ``kill``,
 - ``settings``: it has the settings ``blue`` (its third colour) and ``slow`` (how many times
   longer a chunk takes), and its ball's radius is ``blue``.
 
@@ -57,6 +59,20 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def run_out(how: str) -> None:
+    """Fail as allocations do where no memory is left."""
+    if how == "kill":
+        die()
+    if how == "gpu":
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+    if how == "numpy":
+        raise MemoryError("Unable to allocate 2.00 GiB for an array")
+    raise RuntimeError(
+        "[enforce fail at alloc_cpu.cpp:118] err == 0. DefaultCPUAllocator: can't allocate memory: you "
+        "tried to allocate 2147483648 bytes. Error code 12 (Cannot allocate memory)"
+    )
+
+
 class Ball(Field):
     """A solid ball around the origin."""
 
@@ -79,6 +95,7 @@ class FakeGenerator(Generator):
         self.device = torch.device("cpu")
         self.chunk = float(options.get("chunk", 0))
         self.upsample = float(options.get("upsample", 0))
+        self.memory, self.short = int(options.get("memory", 0)), options.get("short", "cpu")
         size = int(options.get("size", 256))
         self.capabilities = Capabilities(
             family="fake",
@@ -114,6 +131,8 @@ class FakeGenerator(Generator):
         x, _, z = camera.position
         yaw = float(torch.rad2deg(torch.atan2(torch.tensor(float(x)), torch.tensor(float(z)))))
         note(f"begin {seed} {yaw:.0f} {side} {quality.samples:g} {quality.upsample:d}")
+        if self.memory and side > self.memory:
+            run_out(self.short)
         if seed == 666:
             raise ValueError("a fault of this identity")
         if seed == 999:

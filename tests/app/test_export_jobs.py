@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
@@ -14,6 +15,7 @@ import pytest
 import trimesh
 from PIL import Image
 
+from app import export_queue
 from app.export_queue import ExportQueue
 from app.jobs import ExportMesh, ExportPicture, ExportSheet, ExportVideo, Job
 from app.messages import JobCancelled, JobEvent, JobFailed, JobFinished, JobProgress
@@ -264,3 +266,19 @@ def test_closing_stops_the_export_and_leaves_no_file(
     assert time.monotonic() - began < 5.0
     assert not process_runs(pid) and list(folder.iterdir()) == []
     assert queue.jobs == () and queue.poll() == []
+
+
+def test_a_system_that_starts_no_more_processes_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object) -> None:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    monkeypatch.setattr(export_queue, "spawn", full)
+    queue = ExportQueue(ProcessOptions("cpu", OPENER))
+    numbers = [queue.add(ExportPicture(on("fake"), str(tmp_path / f"{n}.png"))) for n in "ab"]
+    events = [*queue.poll(), *queue.poll()]
+    assert [event.job for event in events if isinstance(event, JobFailed)] == numbers
+    assert all("starts no more processes (Cannot allocate memory)" in e.message for e in events)  # type: ignore[union-attr]
+    assert queue.jobs == ()
+    queue.close()

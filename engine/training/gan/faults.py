@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-import torch
-
 from engine.errors import UserError
 from engine.training.data.training_data import DataGone
 
@@ -17,8 +15,6 @@ T = TypeVar("T")
 MOST_RETURNS = 6
 #: Factor on the learning rates after each return.
 SLOWER = 0.5
-#: What torch's allocators say; on a CPU it is a plain RuntimeError.
-_MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 class Diverged(Exception):
@@ -37,14 +33,6 @@ class MemoryFull(UserError):
             "Not even one picture at once fits into memory; close other programs, or train a "
             "smaller model or on smaller pictures."
         )
-
-
-def is_memory_full(error: BaseException) -> bool:
-    """Whether an error says that the memory of a GPU or of the machine does not suffice."""
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    words = str(error).lower()
-    return isinstance(error, RuntimeError) and any(one in words for one in _MEMORY_WORDS)
 
 
 def patiently(

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from engine.memory import is_memory_full
 from engine.training.gan.chance import chance
 from engine.training.gan.contract import FamilyTraining, Network, Phase, Progress
 from engine.training.gan.distributed import Team
 from engine.training.gan.events import Notice
-from engine.training.gan.faults import Diverged, MemoryFull, is_memory_full
+from engine.training.gan.faults import Diverged, MemoryFull
 from engine.training.gan.options import TrainingOptions
 from engine.training.gan.passes import Passes, PictureSource
 from engine.training.gan.steering import Steering

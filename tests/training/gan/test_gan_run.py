@@ -18,6 +18,7 @@ import torch
 
 from engine.errors import ExportError, UserError
 from engine.export import files
+from engine.memory import is_memory_full
 from engine.training.gan.events import (
     Event,
     Finished,
@@ -26,7 +27,7 @@ from engine.training.gan.events import (
     SnapshotWritten,
     StepDone,
 )
-from engine.training.gan.faults import MOST_RETURNS, is_memory_full, patiently
+from engine.training.gan.faults import MOST_RETURNS, patiently
 from engine.training.gan.logs import read_journal
 from engine.training.gan.loop import TrainingLoop
 from engine.training.gan.options import TrainingOptions
