@@ -62,10 +62,10 @@ class Pointer:
         self._x11.XFlush(self._connection)
         self.moves.append(Moved(now, *at))
 
-    def button(self, down: bool) -> float:
-        """Press or release the left button; when."""
+    def button(self, down: bool, number: int = 1) -> float:
+        """Press or release a button, the left one unless told otherwise; when."""
         now = time.monotonic()
-        self._xtst.XTestFakeButtonEvent(self._connection, 1, int(down), 0)
+        self._xtst.XTestFakeButtonEvent(self._connection, number, int(down), 0)
         self._x11.XFlush(self._connection)
         return now
 
