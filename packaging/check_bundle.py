@@ -3,10 +3,11 @@
     python3 packaging/check_bundle.py dist/maquette/maquette [--keep FOLDER]
 
 Needs Xvfb and xdotool, and of Python the standard library only. The program under test gets none of it: its
-environment is empty but for a home of its own, a screen and a search path with nothing on it. It has to tell its version, find the machine in order, render, export a mesh and a video,
-compare a text with a picture, learn a step, open its window with a picture in it, save a project and export from
-there, and open that project again. ``--keep`` leaves screenshots and logs in a folder. Any program that starts
-Maquette can be tried in the same way, an installed wheel's for instance.
+environment is empty but for a home of its own, a screen and a search path with nothing on it. It has to tell
+its version, find the machine in order, render, export a mesh and a video, compare a text with a picture, learn a
+step, open its window with a picture in it, save a project and export from there, and open that project again.
+``--keep`` leaves screenshots and logs in a folder. Any program that starts Maquette can be tried in the same way,
+an installed wheel's for instance.
 """
 
 from __future__ import annotations
