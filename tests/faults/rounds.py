@@ -176,6 +176,8 @@ def whole(path: Path) -> str:
                 picture.load()
         except OSError as error:
             return f"{path.name} is damaged: {error}"
+        if data[-8:-4] != b"IEND":
+            return f"{path.name} is cut"
     elif path.suffix == ".ply":
         head, _, body = data.partition(b"end_header\n")
         numbers = [
