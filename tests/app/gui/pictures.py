@@ -21,16 +21,31 @@ import numpy as np
 from PIL import Image
 
 from tests.app.gui.driver import ROOT, App, screen
+from tests.app.gui.pictures_acts import (
+    OTHERS,
+    SEED,
+    Act,
+    all_unfolded,
+    clicks,
+    closed,
+    keys,
+    only,
+    seed,
+    typed,
+)
 from tests.app.gui.pictures_boxes import (
     EDGE,
     Box,
     around,
     around_newest,
+    closely,
     everything,
     in_the_middle,
     newest_notice,
     section,
 )
+from tests.app.gui.pictures_made import MADE
+from tests.app.gui.pictures_tasks import morphing, text_leads
 from tests.app.gui.pictures_training import photographed, stopped, training
 
 IMAGES = ROOT / "docs" / "images"
@@ -42,83 +57,9 @@ TWINS = {
     "cartoons.pth": TUNABLE.parents[1] / "cips3d" / "second.pth",
 }
 SIZE = (1280, 820)
-#: The face of the pictures, and others beside it.
-SEED, OTHERS = 45, (12, 27, 88)
-Act = Callable[[App], None]
 
 
 # What is done first ------------------------------------------------------------------------
-
-
-def keys(*names: str) -> Act:
-    """Press keys, with the mouse over the picture."""
-
-    def act(app: App) -> None:
-        app.point(*app.middle())
-        app.key(*names)
-
-    return act
-
-
-def clicks(*widgets: str) -> Act:
-    """Click widgets, one after the other."""
-
-    def act(app: App) -> None:
-        for widget in widgets:
-            app.click(widget)
-            time.sleep(0.3)
-
-    return act
-
-
-def typed(widget: str, text: str, enter: bool = False) -> Act:
-    """Type into a box."""
-    return lambda app: app.fill(widget, text, enter=enter)
-
-
-def seed(number: int) -> Act:
-    """Show a face."""
-
-    def act(app: App) -> None:
-        app.fill("seed", str(number))
-        app.settled(lambda s: s["recipe"]["seed"] == number)
-
-    return act
-
-
-def only(*wanted: str) -> Act:
-    """Unfold some sections and fold the others."""
-
-    def act(app: App) -> None:
-        heads = [name for name, place in app.state["widgets"].items()
-                 if name.startswith("fold_") and place[2] > 1]  # fmt: skip
-        for name in heads:
-            key = name.removeprefix("fold_")
-            if (key in app.state["folded"]) == (key in wanted):
-                app.click(name)
-                app.wait(name, lambda s, k=key: (k in s["folded"]) != (k in wanted))  # type: ignore[misc]
-                # What stands below moves a frame later.
-                time.sleep(0.4)
-
-    return act
-
-
-def all_unfolded(app: App) -> None:
-    """The window as it is at first."""
-    command(app, "reset the layout")
-    app.wait("everything", lambda s: not s["folded"])
-    time.sleep(0.5)
-
-
-def command(app: App, words: str) -> None:
-    """Perform a command by the palette."""
-    app.point(*app.middle())
-    app.key("ctrl+p")
-    app.wait("the palette", lambda s: "palette_query" in s["active"])
-    app.type(words)
-    time.sleep(0.3)
-    app.key("Return")
-    time.sleep(0.3)
 
 
 def drawn(app: App) -> None:
@@ -230,13 +171,6 @@ def unedited(app: App) -> None:
         time.sleep(0.3)
 
 
-def closed(app: App) -> None:
-    """Nothing open over the window."""
-    app.point(*app.middle())
-    app.key("Escape", "Escape")
-    time.sleep(0.3)
-
-
 @dataclass(frozen=True)
 class Picture:
     """A picture of the documentation.
@@ -277,10 +211,11 @@ PICTURES: tuple[Picture, ...] = (
     panel("compare", "compare"),
     Picture("split", everything, (all_unfolded, seed(OTHERS[0]), keys("c"), seed(SEED), typed("picture_path", "anna.png")), (clicks("compare_unpin"),)),
     *(export(kind) for kind in ENDINGS),
+    panel("export-morph", "export", clicks("tab_video"), typed("video_path", "morph.mp4"), morphing),
     panel("faces", "faces", keys("f"), seed(OTHERS[0]), keys("f"), seed(SEED), beside=("identity",)),
     panel("blend", "blend", blended, after=(clicks("blend_clear"),)),
     panel("mixing-panel", "style_mixing", mixed),
-    Picture("mixing", everything, (only("identity", "style_mixing", "camera", "export"),)),
+    Picture("mixing", everything, (only("identity", "style_mixing", "camera", "export"), clicks("tab_picture"), typed("picture_path", "anna.png"))),
     Picture("gallery", around("gallery_0"), (clicks("mix_clear"), keys("g"), drawn)),
     Picture("pad", around("pad"), (keys("g"), clicks("gallery_pad"), drawn), (clicks("gallery_seeds"), closed)),
     Picture("ways", around("way_0_more"), (ways_drawn,)),
@@ -290,14 +225,16 @@ PICTURES: tuple[Picture, ...] = (
     Picture("help", in_the_middle, (keys("F1"),)),
     Picture("settings-window", around("settings_close"), (clicks("settings"),)),
     Picture("models", around("models_search"), (only("model"), clicks("models"))),
-    Picture("question", around("unsaved_save"), (only("identity"), seed(OTHERS[2]), keys("ctrl+n"))),
+    Picture("models-released", around("models_copy_eg3d"), (only("model"), clicks("models", "models_tab_released")), (clicks("models_tab_here"), closed)),
+    Picture("question", closely("unsaved_save"), (only("identity"), seed(OTHERS[2]), keys("ctrl+n"))),
     Picture("save", around("prompt_ok"), (keys("ctrl+shift+s"), typed("prompt_path", "anna"))),
     Picture("notice", newest_notice, (all_unfolded, clicks("tab_picture"), typed("picture_path", "anna.txt", True))),
-    Picture("timeline", everything, (three_keys,)),
+    Picture("timeline", everything, (clicks("tab_picture"), typed("picture_path", "anna.png"), three_keys)),
     Picture("jobs", around("jobs_clear"), (clicks("tab_video"), exporting), (clicks("jobs_clear"), closed)),
     panel("model-settings", "model_settings", tunable),
     panel("second-model", "second_model", lending),
     Picture("prepare", around("prepare_canvas"), (only("model"), photographed), (closed, closed)),
+    Picture("train-text", around("train_state"), (only("model"), text_leads), (closed,)),
     Picture("train", around("train_state"), (only("model"), training), (stopped, closed)),
 )  # fmt: skip
 
@@ -340,6 +277,17 @@ CORNER = (300.0, 4.0)
 def main(names: list[str]) -> int:
     """Take all pictures, or those that are named and what has to be done for them."""
     IMAGES.mkdir(exist_ok=True)
+    known = {*MADE, *(picture.name for picture in PICTURES)}
+    if not set(names) <= known:
+        raise SystemExit(f"There are no pictures {', '.join(sorted(set(names) - known))}.")
+    for name, make in MADE.items():
+        if not names or name in names:
+            with tempfile.TemporaryDirectory() as folder:
+                # As many colours as are seen in so few people, in a third of the bytes.
+                made = make(Path(folder)).quantize(256)
+                print(f"{name:16} {made.width} x {made.height}, {save(made, name) // 1024} KB")
+    if names and set(names) <= set(MADE):
+        return 0
     with tempfile.TemporaryDirectory() as folder, screen() as display:
         home = Path(folder)
         (home / "config").mkdir()

@@ -28,6 +28,20 @@ def around(widget: str) -> Callable[[App], Box]:
     return box
 
 
+def closely(widget: str) -> Callable[[App], Box]:
+    """The smallest window that holds the middle of a widget: a question has a veil above it."""
+
+    def box(app: App) -> Box:
+        state = app.wait(widget, lambda s: s["widgets"].get(widget, [0, 0, 0])[2] > 1)
+        x, y, width, height = state["widgets"][widget]
+        at = x + width / 2, y + height / 2
+        boxes = [(a, b, a + w, b + h) for a, b, w, h in state["windows"]]
+        found = [box for box in boxes if box[0] <= at[0] < box[2] and box[1] <= at[1] < box[3]]
+        return min(found, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]))
+
+    return box
+
+
 def around_newest(prefix: str) -> Callable[[App], Box]:
     """The window that holds the last of some numbered widgets: a long list has scrolled to it."""
 
