@@ -37,6 +37,7 @@ def preview_quality(recipe: Recipe, controller: AdaptiveQuality) -> Quality:
         samples=rung.samples,
         upsample=recipe.view == "picture" and controller.upsample,
         normals=recipe.view == "normals",
+        blocks=rung.blocks,
     )
 
 

@@ -3,9 +3,11 @@ one small drawing at a time, while a full picture is shown and nothing else is w
 
 from __future__ import annotations
 
-from app.adaptive import Preview, measured_ladder
+from app.adaptive import AdaptiveQuality, Preview, measured_ladder
+from app.faults import sentence
 from engine.capabilities import SettingValue
 from engine.draw import Painter
+from engine.errors import Cancelled
 from engine.frame import Frame
 from engine.generators.base import CancelToken, Quality
 from engine.lever_trials import LeverTrials
@@ -17,26 +19,21 @@ _Key = tuple[tuple[tuple[str, SettingValue], ...], int, float]
 
 
 class LeverWatch:
-    """Levers of the open model, as far as they were tried.
+    """Levers of the open model, as far as they were tried."""
 
-    Args:
-        budget: seconds that a preview may take: where full pictures do not take longer, nothing
-            is tried.
-    """
-
-    def __init__(self, budget: float) -> None:
-        self.budget = budget
+    def __init__(self) -> None:
         self._key: _Key | None = None
         self._trials: LeverTrials | None = None
         self._levers: Levers | None = None
         self._cancel = CancelToken()
 
-    def drawn(self, painter: Painter, recipe: Recipe, seconds: float) -> None:
-        """A full picture was drawn in so many seconds."""
+    def drawn(self, painter: Painter, recipe: Recipe, seconds: float, budget: float) -> None:
+        """A full picture was drawn in so many seconds; ``budget`` is what a preview may take. Where
+        full pictures do not take longer, nothing is tried."""
         facts = painter.generator.capabilities
         side = recipe.neural_resolution or facts.neural_resolution
         key = (recipe.settings, side, recipe.samples)
-        slow = seconds > self.budget and recipe.view == "picture"
+        slow = seconds > budget and recipe.view == "picture"
         if key == self._key or not slow or facts.why_not("neural_resolution"):
             return
 
@@ -51,24 +48,28 @@ class LeverWatch:
         """Whether there is something to try."""
         return self._trials is not None
 
-    def step(self, cancel: CancelToken) -> bool:
-        """Try one thing; whether all have been tried now.
-
-        Raises:
-            Cancelled: ``cancel`` was set; the same is tried again the next time.
-        """
+    def attempt(self, cancel: CancelToken) -> None:
+        """Try one thing. What was given up because ``cancel`` was set is tried again the next time; after
+        anything else that fails previews stay as they are."""
         if self._trials is None:
-            return False
+            return
         self._cancel = cancel
-        self._trials.step()
-        if not self._trials.done:
-            return False
-        self._levers, self._trials = self._trials.levers(), None
-        return True
+        try:
+            self._trials.step()
+            if self._trials.done:
+                self._levers, self._trials = self._trials.levers(), None
+        except Cancelled:
+            pass
+        except Exception as error:
+            sentence("trying what previews can go without", error, "engine")
+            self._trials = None
 
-    def give_up(self) -> None:
-        """Something failed: previews stay as they are."""
-        self._trials = None
+    def apply(self, controller: AdaptiveQuality, recipe: Recipe, resolution: int) -> None:
+        """Give the controller of a recipe's pictures, ``resolution`` pixels at full quality, the rungs
+        that were found for them, if they were."""
+        rungs = self.ladder(recipe, resolution)
+        if rungs is not None:
+            controller.use(rungs)
 
     def ladder(self, recipe: Recipe, resolution: int) -> tuple[Preview, ...] | None:
         """Rungs for previews of a recipe of so many pixels, if this model was tried."""

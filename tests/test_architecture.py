@@ -28,7 +28,13 @@ TOOLKIT = "dearpygui"
 
 #: Modules of ``app`` that run in the engine process, and therefore may compute. Everything
 #: else in ``app`` belongs to the window or the command line.
-ENGINE_PROCESS = {"app.worker", "app.engine_pictures", "app.exporter", "app.edit_finder"}
+ENGINE_PROCESS = {
+    "app.worker",
+    "app.engine_pictures",
+    "app.exporter",
+    "app.edit_finder",
+    "app.lever_watch",
+}
 #: The command line computes in its own process, after its words are understood.
 MAY_COMPUTE_LATER = "app.cli."
 

@@ -6,63 +6,84 @@ from dataclasses import replace
 
 import pytest
 
+from app.adaptive import AdaptiveQuality, ladder
+from app.engine_pictures import preview_quality
 from app.lever_watch import LeverWatch
 from engine.draw import Painter
-from engine.errors import Cancelled
 from engine.generators.base import CancelToken
 from engine.recipe import Recipe
 from tests.generators.tiny_cips3d import tiny_model
 
+BUDGET = 0.01
+
 
 def start() -> tuple[LeverWatch, Painter, Recipe]:
-    painter = Painter(tiny_model(inr_blocks=6, img_resolution=40))
-    return LeverWatch(0.01), painter, Recipe()
+    return LeverWatch(), Painter(tiny_model(inr_blocks=6, img_resolution=40)), Recipe()
+
+
+def try_all(watch: LeverWatch) -> int:
+    steps = 0
+    while watch.due:
+        watch.attempt(CancelToken())
+        steps += 1
+    return steps
 
 
 def test_a_slow_model_is_tried_step_by_step() -> None:
     watch, painter, recipe = start()
-    assert not watch.due and not watch.step(CancelToken())
-    watch.drawn(painter, recipe, 1.0)
-    steps = 0
-    while watch.due:
-        assert watch.ladder(recipe, 40) is None
-        finished = watch.step(CancelToken())
-        steps += 1
-        assert finished != watch.due
-    assert steps > 5
+    assert not watch.due
+    watch.drawn(painter, recipe, 1.0, BUDGET)
+    controller = AdaptiveQuality(40)
+    watch.apply(controller, recipe, 40)
+    assert controller.rungs == ladder(40), "nothing is known yet"
+    assert try_all(watch) > 5
     rungs = watch.ladder(recipe, 40)
     assert rungs is not None and rungs[-1].resolution == 40 and len(rungs) > 1
-    watch.drawn(painter, recipe, 1.0)
+    watch.apply(controller, recipe, 40)
+    assert controller.rungs == rungs
+    assert preview_quality(recipe, controller).blocks == controller.quality.blocks
+    watch.drawn(painter, recipe, 1.0, BUDGET)
     assert not watch.due, "tried once"
 
 
 def test_what_is_quick_or_no_picture_is_not_tried() -> None:
     watch, painter, recipe = start()
-    watch.drawn(painter, recipe, 0.005)
-    watch.drawn(painter, replace(recipe, view="depth"), 1.0)
+    watch.drawn(painter, recipe, 0.5 * BUDGET, BUDGET)
+    watch.drawn(painter, replace(recipe, view="depth"), 1.0, BUDGET)
     assert not watch.due
 
 
-def test_others_settings_are_tried_anew_and_have_no_ladder_until_then() -> None:
+def test_other_settings_are_tried_anew_and_have_no_ladder_until_then() -> None:
     watch, painter, recipe = start()
-    watch.drawn(painter, recipe, 1.0)
-    while watch.due:
-        watch.step(CancelToken())
+    watch.drawn(painter, recipe, 1.0, BUDGET)
+    try_all(watch)
+    assert watch.ladder(recipe, 40) is not None
     assert watch.ladder(replace(recipe, samples=2.0), 40) is None
     assert watch.ladder(replace(recipe, view="depth"), 40) is None
-    watch.drawn(painter, replace(recipe, samples=2.0), 1.0)
+    watch.drawn(painter, replace(recipe, samples=2.0), 1.0, BUDGET)
     assert watch.due and watch.ladder(recipe, 40) is None
 
 
 def test_it_gives_way_and_goes_on() -> None:
     watch, painter, recipe = start()
-    watch.drawn(painter, recipe, 1.0)
+    watch.drawn(painter, recipe, 1.0, BUDGET)
     token = CancelToken()
     token.cancel()
-    for _ in range(3):
-        with pytest.raises(Cancelled):
-            watch.step(token)
-    assert watch.due
-    watch.step(CancelToken())
-    watch.give_up()
-    assert not watch.due
+    for _ in range(30):
+        watch.attempt(token)
+    assert watch.due, "nothing was tried"
+    assert try_all(watch) > 5
+    assert watch.ladder(recipe, 40) is not None
+
+
+def test_a_failure_leaves_previews_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    watch, painter, recipe = start()
+    watch.drawn(painter, recipe, 1.0, BUDGET)
+    watch.attempt(CancelToken())
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr(painter, "frame", fail)
+    watch.attempt(CancelToken())
+    assert not watch.due and watch.ladder(recipe, 40) is None
