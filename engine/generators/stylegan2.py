@@ -348,7 +348,10 @@ class SynthesisBlock(nn.Module):
         if img is not None and self.upsample:
             img = upsample2d(innermost(img), self.resample_filter)
         rgb = self.torgb(x, ws[:, self.num_conv])
-        return x, rgb if img is None else img + rgb
+        if img is None:
+            return x, rgb
+        # The sum is as large as the picture; where nothing is learned it takes no further memory.
+        return x, img + rgb if torch.is_grad_enabled() else rgb.add_(img)
 
 
 class SynthesisNetwork(nn.Module):

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.generators.fir import blur4, double_tent, is_tent, separable_taps
-from engine.kernels import winograd
+from engine.kernels import blur, winograd
 from engine.kernels.launch import reaches
 from engine.kernels.pictures import Finish, try_activate, try_resample
 
@@ -254,11 +254,26 @@ def styled_conv2d(
     """:func:`modulated_conv2d` with demodulation and noise, then :func:`activate`: a whole layer.
 
     On a GPU all that follows the convolution is one kernel; on a CPU large pictures take
-    :mod:`engine.kernels.winograd`.
+    :mod:`engine.kernels.winograd` and :mod:`engine.kernels.blur`.
     """
     if up == 1 and not reaches(x.device) and winograd.fits(x, weight, padding):
         finish = Finish(noise, bias, activation, clamp)
         return winograd.convolve(x, modulated_weight(weight, styles[0]), finish)
+    learning = torch.is_grad_enabled()
+    if (
+        up == 2
+        and kernel is not None
+        and x.shape[0] == 1
+        and not learning
+        and not reaches(x.device)
+    ):
+        x, _ = _convolved(x, weight, styles, True, up, padding)
+        taps = blur.taps_of(kernel, 4.0) if blur.fits(x, kernel) else None
+        if taps is not None:
+            return blur.blurred(x, taps, Finish(noise, bias, activation, clamp))
+        x = upfirdn2d(x, kernel, padding=(1, 1, 1, 1), gain=4.0)
+        x = x if noise is None else x.add_(noise)
+        return activate(x, bias, activation, clamp, inplace=True)
     if reaches(x.device) and x.shape[0] == 1 and not torch.is_grad_enabled():
         x, _ = _convolved(x, weight, styles, True, up, padding)
         finish = Finish(noise, bias, activation, clamp)

@@ -203,8 +203,9 @@ def try_evaluate(
 
 def prepare() -> None:
     """Compile everything for the CPU, or load it where it was compiled before."""
-    from engine.kernels import cpu_sparse, folded, sine, winograd
+    from engine.kernels import blur, cpu_sparse, folded, sine, winograd
 
+    blur.prepare()
     cpu_sparse.prepare()
     folded.prepare()
     sine.prepare()

@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.kernels import cpu_folded, cpu_march, cpu_math, cpu_sparse, cpu_winograd
+from engine.kernels import cpu_blur, cpu_folded, cpu_march, cpu_math, cpu_sparse, cpu_winograd
 
 
 @pytest.mark.parametrize(
-    "user", [cpu_march, cpu_folded, cpu_sparse, cpu_winograd], ids=lambda module: module.__name__
+    "user",
+    [cpu_march, cpu_folded, cpu_blur, cpu_sparse, cpu_winograd],
+    ids=lambda module: module.__name__,
 )
 def test_what_was_kept_on_disk_is_made_anew_when_they_change(user: object) -> None:
     """Numba looks at the file that a function is in: its users' text has to change with theirs."""
