@@ -112,9 +112,9 @@ TINY: dict[str, Tiny] = {
             **_NARROW,
             **_LARGE,
             "plane_channels": 8,
-            "num_ray_steps": 10,
-            "ray_start": 22.7,
-            "ray_end": 27.3,
+            "num_ray_steps": 8,
+            "ray_start": 22.0,
+            "ray_end": 28.0,
             "cube_scale": 3.0,
         },
         {
