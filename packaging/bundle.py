@@ -79,9 +79,10 @@ def make_environment(environment: Path) -> Path:
 
 
 def run_logged(log: object, *command: object) -> None:
-    """Run a command whose words go into a file, or stop."""
+    """Run a command whose words go into a file, or stop. It runs in a folder of its own: from the checkout's top
+    ``python -m`` would import the checkout and not the wheel, which has the models and kernels inside."""
     words = [str(word) for word in command]
-    done = subprocess.run(words, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, check=False)  # type: ignore[call-overload]
+    done = subprocess.run(words, cwd=WORK, stdout=log, stderr=subprocess.STDOUT, check=False)  # type: ignore[call-overload]
     if done.returncode:
         name = getattr(log, "name", "its log")
         raise Stop(f"'{' '.join(words[:4])}' failed; what it said stands in {name}.")
