@@ -4,7 +4,7 @@ ARGS ?=
 # make run PYTHON=... names the Python that .venv is made with.
 export PYTHON
 
-.PHONY: run test check fast setup wheel bundle check-bundle pictures clean
+.PHONY: run test check fast setup wheel bundle check-bundle pictures docs clean
 .DEFAULT_GOAL := run
 
 run:  ## open the window: make run ARGS="face.pkl"
@@ -35,6 +35,11 @@ check-bundle:  ## try dist/maquette out (needs xvfb and xdotool)
 pictures:  ## docs/images anew, from the real window (needs xvfb and xdotool): make pictures ARGS="gallery"
 	@$(PYTHON3) packaging/bootstrap.py setup
 	@.venv/bin/python -m tests.app.gui.pictures $(ARGS)
+
+docs:  ## build/docs: the reference of the engine, from its docstrings
+	@$(PYTHON3) packaging/bootstrap.py setup
+	@.venv/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt "pdoc"
+	@.venv/bin/python packaging/reference.py
 
 clean:  ## forget the environment and everything built
 	rm -rf .venv build dist *.egg-info tests/export/gltf/node_modules

@@ -49,6 +49,7 @@ class Line:
 
 
 def python() -> Line:
+    """Whether this Python is new enough."""
     found = f"{platform.python_version()} at {sys.executable}"
     if sys.version_info[:2] < OLDEST_PYTHON:
         return Line("Python", "fault", found, "install Python 3.11 or newer")
@@ -58,6 +59,7 @@ def python() -> Line:
 
 
 def packages() -> Line:
+    """Whether everything that Maquette imports is installed."""
     missing = []
     wanted = metadata.requires("maquette") or []
     for requirement in wanted:
@@ -74,6 +76,7 @@ def packages() -> Line:
 
 
 def torch() -> Line:
+    """Which torch there is, and whether it is new enough."""
     import torch as library
 
     found = f"{library.__version__}, {library.get_num_threads()} threads"
@@ -84,6 +87,7 @@ def torch() -> Line:
 
 
 def march() -> Line:
+    """Whether volumes are drawn by compiled code on the processor."""
     if os.environ.get("MAQUETTE_KERNELS") == "0":
         advice = "unset MAQUETTE_KERNELS to draw several times as fast"
         return Line("Compiled march", "note", "turned off (MAQUETTE_KERNELS=0)", advice)
@@ -150,6 +154,7 @@ def toolkit() -> Line:
 
 
 def pycuda() -> Line:
+    """Whether Maquette's own kernels can be started."""
     if importlib.util.find_spec("pycuda") is not None:
         return Line("PyCUDA", "ok", metadata.version("pycuda"))
     if _nvidia_driver() is None:
@@ -161,6 +166,7 @@ def pycuda() -> Line:
 
 
 def memory() -> Line:
+    """How much memory is free."""
     cores = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
