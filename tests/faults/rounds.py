@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import random
 import struct
@@ -88,14 +87,14 @@ class Doings:
         return self._folder / f"head{ENDINGS[kind]}"
 
     def _show(self, kind: str) -> None:
-        """The tab of a kind of export; where frames are slow a click may have to be repeated."""
-        shown = f"{kind}_start"
-        for _ in range(5):
-            self._app.click(f"tab_{kind}")
-            with contextlib.suppress(AssertionError):
-                self._app.wait(shown, lambda s: s["widgets"].get(shown, [0] * 4)[2] > 1, 4)
-                return
-        raise AssertionError(f"the tab {kind} does not open")
+        """The tab of a kind of export. The window tells the places of what is hidden, too, so that it
+        is given time to change; where frames are slow a quick click may be missed, and a second one
+        on the open tab does no harm."""
+        self._hands.look()
+        x, y, width, height = self._app.state["widgets"][f"tab_{kind}"]
+        for _ in range(2):
+            self._hands.click(x + width / 2, y + height / 2, hold=0.4)
+            time.sleep(1.0)
 
     def rest(self, pid: int | None = None) -> State:
         """The state once the full picture of the present document is shown, by another engine
@@ -140,7 +139,7 @@ class Doings:
             count = self._chance.randint(2, 5)
             expected["seed"] += count
             return (lambda: self._step(count)), expected, 0.5 * count
-        return (lambda: self._export(activity)), expected, 8.0
+        return (lambda: self._export(activity)), expected, 10.0
 
     def _step(self, count: int) -> None:
         self._app.point(*self._app.middle())
