@@ -315,14 +315,17 @@ def check_window(bench: Bench) -> None:
             window.wait(
                 "a question for a name", lambda s: s["project"]["prompt"] == "save" and s["active"]
             )
-            window.keys("Return")
+            window.keys(*"anna", "Return")
             state = window.wait(
                 "a project", lambda s: s["project"]["path"] and not s["project"]["dirty"]
             )
             project = Path(state["project"]["path"])
             starts_with(project, b"PK")
             window.keys("ctrl+e")
-            done = window.wait("an export", lambda s: any(job[2] == "done" for job in s["jobs"]))
+            done = window.wait(
+                "an export",
+                lambda s: any(one["state"] == "finished" for one in s["exports"].values()),
+            )
             require(Path(done["jobs"][0][3]).is_file(), "the export left no file")
         finally:
             window.close()
