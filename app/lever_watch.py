@@ -3,8 +3,12 @@ one small drawing at a time, while a full picture is shown and nothing else is w
 
 from __future__ import annotations
 
+import time
+
 from app.adaptive import AdaptiveQuality, Preview, measured_ladder
 from app.faults import sentence
+from app.mailboxes import EngineMailbox
+from app.wire import Draw
 from engine.capabilities import SettingValue
 from engine.draw import Painter
 from engine.errors import Cancelled
@@ -16,6 +20,15 @@ from engine.recipe import Recipe
 
 #: What decides what a model's levers cost: its settings, and full quality.
 _Key = tuple[tuple[tuple[str, SettingValue], ...], int, float]
+
+
+#: Seconds without anything new to draw before something is tried: hands that pause go on sooner.
+REST = 3.0
+
+
+def while_wanted(mailbox: EngineMailbox, request: Draw) -> CancelToken:
+    """Gives up as soon as something newer than a request is there."""
+    return CancelToken(lambda: mailbox.request is not request or mailbox.opening is not None)
 
 
 class LeverWatch:
@@ -42,6 +55,14 @@ class LeverWatch:
 
         self._key, self._levers = key, None
         self._trials = LeverTrials(facts, side, recipe.samples, draw)
+
+    def idle(self, mailbox: EngineMailbox, request: Draw) -> None:
+        """Nothing is to be drawn for a request: try one thing, once it has rested for :data:`REST`."""
+        left = REST - (time.monotonic() - mailbox.received)
+        if left > 0.0:
+            mailbox.wait(left, request)
+        else:
+            self.attempt(while_wanted(mailbox, request))
 
     @property
     def due(self) -> bool:

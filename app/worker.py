@@ -33,6 +33,7 @@ from app.faults import sentence
 from app.frames import FrameWriter, bucket_bytes
 from app.frugality import Frugality
 from app.joins import Joins
+from app.lever_watch import LeverWatch, while_wanted
 from app.mailboxes import EngineMailbox
 from app.messages import MemoryShort, ModelFailed, ModelLoaded, RenderFailed
 from app.opening import open_generator, reference
@@ -88,6 +89,7 @@ class Engine:
         #: The model's settings that the controllers have measured.
         self._measured: tuple[tuple[str, SettingValue], ...] = ()
         self._frugality = Frugality(options.frugal)
+        self._levers = LeverWatch()
         self._writer: FrameWriter | None = None
         self._ring_wanted = 0
         self._sha256 = ""
@@ -138,6 +140,9 @@ class Engine:
             self._draw_thumbnail(painter, self._thumbnails.popleft(), request)
         elif self._strayed and request is not None:
             self._return_to(painter, request)
+        elif self._levers.due and request is not None:
+            self._use_threads(False)
+            self._levers.idle(self._mailbox, request)
         else:
             self._mailbox.wait(None, request)
 
@@ -181,6 +186,7 @@ class Engine:
         self._joins.attend(self._painter)
         self._device = str(generator.device)
         self._controllers.clear()
+        self._levers = LeverWatch()
         self._mailbox.forget_earlier_request()
         self._turns.forget()
         took = time.monotonic() - started
@@ -199,9 +205,9 @@ class Engine:
         full = recipe.neural_resolution or painter.generator.capabilities.neural_resolution
         key = (recipe.view, full, recipe.samples, shared)
         if key not in self._controllers:
-            fps = self._target_fps or default_fps(self._device)
-            pictures = 2 if shared else 1
-            self._controllers[key] = AdaptiveQuality(full, recipe.samples, fps * pictures)
+            fps = (self._target_fps or default_fps(self._device)) * (2 if shared else 1)
+            self._controllers[key] = AdaptiveQuality(full, recipe.samples, fps)
+        self._levers.apply(self._controllers[key], recipe, full)
         return self._controllers[key]
 
     def _measure_anew(self, recipe: Recipe) -> None:
@@ -240,6 +246,7 @@ class Engine:
         seconds = time.monotonic() - started
         if whole:
             self._learn(controller, rung, frame, seconds, full)
+            self._levers.drawn(painter, recipe, seconds if full else 0.0, controller.budget)
         if whole and full and request.reference is not None:
             other = self._controller(painter, recipe, not shared)
             self._learn(other, rung, frame, seconds, full)
@@ -301,8 +308,7 @@ class Engine:
     def _return_to(self, painter: Painter, request: Draw) -> None:
         """Make ready again what the live picture needs: a model keeps only the last faces."""
         self._strayed = False
-        mailbox = self._mailbox
-        cancel = CancelToken(lambda: mailbox.request is not request or mailbox.opening is not None)
+        cancel = while_wanted(self._mailbox, request)
         shown = (request.reference if request.seen else None, request.recipe)
         try:
             for recipe in (recipe for recipe in shown if recipe is not None):

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from app.adaptive import AdaptiveQuality, ladder
 from app.engine_pictures import preview_quality
-from app.lever_watch import LeverWatch
+from app.lever_watch import REST, LeverWatch
+from app.wire import Draw
 from engine.draw import Painter
 from engine.generators.base import CancelToken
 from engine.recipe import Recipe
+from tests.app.harness import running_engine, until
 from tests.generators.tiny_cips3d import tiny_model
 
 BUDGET = 0.01
@@ -87,3 +91,51 @@ def test_a_failure_leaves_previews_as_they_are(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(painter, "frame", fail)
     watch.attempt(CancelToken())
     assert not watch.due and watch.ladder(recipe, 40) is None
+
+
+class Mailbox:
+    """The newest request, and how long was waited for another."""
+
+    def __init__(self, request: Draw, rested: float) -> None:
+        self.request, self.opening = request, None
+        self.received = time.monotonic() - rested
+        self.waits: list[float] = []
+
+    def wait(self, seconds: float, _known: Draw) -> None:
+        self.waits.append(seconds)
+
+
+def test_hands_that_pause_for_a_moment_are_waited_for() -> None:
+    watch, painter, recipe = start()
+    watch.drawn(painter, recipe, 1.0, BUDGET)
+    request = Draw(1, recipe, moving=False)
+    mailbox = Mailbox(request, rested=REST - 1.0)
+    watch.idle(mailbox, request)  # type: ignore[arg-type]
+    assert len(mailbox.waits) == 1 and 0.5 < mailbox.waits[0] <= 1.0
+    steps, mailbox = 0, Mailbox(request, rested=REST + 0.1)
+    while watch.due:
+        watch.idle(mailbox, request)  # type: ignore[arg-type]
+        steps += 1
+    assert steps > 5 and not mailbox.waits and watch.ladder(recipe, 40) is not None
+
+
+def test_what_is_wanted_meanwhile_comes_first() -> None:
+    watch, painter, recipe = start()
+    watch.drawn(painter, recipe, 1.0, BUDGET)
+    request = Draw(1, recipe, moving=False)
+    mailbox = Mailbox(Draw(2, recipe, moving=True), rested=REST + 0.1)
+    for _ in range(20):
+        watch.idle(mailbox, request)  # type: ignore[arg-type]
+    assert watch.due and watch.ladder(recipe, 40) is None
+
+
+def test_the_engine_tries_once_nothing_is_wanted(tmp_path: Path) -> None:
+    with running_engine(tmp_path) as engine:
+        engine.open("fake?chunk=0.03")  # 0.12 s a full picture, twice the budget
+        engine.draw(1)
+
+        def begun() -> int:
+            return sum(line.startswith("begin") for line in engine.log())
+
+        assert begun() == 1
+        until(lambda: begun() > 5, "the trials")
