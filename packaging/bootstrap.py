@@ -61,6 +61,8 @@ TEST_PROGRAMS = (
     ("node", "nodejs"),
     ("npm", "npm"),
 )
+#: Two workers; one that is done takes from the other, who may have all that wait for a window.
+WORKERS = ("-n", "2", "--dist", "worksteal")
 #: Where Mesa keeps its software renderer, which no program can load by name.
 MESA_DRIVERS = ("usr/lib/*/dri/*.so", "usr/lib/*/libgallium*.so", "usr/lib*/dri/*.so")
 
@@ -294,9 +296,9 @@ def main(arguments: list[str]) -> int:
     if task == "check":
         return 1 if lint() else 0
     if task == "fast":
-        return tests(["-n", "2", "-m", "not slow and not gui and not cuda", *rest])
+        return tests([*WORKERS, "-m", "not slow and not gui and not cuda", *rest])
     failed = lint()
-    status = tests(["-n", "2", *rest])
+    status = tests([*WORKERS, *rest])
     if failed:
         # pytest's own closing line stays the last one of the output.
         print("[maquette] failed: " + ", ".join(failed), file=sys.stderr)
