@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+#: Seconds after which a stop that got lost comes again.
+_AGAIN = 0.05
 #: Called with (done, total).
 Progress = Callable[[int, int], None]
 
@@ -30,7 +34,11 @@ class Interrupted(KeyboardInterrupt):
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Let SIGTERM unwind the program as Ctrl-C does, while the block runs."""
+    """Let SIGTERM unwind the program as Ctrl-C does, while the block runs.
+
+    Either may arrive while a function runs that C has called back (Numba's compiler does so for seconds), where
+    Python can only write down what was raised and go on: then it is sent once more.
+    """
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         raise Terminated
@@ -47,9 +55,20 @@ def stoppable() -> Iterator[None]:
     except ValueError:  # not in the main thread: signals are not ours
         yield
         return
+    hook = sys.unraisablehook
+
+    def lost(unraised: sys.UnraisableHookArgs) -> None:
+        number = {Terminated: signal.SIGTERM, Interrupted: signal.SIGINT}.get(unraised.exc_type)
+        if number is None:
+            hook(unraised)
+        else:
+            threading.Timer(_AGAIN, os.kill, (os.getpid(), number)).start()
+
+    sys.unraisablehook = lost
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for number, answer in before.items():
             signal.signal(number, answer)
 

@@ -132,6 +132,34 @@ def test_ctrl_c_inside_a_text_that_is_executed(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (130, "")
 
 
+_CALLED_BACK = """
+import ctypes, os, signal, sys, time
+from app.cli.terminal import Terminated, stoppable
+
+@ctypes.CFUNCTYPE(None)
+def called_back():
+    os.kill(os.getpid(), int(sys.argv[1]))
+    time.sleep(0.1)
+
+try:
+    with stoppable():
+        called_back()
+        time.sleep(30)
+except (KeyboardInterrupt, Terminated) as stop:
+    sys.exit(130 if isinstance(stop, KeyboardInterrupt) else 143)
+"""
+
+
+@pytest.mark.parametrize(("stop", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stop_that_c_swallows_comes_again(stop: signal.Signals, status: int) -> None:
+    """Python cannot raise through a function that C has called back, such as Numba's compiler does."""
+    done = subprocess.run(
+        [sys.executable, "-c", _CALLED_BACK, str(int(stop))], env=ENVIRONMENT, capture_output=True,
+        text=True, timeout=60, preexec_fn=_hear_ctrl_c,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (status, "")
+
+
 def _hear_ctrl_c() -> None:
     """A shell starts what runs in its background (as CI may be) deaf to Ctrl-C, and so are the
     children."""

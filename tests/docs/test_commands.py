@@ -72,6 +72,9 @@ def place(filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     ):
         monkeypatch.setenv(name, str(folder / "home" / ("" if name == "HOME" else name.lower())))
     monkeypatch.delenv(environment.VARIABLE, raising=False)
+    # What make was told that runs these tests is not for the make that they run.
+    for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "ARGS"):
+        monkeypatch.delenv(name, raising=False)
     for module, constant, number in (
         (samples, "COUNT", 12), (samples, "SIDE", 16), (pca, "SAMPLES", 20), (sefa, "SAMPLES", 20),
         (optimise, "SPREAD_SAMPLES", 12), (optimise, "SIDE", 12), (refine, "STEPS", 1), (strength, "PEOPLE", 2),
