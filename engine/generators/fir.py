@@ -9,11 +9,11 @@ own kernel is an interpolation that torch has.
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from engine.kernels.blur import taps_of
 
 #: Pixels of a channel from which on this pays.
 _LEAST_PIXELS = 64 * 64
@@ -43,14 +43,8 @@ def separable_taps(x: Tensor, kernel: Tensor, gain: float) -> Taps | None:
         return None
     if x.shape[1] >= _WIDE and not x.is_contiguous() and x.is_contiguous(memory_format=_INNERMOST):
         return None  # here torch's grouped convolutions are quick, and keep this layout
-    total = float(kernel.sum())
-    if not total > 0.0:
-        return None
-    columns, rows = kernel.sum(dim=1), kernel.sum(dim=0)
-    if float((torch.outer(columns, rows) / total - kernel).abs().max()) > 1e-6 * total:
-        return None
-    scale = math.sqrt(gain / total)
-    return (columns * scale).tolist(), (rows * scale).tolist()
+    taps = taps_of(kernel, gain)
+    return None if taps is None else (taps[0].tolist(), taps[1].tolist())
 
 
 def blur4(x: Tensor, taps: Taps) -> Tensor:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import os
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,8 +20,6 @@ from engine.kernels.pieces import in_pieces
 LEAST_CHANNELS, LEAST_PIXELS = 16, 64 * 64
 #: Rows of one piece.
 _ROWS = 64
-#: Slope of StyleGAN2's leaky ReLU.
-_SLOPE = 0.2
 
 
 def fits(x: Tensor, kernel: Tensor) -> bool:
@@ -42,8 +39,13 @@ def fits(x: Tensor, kernel: Tensor) -> bool:
 
 
 def taps_of(kernel: Tensor, gain: float) -> tuple[Tensor, Tensor] | None:
-    """``[4]`` taps along columns and along rows, flipped, whose product is ``kernel * gain`` flipped;
-    ``None`` where there are none."""
+    """``[KH]`` taps along columns and ``[KW]`` along rows whose product is ``kernel * gain``; ``None``
+    where there are none.
+
+    Args:
+        kernel: ``[KH, KW]``.
+        gain: above 0.
+    """
     total = float(kernel.sum())
     if not total > 0.0:
         return None
@@ -51,7 +53,7 @@ def taps_of(kernel: Tensor, gain: float) -> tuple[Tensor, Tensor] | None:
     if float((torch.outer(columns, rows) / total - kernel).abs().max()) > 1e-6 * total:
         return None
     scale = math.sqrt(gain / total)
-    return (columns * scale).flip(0), (rows * scale).flip(0)
+    return columns * scale, rows * scale
 
 
 def blurred(x: Tensor, taps: tuple[Tensor, Tensor], finish: Finish) -> Tensor:
@@ -59,7 +61,7 @@ def blurred(x: Tensor, taps: tuple[Tensor, Tensor], finish: Finish) -> Tensor:
 
     Args:
         x: ``[1, C, H + 1, W + 1]``, channels innermost.
-        taps: from :func:`taps_of`.
+        taps: ``[4]`` each, from :func:`taps_of`.
         finish: noise, bias, activation and limit.
 
     Returns:
@@ -70,23 +72,11 @@ def blurred(x: Tensor, taps: tuple[Tensor, Tensor], finish: Finish) -> Tensor:
     channels, height, width = x.shape[1], x.shape[2] - 1, x.shape[3] - 1
     out = torch.empty((1, channels, height, width), memory_format=torch.channels_last)
     picture, result = (one[0].permute(1, 2, 0).detach().numpy() for one in (x, out))
-    noise = torch.zeros(height, width)
-    if finish.noise is not None:
-        noise = finish.noise.detach().float().reshape(height, width).contiguous()
-    bias = torch.zeros(channels) if finish.bias is None else finish.bias.detach().float()
-    bent = finish.activation == "lrelu"
-    down, across = (side.detach().contiguous().numpy() for side in taps)
-    how = (
-        noise.numpy(),
-        bias.contiguous().numpy(),
-        np.float32(_SLOPE if bent else 1.0),
-        np.float32(finish.gain if bent else 1.0),
-        np.float32(math.inf if finish.clamp is None else finish.clamp),
-        result,
-    )
+    down, across = (side.flip(0).detach().contiguous().numpy() for side in taps)
+    how = finish.for_rows(channels, height, width)
 
     def work(first: int, last: int) -> None:
-        blur_rows(picture, down, across, first, last, *how)
+        blur_rows(picture, down, across, first, last, *how, result)
 
     in_pieces(height, _ROWS, work, None)
     return out

@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.kernels.launch import NUMBER_KINDS, launch, processors
@@ -26,6 +27,8 @@ THREADS, ITEMS = 256, 2048
 TILE, MOST_TAPS, MOST_FACTOR = 32, 12, 4
 #: Slope of StyleGAN2's leaky ReLU.
 _SLOPE = 0.2
+
+RowFinish = tuple[NDArray[np.float32], NDArray[np.float32], np.float32, np.float32, np.float32]
 
 #: ``mq::Finish`` of ``cuda/finish.cuh``.
 FINISH_DTYPE = np.dtype(
@@ -89,6 +92,23 @@ class Finish:
     activation: Literal["linear", "lrelu"] = "linear"
     clamp: float | None = None
     gain: float = math.sqrt(2.0)
+
+    def for_rows(self, channels: int, height: int, width: int) -> RowFinish:
+        """What compiled loops over one picture on a CPU take, in their order: noise ``[H, W]`` and
+        bias ``[C]``, zeros where there are none; the slope below zero, the gain, the limit."""
+        noise, bias = torch.zeros(height, width), torch.zeros(channels)
+        if self.noise is not None:
+            noise = self.noise.detach().float().reshape(height, width).contiguous()
+        if self.bias is not None:
+            bias = self.bias.detach().float().contiguous()
+        bent = self.activation == "lrelu"
+        return (
+            noise.numpy(),
+            bias.numpy(),
+            np.float32(_SLOPE if bent else 1.0),
+            np.float32(self.gain if bent else 1.0),
+            np.float32(math.inf if self.clamp is None else self.clamp),
+        )
 
 
 _NOTHING = Finish()

@@ -29,8 +29,6 @@ LEAST_PIXELS, LEAST_CHANNELS = 64 * 64, 32
 #: Numbers of the transformed tiles and of their products that are held at once, about, and fewest
 #: tiles: matrices of fewer rows are multiplied at a lower rate.
 HELD, LEAST_TILES = 1 << 20, 64
-#: Slope of StyleGAN2's leaky ReLU.
-_SLOPE = 0.2
 
 
 def fits(x: Tensor, weight: Tensor, padding: int) -> bool:
@@ -68,7 +66,6 @@ def convolve(x: Tensor, weight: Tensor, finish: Finish) -> Tensor:
     """
     height, width = x.shape[2:]
     outputs, inputs = weight.shape[:2]
-    noise = finish.noise
     from engine.kernels.cpu_winograd import finish_tiles, transform_tiles, transform_weights
 
     taps = weight.permute(2, 3, 1, 0).reshape(9, -1)
@@ -77,19 +74,7 @@ def convolve(x: Tensor, weight: Tensor, finish: Finish) -> Tensor:
     picture = _array(x[0].permute(1, 2, 0))
     out = torch.empty((1, outputs, height, width), memory_format=torch.channels_last)
     result = out[0].permute(1, 2, 0).numpy()
-    grain = np.zeros((height, width), np.float32)
-    if noise is not None:
-        grain = _array(noise.float().reshape(height, width))
-    bias = np.zeros(outputs, np.float32) if finish.bias is None else _array(finish.bias.float())
-    bent = finish.activation == "lrelu"
-    how = (
-        grain,
-        bias,
-        np.float32(_SLOPE if bent else 1.0),
-        np.float32(finish.gain if bent else 1.0),
-        np.float32(math.inf if finish.clamp is None else finish.clamp),
-        result,
-    )
+    how = finish.for_rows(outputs, height, width)
     tiles = -(-height // 4) * -(-width // 4)
     held = min(tiles, max(LEAST_TILES, HELD // (36 * (inputs + outputs))))
     values, products = torch.empty(36, held, inputs), torch.empty(36, held, outputs)
@@ -102,7 +87,7 @@ def convolve(x: Tensor, weight: Tensor, finish: Finish) -> Tensor:
             transform_tiles(picture, start + first, first, last - first, before)
 
         def complete(first: int, last: int, start: int = start) -> None:
-            finish_tiles(behind, start + first, first, last - first, *how)
+            finish_tiles(behind, start + first, first, last - first, *how, result)
 
         in_pieces(count, piece, transform, None)
         torch.bmm(values, spread, out=products)
