@@ -3,15 +3,17 @@
 With ``MAQUETTE_TEST_STATE=/path/to/file.json`` in the environment the window writes what it
 shows as JSON to that file each time it changes: the document, the engine's process id and
 state, the last frame, exports, notices, where every named widget lies, and which are switched
-off. Nothing else depends on it, and without the variable it does nothing. While a file
-``file.hold`` lies beside it, nothing is written: describing everything costs time, which
-measurements must not count.
+off. Nothing else depends on it, and without the variable it does nothing. Describing everything
+takes as long as drawing it: it is done a dozen times a second, and not at all while a file
+``file.hold`` lies beside it, for measurements.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,9 @@ from app.kit import Kit
 from app.studio import Studio
 
 VARIABLE = "MAQUETTE_TEST_STATE"
+#: Seconds between two descriptions. An idle window draws ten frames a second, so that the last
+#: change is always described.
+PERIOD = 0.08
 
 
 class StateHook:
@@ -31,6 +36,7 @@ class StateHook:
         self._path = Path(path) if path else None
         self._hold = self._path.with_suffix(".hold") if self._path else None
         self._last: dict[str, Any] = {}
+        self._due = 0.0
 
     @classmethod
     def from_environment(cls) -> StateHook:
@@ -38,55 +44,57 @@ class StateHook:
         return cls(os.environ.get(VARIABLE))
 
     def write(
-        self, studio: Studio, kit: Kit, places: dict[str, Rect], opened: dict[str, Any]
+        self, studio: Studio, kit: Kit, places: dict[str, Rect], opened: Callable[[], dict[str, Any]]
     ) -> None:
         """Write the state if it differs from the last one that was written.
 
         Args:
             studio, kit: what is described.
             places: of the drawn parts.
-            opened: what the popups show.
+            opened: tells what the popups show.
         """
-        if self._path is None or self._hold is None or self._hold.exists():
+        now = time.monotonic()
+        if self._path is None or self._hold is None or now < self._due or self._hold.exists():
             return
         state = describe(studio)
-        state.update(opened)
+        state.update(opened())
         state["ui_scale"] = kit.scale
         state["window"] = [dpg.get_viewport_client_width(), dpg.get_viewport_client_height()]
+        state.update(_described(kit))
         drawn = {name: [r.x, r.y, r.width, r.height] for name, r in places.items()}
         state["picture"] = drawn["picture"]
-        state["widgets"] = {
-            name: [*dpg.get_item_rect_min(item), *dpg.get_item_rect_size(item)]
-            for name, item in kit.named.items()
-            if dpg.does_item_exist(item) and "rect_min" in dpg.get_item_state(item)
-        }
         state["widgets"].update(drawn)
         state["windows"] = [
             [*dpg.get_item_pos(window), *dpg.get_item_rect_size(window)]
             for window in dpg.get_windows()
             if dpg.is_item_shown(window) and "rect_size" in dpg.get_item_state(window)
         ]
-        state["texts"] = {
-            name: value
-            for name, item in kit.named.items()
-            if dpg.does_item_exist(item) and isinstance(value := dpg.get_value(item), str)
-        }
-        state["active"] = [
-            name
-            for name, item in kit.named.items()
-            if dpg.does_item_exist(item) and kit.is_held(item)
-        ]
-        state["disabled"] = [
-            name
-            for name, item in kit.named.items()
-            if dpg.does_item_exist(item) and not dpg.is_item_enabled(item)
-        ]
+        self._due = time.monotonic() + PERIOD
         if state == self._last:
             return
         self._last = state
         temporary = self._path.with_suffix(".tmp")
         temporary.write_text(json.dumps(state), encoding="utf-8")
         temporary.replace(self._path)
+
+
+def _described(kit: Kit) -> dict[str, Any]:
+    """The named widgets: where they lie, what they say, which have the mouse or the keyboard, and
+    which are switched off."""
+    found: dict[str, Any] = {"widgets": {}, "texts": {}, "active": [], "disabled": []}
+    for name, item in kit.named.items():
+        if not dpg.does_item_exist(item):
+            continue
+        state = dpg.get_item_state(item)
+        if "rect_min" in state:
+            found["widgets"][name] = [*state["rect_min"], *state["rect_size"]]
+        if isinstance(value := dpg.get_value(item), str):
+            found["texts"][name] = value
+        if state.get("active", False):
+            found["active"].append(name)
+        if not dpg.is_item_enabled(item):
+            found["disabled"].append(name)
+    return found
 
 
 def describe(studio: Studio) -> dict[str, Any]:

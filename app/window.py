@@ -267,7 +267,7 @@ class Window:
             self._pace.touch(started)
         if self._times is not None:
             self._times.drawn(started, handed, drawn, time.monotonic(), self._studio.frame)
-        self._hook.write(self._studio, self._kit, self._places(), self._parts.described())
+        self._hook.write(self._studio, self._kit, self._places(), self._parts.described)
         self._rest(started)
 
     def _paint(self) -> int:
