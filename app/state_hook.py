@@ -44,7 +44,11 @@ class StateHook:
         return cls(os.environ.get(VARIABLE))
 
     def write(
-        self, studio: Studio, kit: Kit, places: dict[str, Rect], opened: Callable[[], dict[str, Any]]
+        self,
+        studio: Studio,
+        kit: Kit,
+        places: dict[str, Rect],
+        opened: Callable[[], dict[str, Any]],
     ) -> None:
         """Write the state if it differs from the last one that was written.
 
