@@ -14,6 +14,7 @@ from app.kit import Kit
 from app.studio import Studio
 from engine.errors import UserError
 from engine.export.options import MeshOptions, VideoFormat, VideoOptions, timed
+from engine.export.picture import PICTURE_SUFFIXES
 from engine.identity import MORPH_MODES
 from engine.recipe import Recipe
 from engine.trajectories import TRAJECTORIES
@@ -136,6 +137,19 @@ def read_number(text: str, what: str) -> float | None:
         raise UserError(f"The {what} must be a number, not {bare!r}.") from None
 
 
+def check_name(path: Path, transparent: bool) -> None:
+    """Whether a picture can be written under a name: its ending chooses the format.
+
+    Raises:
+        UserError: it is the ending of no format, or of one without transparency where that is wanted.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in PICTURE_SUFFIXES:
+        raise UserError(f"The picture's name {path.name} must end in .png, .jpg or .webp.")
+    if transparent and suffix in (".jpg", ".jpeg"):
+        raise UserError(f"A JPEG cannot be transparent; save {path.name} as .png or .webp.")
+
+
 class PictureForm(Form):
     """Size and background of a picture."""
 
@@ -143,8 +157,13 @@ class PictureForm(Form):
 
     @property
     def suffix(self) -> str:
-        """Pictures are PNG, which carries the recipe."""
+        """PNG is proposed; JPEG and WebP carry the recipe, too."""
         return ".png"
+
+    @property
+    def patterns(self) -> tuple[tuple[str, str], ...]:
+        """Filters for the system's dialog."""
+        return ((self.title, " ".join(f"*{suffix}" for suffix in PICTURE_SUFFIXES)),)
 
     def build(self, changed: Callable[[], None]) -> None:
         """Create the items."""
@@ -179,9 +198,9 @@ class PictureForm(Form):
     def job(self, recipe: Recipe, path: Path) -> Job:
         """The picture of the present recipe, in the view that is shown."""
         size = read_size(dpg.get_value(self._size))
-        if path.suffix.lower() != ".png":
-            raise UserError(f"The picture's name {path.name} must end in .png.")
-        chosen = replace(recipe, size=size, transparent=bool(dpg.get_value(self._transparent)))
+        transparent = bool(dpg.get_value(self._transparent))
+        check_name(path, transparent)
+        chosen = replace(recipe, size=size, transparent=transparent)
         compare, shape = self._kit.studio.compare, dpg.get_value(self._compare).lower()
         pinned = None if compare.why_not_shown else compare.pinned
         layout = next((layout for layout in LAYOUTS if layout == shape), None)

@@ -11,6 +11,8 @@ from app.panels.popup import Popup
 COLUMNS = 3
 #: Room for the keys in front of what they do, at a scale of 1, pixels.
 KEYS_WIDTH = 118
+#: About how large the list is at a scale of 1, pixels: it is as large as its lines.
+SIZE = (1030, 745)
 Lines = list[tuple[str, str]]
 
 
@@ -41,7 +43,7 @@ class HelpWindow(Popup):
     """Opened by F1 or ?."""
 
     def __init__(self, kit: Kit) -> None:
-        super().__init__(kit, (950, 630))
+        super().__init__(kit, SIZE)
 
     def build(self) -> None:
         """Create the items."""
@@ -64,6 +66,16 @@ class HelpWindow(Popup):
         room = dpg.get_viewport_client_height() - self._kit.px(16)
         dpg.configure_item(self.window, max_size=(10_000, max(room, 1)))
         super().toggle()
+        if self.is_open:
+            # Once its lines have been laid out, and with them its own size is known.
+            dpg.set_frame_callback(dpg.get_frame_count() + 3, self._place)
+
+    def _place(self) -> None:
+        """In the middle, with its foot inside."""
+        space = dpg.get_viewport_client_width(), dpg.get_viewport_client_height()
+        size = dpg.get_item_rect_size(self.window)
+        corner = [int(max(0, room - side) // 2) for room, side in zip(space, size, strict=True)]
+        dpg.set_item_pos(self.window, corner)
 
     def _lines(self, name: str, lines: Lines) -> None:
         kit = self._kit

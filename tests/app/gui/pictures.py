@@ -26,8 +26,10 @@ from tests.app.gui.pictures_acts import (
     SEED,
     Act,
     all_unfolded,
+    asked,
     clicks,
     closed,
+    command,
     keys,
     only,
     seed,
@@ -109,6 +111,22 @@ def three_keys(app: App) -> None:
         app.wait("a key", lambda s, n=number: len(s["timeline"]["keys"]) > n)  # type: ignore[misc]
     app.click_at("timeline_ruler", 0.3)
     app.settled()
+
+
+def some_steps(app: App) -> None:
+    """Steps of several kinds, the last of them taken back."""
+    all_unfolded(app)
+    seed(OTHERS[1])(app)
+    turned(app)
+    blended(app)
+    keys("1", "ctrl+z")(app)
+    app.wait("a step back", lambda s: s["can_redo"])
+
+
+def unblended(app: App) -> None:
+    """One face again."""
+    command(app, "clear the blend")
+    app.wait("no blend", lambda s: "blend" not in s["recipe"])
 
 
 def exporting(app: App) -> None:
@@ -220,8 +238,8 @@ PICTURES: tuple[Picture, ...] = (
     Picture("pad", around("pad"), (keys("g"), clicks("gallery_pad"), drawn), (clicks("gallery_seeds"), closed)),
     Picture("ways", around("way_0_more"), (ways_drawn,)),
     Picture("edit", everything, (edited,), (unedited,)),
-    Picture("history", around_newest("history_"), (keys("ctrl+h"),)),
-    Picture("palette", around("palette_query"), (keys("ctrl+p"), lambda app: app.type("blend"))),
+    Picture("history", around_newest("history_"), (some_steps, keys("ctrl+h")), (closed, unblended)),
+    Picture("palette", around("palette_query"), (lambda app: asked(app, "blend"),)),
     Picture("help", in_the_middle, (keys("F1"),)),
     Picture("settings-window", around("settings_close"), (clicks("settings"),)),
     Picture("models", around("models_search"), (only("model"), clicks("models"))),
@@ -229,8 +247,8 @@ PICTURES: tuple[Picture, ...] = (
     Picture("question", closely("unsaved_save"), (only("identity"), seed(OTHERS[2]), keys("ctrl+n"))),
     Picture("save", around("prompt_ok"), (keys("ctrl+shift+s"), typed("prompt_path", "anna"))),
     Picture("notice", newest_notice, (all_unfolded, clicks("tab_picture"), typed("picture_path", "anna.txt", True))),
-    Picture("timeline", everything, (clicks("tab_picture"), typed("picture_path", "anna.png"), three_keys)),
-    Picture("jobs", around("jobs_clear"), (clicks("tab_video"), exporting), (clicks("jobs_clear"), closed)),
+    Picture("timeline", everything, (all_unfolded, clicks("tab_picture"), three_keys, typed("picture_path", "anna.png"))),
+    Picture("jobs", around("jobs_clear"), (all_unfolded, clicks("tab_video"), exporting), (clicks("jobs_clear"), closed)),
     panel("model-settings", "model_settings", tunable),
     panel("second-model", "second_model", lending),
     Picture("prepare", around("prepare_canvas"), (only("model"), photographed), (closed, closed)),
@@ -247,8 +265,8 @@ def save(picture: Image.Image, name: str) -> int:
 
 
 def trimmed(picture: Image.Image) -> Image.Image:
-    """Without empty lines at the foot."""
-    pixels = np.asarray(picture)
+    """Without empty lines at the foot; a window's border does not count."""
+    pixels = np.asarray(picture)[:-2, EDGE:-EDGE]
     used = np.flatnonzero((pixels != pixels[-1, :1]).any(axis=(1, 2)))
     last = int(used[-1]) if len(used) else len(pixels) - 1
     return picture.crop((0, 0, picture.width, min(picture.height, last + 1 + EDGE)))

@@ -82,13 +82,18 @@ def all_unfolded(app: App) -> None:
     time.sleep(0.5)
 
 
-def command(app: App, words: str) -> None:
-    """Perform a command by the palette."""
+def asked(app: App, words: str) -> None:
+    """Type into the palette."""
     app.point(*app.middle())
     app.key("ctrl+p")
     app.wait("the palette", lambda s: "palette_query" in s["active"])
     app.type(words)
     time.sleep(0.3)
+
+
+def command(app: App, words: str) -> None:
+    """Perform a command by the palette."""
+    asked(app, words)
     app.key("Return")
     time.sleep(0.3)
 

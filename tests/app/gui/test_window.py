@@ -14,7 +14,9 @@ import pytest
 import trimesh
 from PIL import Image
 
+from engine.export.picture import read_recipe
 from tests.app.gui.driver import App, State
+from tests.app.gui.pictures_boxes import topmost
 
 pytestmark = pytest.mark.gui
 
@@ -216,6 +218,21 @@ def test_exporting_a_transparent_picture(app: App, workplace: Path) -> None:
     assert alpha[32, 32] == 255 and alpha[0].max() == 0 == alpha[:, 0].max()
 
 
+def test_the_ending_of_a_picture_is_its_format(app: App, workplace: Path) -> None:
+    app.click("tab_picture")
+    app.fill("picture_size", "64", enter=False)
+    exported(app, "picture", workplace / "head.webp")
+    with Image.open(workplace / "head.webp") as picture:
+        assert (picture.format, picture.size) == ("WEBP", (64, 64))
+    assert read_recipe(workplace / "head.webp").size == 64
+    # A JPEG has no transparency: told at once, and nothing is drawn.
+    app.click("picture_transparent")
+    app.fill("picture_path", str(workplace / "head.jpg"))
+    app.wait("the notice", lambda s: any("JPEG cannot be" in text for _, text in s["notices"]))
+    app.click("picture_transparent")
+    assert not (workplace / "head.jpg").exists()
+
+
 def test_exporting_a_gif_and_a_sequence_of_pictures(app: App, workplace: Path) -> None:
     app.click("tab_video")
     app.fill("video_seconds", "1", enter=False)
@@ -341,6 +358,12 @@ def test_help_and_interface_size(app: App) -> None:
     app.wait("no list", lambda s: not s["help_open"])
     app.key("question")
     app.wait("the list of shortcuts", lambda s: s["help_open"])
+
+    def whole(s: State) -> bool:
+        _, top, _, bottom = topmost(s, *app.middle())
+        return bool(bottom - top > 600 and bottom <= s["window"][1])
+
+    app.wait("its foot inside the window", whole)
     app.key("Escape")
     app.key("ctrl+plus")
     app.wait("larger letters", lambda s: s["ui_scale"] == 1.1)
