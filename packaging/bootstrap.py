@@ -61,8 +61,8 @@ TEST_PROGRAMS = (
     ("node", "nodejs"),
     ("npm", "npm"),
 )
-#: Two workers; one that is done takes from the other, who may have all that wait for a window.
-WORKERS = ("-n", "2", "--dist", "worksteal")
+#: More than cores: half of them wait for the window while the others compute (tests/sharing.py).
+WORKERS = ("-n", "4")
 #: Where Mesa keeps its software renderer, which no program can load by name.
 MESA_DRIVERS = ("usr/lib/*/dri/*.so", "usr/lib/*/libgallium*.so", "usr/lib*/dri/*.so")
 
@@ -279,6 +279,8 @@ def tests(arguments: list[str]) -> int:
     """Run pytest; its exit status. One thread a worker: more only fight each other."""
     say("pytest " + " ".join(arguments))
     environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+    # Every worker, and every process that a test starts, would compile the tests anew.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     command = [str(PYTHON), "-m", "pytest", *arguments]
     return subprocess.run(command, cwd=str(ROOT), env=environment, check=False).returncode
 

@@ -83,6 +83,7 @@ class App:
         cwd: Path = ROOT,
     ):
         self.folder, self.display = folder, display
+        self._id = ""
         self._state_file = folder / "state.json"
         config = folder / "config"
         config.mkdir(exist_ok=True)
@@ -324,12 +325,24 @@ class App:
         self.xdotool("windowsize", "--sync", self._window(), width, height)
 
     def reset(self) -> State:
-        """Back to a known state between tests: no notices, front view, picture mode."""
+        """Back to a known state between tests: no notices, front view, picture mode, and the left
+        column as it is at the start."""
+        self._scroll_back()
         self.point(*self.middle())
         self.key("Escape", "Home", "p")
         return self.settled(
             lambda s: s["recipe"]["pose"] == s["home"] and s["recipe"]["view"] == "picture"
         )
+
+    def _scroll_back(self) -> None:
+        """Turn the wheel over the left column until the path of the model can be seen."""
+        for _ in range(60):
+            _, y, _, height = self.state["widgets"].get("model_path", (0, 60, 0, 0))
+            if height == 0 or y >= 30:
+                return
+            self.point(8, 500)
+            self.xdotool("click", 4)
+        raise AssertionError("The left column cannot be scrolled back.")
 
     def close(self) -> int:
         """End the application as a person closing a terminal would; the exit status."""
@@ -367,7 +380,9 @@ class App:
         return self.xdotool("getwindowname", self._window()).strip()
 
     def _window(self) -> str:
-        return self.xdotool("search", "--onlyvisible", "--name", "Maquette").split()[0]
+        if not self._id:
+            self._id = self.xdotool("search", "--onlyvisible", "--name", "Maquette").split()[0]
+        return self._id
 
     def _origin(self) -> tuple[int, int]:
         """Where the window lies on the screen (there is no window manager)."""

@@ -45,6 +45,7 @@ def first_steps(app: App, folder: Path) -> None:
     app.click("tab_video")
     app.fill("video_morph", "3, 8", enter=False)
     app.fill("video_seconds", "5", enter=False)
+    app.fill("video_fps", "10", enter=False)
     app.fill("video_size", "32", enter=False)
     app.fill("video_path", str(folder / "morph.mp4"))
     app.wait("the video", lambda s: any(job[2] == "finished" for job in s["jobs"]), 240)
