@@ -9,9 +9,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from torch import Tensor
 
 from app.adaptive import AdaptiveQuality
 from app.frames import MAX_SIDE, bucket_bytes
+from app.pinned import Arriving, PinnedPictures, copier_of
 from engine.draw import Painter
 from engine.frame import Frame
 from engine.generators.base import CancelToken, Quality
@@ -74,20 +76,49 @@ def give_back_memory() -> None:
     torch.cuda.empty_cache()
 
 
-def rgba(frame: Frame, recipe: Recipe) -> NDArray[np.float32]:
-    """``[H, W, 4]`` float32 picture of a frame, no side above 2048."""
+def rgba_planes(frame: Frame, recipe: Recipe) -> Tensor:
+    """``[H, W, 4]`` float32 picture of a frame, where the frame is."""
     image = view_image(frame, recipe.view).float()
     height, width = image.shape[:2]
     if recipe.transparent:
         planar = frame.alpha.float()[None, None]
         alpha = F.interpolate(planar, (height, width), mode="bilinear", align_corners=False)[0, 0]
     else:
-        alpha = torch.ones(height, width)
-    joined = torch.cat([image, alpha.clamp(0, 1)[..., None]], dim=-1).contiguous()
-    pixels: NDArray[np.float32] = joined.numpy()
-    if max(height, width) > MAX_SIDE:
+        alpha = torch.ones(height, width, device=image.device)
+    return torch.cat([image, alpha.clamp(0, 1)[..., None]], dim=-1).contiguous()
+
+
+def rgba(frame: Frame, recipe: Recipe) -> NDArray[np.float32]:
+    """``[H, W, 4]`` float32 picture of a frame in main memory, no side above 2048."""
+    pixels: NDArray[np.float32] = rgba_planes(frame.cpu(), recipe).numpy()
+    if max(pixels.shape[:2]) > MAX_SIDE:
         return shrunk(pixels, bucket_bytes(MAX_SIDE, MAX_SIDE))
     return pixels
+
+
+class PictureTaker:
+    """Pictures of frames for the window, from the CPU and from graphics cards.
+
+    A frame on a graphics card becomes RGBA there and is copied beside the next one's drawing
+    (:mod:`app.pinned`); where that is not possible, or it is larger than the window takes, it is copied first.
+    """
+
+    def __init__(self) -> None:
+        self._pinned: dict[torch.device, PinnedPictures | None] = {}
+
+    def take(self, frame: Frame, recipe: Recipe) -> NDArray[np.float32] | Arriving:
+        """``[H, W, 4]`` float32, no side above 2048, in main memory or on its way there."""
+        device = frame.rgb.device
+        if device not in self._pinned:
+            copier = copier_of(device)
+            self._pinned[device] = None if copier is None else PinnedPictures(copier)
+        pinned = self._pinned[device]
+        if pinned is not None:
+            picture = rgba_planes(frame, recipe)
+            arriving = pinned.begin(picture) if max(picture.shape[:2]) <= MAX_SIDE else None
+            if arriving is not None:
+                return arriving
+        return rgba(frame, recipe)
 
 
 def shrunk(image: NDArray[np.float32], capacity: int) -> NDArray[np.float32]:

@@ -156,21 +156,40 @@ class FrameWriter:
         Raises:
             FrameError: wrong shape or type, too big, or no slot is free.
         """
-        if image.ndim != 3 or image.shape[2] != 4 or image.dtype != np.float32:
-            raise FrameError(f"not an RGBA float32 picture: {image.dtype} {image.shape}")
-        height, width = image.shape[:2]
+        _check(image)
+        ref = self.reserve(*image.shape[:2])
+        self.fill(ref, image)
+        return ref
+
+    def reserve(self, height: int, width: int) -> SlotRef:
+        """Take a free slot for a picture of this size, which :meth:`fill` is to bring.
+
+        Raises:
+            FrameError: too big, or no slot is free.
+        """
         if not self.fits(height, width):
             raise FrameError(f"{width} x {height} pixels do not fit the ring")
         if not self._free:
             raise FrameError("no slot is free")
-        slot = self._free.pop(0)
         self._sequence += 1
-        buffer = _memory(self._segments[slot])
-        _HEADER.pack_into(buffer, 0, _MAGIC, self._sequence, 0, height, width)
+        return SlotRef(self.info.ring, self._free.pop(0), self._sequence, height, width)
+
+    def fill(self, ref: SlotRef, image: NDArray[np.float32]) -> None:
+        """Copy a picture ``[H, W, 4]`` float32 into the slot that was reserved for it.
+
+        Raises:
+            FrameError: wrong shape or type, or the slot is another ring's.
+        """
+        _check(image)
+        if image.shape[:2] != (ref.height, ref.width) or ref.ring != self.info.ring:
+            raise FrameError(
+                f"slot {ref.slot} of ring {ref.ring} was not reserved for this picture"
+            )
+        buffer = _memory(self._segments[ref.slot])
+        _HEADER.pack_into(buffer, 0, _MAGIC, ref.sequence, 0, ref.height, ref.width)
         target = np.frombuffer(buffer, np.float32, image.size, _PAYLOAD)
         target.reshape(image.shape)[...] = image
-        _HEADER.pack_into(buffer, 0, _MAGIC, self._sequence, self._sequence, height, width)
-        return SlotRef(self.info.ring, slot, self._sequence, height, width)
+        _HEADER.pack_into(buffer, 0, _MAGIC, ref.sequence, ref.sequence, ref.height, ref.width)
 
     def release(self, ring: int, slot: int) -> None:
         """Take a slot back from the reader (a slot of a former ring is ignored)."""
@@ -182,6 +201,11 @@ class FrameWriter:
         for segment in self._segments:
             segment.close()
         self._segments, self._free = [], []
+
+
+def _check(image: NDArray[np.float32]) -> None:
+    if image.ndim != 3 or image.shape[2] != 4 or image.dtype != np.float32:
+        raise FrameError(f"not an RGBA float32 picture: {image.dtype} {image.shape}")
 
 
 def _create(capacity: int) -> list[SharedMemory]:

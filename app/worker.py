@@ -16,21 +16,19 @@ import time
 from collections import deque
 from dataclasses import replace
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from app.adaptive import AdaptiveQuality, Preview, default_fps
+from app.delivery import Delivery, Picture
 from app.engine_pictures import (
+    PictureTaker,
     full_quality,
     give_back_memory,
     preview_quality,
-    rgba,
-    shrunk,
     thumbnail,
 )
 from app.faults import sentence
-from app.frames import FrameWriter, bucket_bytes
+from app.frames import SlotRef
 from app.frugality import Frugality
 from app.joins import Joins
 from app.lever_watch import LeverWatch, while_wanted
@@ -44,7 +42,6 @@ from app.wire import (
     DrawThumbnail,
     DropThumbnails,
     FrameInSlot,
-    NeedRing,
     Opened,
     OpenModel,
     ProcessOptions,
@@ -90,8 +87,7 @@ class Engine:
         self._measured: tuple[tuple[str, SettingValue], ...] = ()
         self._frugality = Frugality(options.frugal)
         self._levers = LeverWatch()
-        self._writer: FrameWriter | None = None
-        self._ring_wanted = 0
+        self._delivery, self._pictures = Delivery(mailbox), PictureTaker()
         self._sha256 = ""
         #: Small pictures to draw while nothing else is to be drawn, and whether some were.
         self._thumbnails: deque[DrawThumbnail] = deque()
@@ -148,12 +144,10 @@ class Engine:
 
     def _apply_controls(self) -> None:
         for message in self._mailbox.take_controls():
-            if isinstance(message, ReleaseSlot) and self._writer is not None:
-                self._writer.release(message.ring, message.slot)
+            if isinstance(message, ReleaseSlot):
+                self._delivery.release(message.ring, message.slot)
             elif isinstance(message, UseRing):
-                if self._writer is not None:
-                    self._writer.close()
-                self._writer = FrameWriter(message.info)
+                self._delivery.use(message.info)
             elif isinstance(message, SetTarget):
                 self._target_fps = message.fps
                 self._controllers.clear()
@@ -250,20 +244,25 @@ class Engine:
         if whole and full and request.reference is not None:
             other = self._controller(painter, recipe, not shared)
             self._learn(other, rung, frame, seconds, full)
-        resolution = (int(frame.raw.shape[0]), int(image.shape[0]))
-        self._deliver(image, request, shot, resolution, seconds * 1000.0, complete)
+        side, number = int(frame.raw.shape[0]), request.generation
+
+        def announce(ref: SlotRef) -> FrameInSlot:
+            size, took = (side, ref.height), seconds * 1000.0
+            return FrameInSlot(ref, recipe, size, took, complete, number, shot.part)
+
+        self._delivery.send(image, announce, self._apply_controls)
         self._turns.drawn(shot, request, complete)
 
     def _paint(
         self, painter: Painter, recipe: Recipe, cancel: CancelToken, quality: Quality
-    ) -> tuple[Frame, NDArray[np.float32], bool]:
+    ) -> tuple[Frame, Picture, bool]:
         """Draw a recipe, smaller where memory is short: the frame, the picture, is it as asked."""
         self._frugality.ease(time.monotonic())
         while True:
             allowed = self._frugality.of(quality, painter.generator.capabilities)
             try:
-                frame = painter.frame(recipe, cancel, allowed).cpu()
-                image = rgba(frame, recipe)
+                frame = painter.frame(recipe, cancel, allowed)
+                image = self._pictures.take(frame, recipe)
             except (MemoryError, RuntimeError) as error:
                 if not (is_memory_full(error) and self._frugality.less(time.monotonic())):
                     raise
@@ -350,46 +349,3 @@ class Engine:
             controller.prime(seconds, fixed, upsample)
         else:
             controller.record(rung, seconds, fixed, upsample)
-
-    def _deliver(
-        self,
-        image: NDArray[np.float32],
-        request: Draw,
-        shot: Shot,
-        resolution: tuple[int, int],
-        milliseconds: float,
-        full: bool,
-    ) -> None:
-        """Write the picture into a free slot, waiting for one if need be, and announce it."""
-        height, width = image.shape[:2]
-        wanted = bucket_bytes(height, width)
-        while True:
-            self._apply_controls()
-            writer = self._writer
-            if writer is not None and not writer.fits(height, width):
-                if self._ring_wanted >= wanted and writer.info.capacity < wanted:
-                    # The system has no room for the ring that was asked for: show less.
-                    image = shrunk(image, writer.info.capacity)
-                    height, width = image.shape[:2]
-                    resolution = (resolution[0], height)
-                    continue
-                self._request_ring(wanted)
-                continue
-            if writer is not None and writer.has_free_slot:
-                break
-            self._mailbox.wait_for_control()
-        ref = writer.write(image)
-        number = request.generation
-        self._mailbox.send(
-            FrameInSlot(ref, shot.recipe, resolution, milliseconds, full, number, shot.part)
-        )
-
-    def _request_ring(self, capacity: int) -> None:
-        """Ask for larger slots and wait for them."""
-        assert self._writer is not None
-        before = self._writer.info.ring
-        self._mailbox.send(NeedRing(capacity))
-        while self._writer.info.ring == before:
-            self._mailbox.wait_for_control()
-            self._apply_controls()
-        self._ring_wanted = capacity

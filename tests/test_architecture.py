@@ -30,10 +30,12 @@ TOOLKIT = "dearpygui"
 #: else in ``app`` belongs to the window or the command line.
 ENGINE_PROCESS = {
     "app.worker",
+    "app.delivery",
     "app.engine_pictures",
     "app.exporter",
     "app.edit_finder",
     "app.lever_watch",
+    "app.pinned",
 }
 #: The command line computes in its own process, after its words are understood.
 MAY_COMPUTE_LATER = "app.cli."

@@ -67,7 +67,8 @@ class Stopwatch:
         begin = time.perf_counter()
         yield
         if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
+            # Not the whole card: the picture before is copied on another stream meanwhile.
+            torch.cuda.current_stream(self._device).synchronize()
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - begin
 
 
