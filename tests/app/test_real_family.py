@@ -85,8 +85,9 @@ def test_a_drag_ends_in_the_full_picture(engine: Harness, start: Recipe) -> None
     wanted = [replace(start, pose=start.pose.turned(4.0 * step, 0)) for step in range(1, 9)]
     for recipe in wanted:
         last = engine.client.request(recipe, moving=True)
-        engine.wait(FrameReady)
-    frame = engine.full_frame(last)
+        frame = engine.wait(FrameReady)
+    if not (frame.full_quality and frame.generation == last):  # previews of a small model may be
+        frame = engine.full_frame(last)
     assert frame.recipe == wanted[-1] and frame.resolution == (16, 64)
     # Another picture in between: the one that is there already is not drawn again.
     other = draw(engine, start).image
