@@ -187,12 +187,26 @@ def fingerprint() -> str:
     return digest.hexdigest()
 
 
-def is_ready(testing: bool) -> bool:
-    """Whether an earlier set-up still holds."""
+def compiled_code() -> str:
+    """Changes when what is compiled for this processor must be compiled anew."""
+    digest = hashlib.sha256()
+    for path in sorted((ROOT / "engine" / "kernels").glob("cpu*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def read_stamp() -> dict[str, object]:
+    """What an earlier set-up left; empty if there was none."""
     try:
         stamp = json.loads(STAMP.read_text())
     except (OSError, ValueError):
-        return False
+        return {}
+    return stamp if isinstance(stamp, dict) else {}
+
+
+def is_ready(testing: bool) -> bool:
+    """Whether an earlier set-up still holds."""
+    stamp = read_stamp()
     same = stamp.get("fingerprint") == fingerprint() and PYTHON.exists()
     return same and (stamp.get("testing") or not testing)
 
@@ -225,8 +239,12 @@ def make_environment(testing: bool) -> None:
     extras = "[dev,train]" if testing else ""
     # Without isolation: the build backend is the pinned one, and nothing is fetched twice.
     run([*pip, "--no-build-isolation", "-e", str(ROOT) + extras])
+    compile_code()
+
+
+def compile_code() -> None:
+    """Compile what is kept on disk, so that the first picture does not wait for it."""
     run([str(PYTHON), "-m", "compileall", "-q", "app", "engine"])
-    # Kept on disk, so that the first picture does not wait for it.
     run([str(PYTHON), "-m", "engine.kernels.cpu"])
 
 
@@ -242,7 +260,12 @@ def install_node_packages() -> None:
 
 def set_up(testing: bool) -> None:
     """Everything that a first start needs; nothing if it was done before."""
+    stamp = read_stamp()
     if is_ready(testing):
+        if stamp.get("compiled") != compiled_code():
+            say("compiling what draws, since its code has changed")
+            compile_code()
+            STAMP.write_text(json.dumps({**stamp, "compiled": compiled_code()}))
         return
     missing = missing_packages(testing)
     if not environment_works():
@@ -253,7 +276,8 @@ def set_up(testing: bool) -> None:
     make_environment(testing)
     if testing:
         install_node_packages()
-    STAMP.write_text(json.dumps({"fingerprint": fingerprint(), "testing": testing}))
+    facts = {"fingerprint": fingerprint(), "testing": testing, "compiled": compiled_code()}
+    STAMP.write_text(json.dumps(facts))
     say("ready")
 
 
