@@ -81,13 +81,12 @@ def test_the_newest_request_wins(engine: Harness) -> None:
 
 
 def test_work_that_has_become_pointless_stops_between_chunks(engine: Harness) -> None:
-    engine.open("fake?chunk=0.3")  # four chunks: 1.2 s for a whole frame
+    engine.open("fake?chunk=0.5")  # four chunks: 2 s for a whole frame
     engine.client.request(recipe(1), moving=False)
     engine.wait_log("begin 1")
-    began = time.monotonic()
     engine.client.request(recipe(2), moving=False)
+    # Not "end 1", with which a frame that was drawn whole is told.
     engine.wait_log("cancelled 1")
-    assert time.monotonic() - began < 0.9
     engine.client.open_model("fake")  # so does opening a model
     engine.wait_log("cancelled 2")
 
@@ -125,8 +124,8 @@ def test_full_quality_follows_a_rest_of_a_fifth_of_a_second(engine: Harness) -> 
     assert preview.generation == generation and not preview.full_quality
     assert engine.client.busy
     engine.full_frame(generation)
-    # 0.2 s of rest, then 0.2 s of drawing; the upper bound leaves room for a busy machine.
-    assert 0.4 <= time.monotonic() - asked < 3.0
+    # 0.2 s of rest, then 0.2 s of drawing.
+    assert time.monotonic() - asked >= 0.4
     assert not engine.client.busy
     begins = [line for line in engine.log() if line.startswith("begin 1 30")]
     assert len(begins) == 2 and " 64 1 " in begins[1]
@@ -225,10 +224,9 @@ def test_a_recipe_out_of_range_is_told(engine: Harness) -> None:
 def test_a_window_that_does_not_look_is_not_flooded(engine: Harness) -> None:
     """Requests never block, however many, and the picture of the last one comes."""
     engine.open("fake?chunk=0.02")
-    began = time.monotonic()
+    # Five thousand frames of 0.08 s would outlast the test.
     for index in range(5000):
         generation = engine.client.request(recipe(index % 60, index / 100), moving=True)
-    assert time.monotonic() - began < 2.0
     assert shows(engine.full_frame(generation), 4999 % 60, 49.99)
 
 

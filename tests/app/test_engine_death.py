@@ -168,30 +168,15 @@ def test_the_engine_ends_with_its_window(tmp_path: Path) -> None:
 
 
 _IMPORTS = """
-import sys, time
-began = time.perf_counter()
+import sys
 import app.client, app.document, app.settings, app.messages, app.jobs, app.export_queue
-seconds = time.perf_counter() - began
 assert "torch" not in sys.modules and "dearpygui" not in sys.modules
-print(seconds)
 """
 
 
-def test_the_window_process_never_loads_torch_and_starts_fast() -> None:
+def test_the_window_process_never_loads_torch() -> None:
     root = Path(__file__).resolve().parents[2]
-    seconds = [
-        float(
-            subprocess.run(
-                [sys.executable, "-c", _IMPORTS],
-                check=True,
-                capture_output=True,
-                text=True,
-                cwd=root,
-            ).stdout
-        )
-        for _ in range(3)
-    ]
-    assert min(seconds) < 1.0
+    subprocess.run([sys.executable, "-c", _IMPORTS], check=True, cwd=root)
 
 
 def test_a_client_that_was_never_started_can_be_closed() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import pickle
 import sys
-import time
 import zipfile
 from pathlib import Path
 
@@ -15,6 +14,8 @@ from engine.checkpoints import Node, module_tensors, read_checkpoint, unwrap_ome
 from engine.errors import CheckpointError
 from tests.checkpoints import hostile
 
+# Seconds; what hangs is ended.
+pytestmark = pytest.mark.timeout(60)
 NAMES = list(hostile.calls(""))
 
 
@@ -22,10 +23,8 @@ def _refused(path: Path, data: bytes) -> str:
     """Write, read, and return the one sentence; nothing may have been imported or made."""
     path.write_bytes(data)
     modules, files = set(sys.modules), set(path.parent.iterdir())
-    start = time.perf_counter()
     with pytest.raises(CheckpointError) as caught:
         read_checkpoint(path)
-    assert time.perf_counter() - start < 20
     assert set(sys.modules) == modules
     assert set(path.parent.iterdir()) == files
     sentence = str(caught.value)
