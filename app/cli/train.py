@@ -15,6 +15,7 @@ import tyro
 from app.cli.parsing import Flag, finite, parse
 from app.cli.terminal import say
 from app.cli.train_back import GoingBack
+from app.cli.train_export import export_folder
 from app.cli.train_text import ByText
 from engine.errors import UserError
 from engine.training.gan.options import PRESETS

@@ -13,6 +13,7 @@ mapping's last layer takes their place: what it makes largest.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -36,15 +37,32 @@ _TINY = 4
 def readers(generator: Generator) -> list[Doubles | None]:
     """For each row of w the weights ``[outputs, w_dim]`` of all layers that read it, as they are
     used, one below the other; ``None`` where none does."""
+    facts, modules = generator.capabilities, dict(network_of(generator).named_modules())
+    found: list[list[Doubles]] = [[] for _ in range(facts.num_ws)]
+    for row, name in reading_layers(generator):
+        module = modules[name]
+        gain = float(getattr(module, "weight_gain", 1.0))
+        weight = module.weight.detach().cpu().double().numpy() * gain  # type: ignore[union-attr, operator]
+        wide = np.zeros((len(weight), facts.w_dim))
+        wide[:, : weight.shape[1]] = weight
+        found[row].append(wide)
+    return [np.concatenate(each) if each else None for each in found]
+
+
+def reading_layers(generator: Generator) -> list[tuple[int, str]]:
+    """Rows of w, and the names of the network's layers that read them, as they come in one drawing.
+
+    Raises:
+        UserError: the network cannot be looked into.
+    """
     facts = generator.capabilities
     # Rows that no two of are alike, about where w lies.
     draw = torch.Generator().manual_seed(0)
     noise = 0.05 * torch.randn(facts.num_ws, facts.w_dim, generator=draw)
     w = generator.mean_w().cpu() + noise
-    found: list[list[Doubles]] = [[] for _ in range(facts.num_ws)]
-    seen: set[tuple[int, int]] = set()
+    found: dict[tuple[int, str], None] = {}
 
-    def look(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+    def look(name: str, module: nn.Module, inputs: tuple[Any, ...]) -> None:
         if not inputs or not isinstance(inputs[0], Tensor) or not isinstance(module.weight, Tensor):
             return
         given = inputs[0].detach().cpu().float()
@@ -55,21 +73,14 @@ def readers(generator: Generator) -> list[Doubles | None]:
             return
         for vector in given.reshape(-1, length):
             for row in range(facts.num_ws):
-                alike = torch.allclose(w[row, :length], vector, rtol=0.0, atol=1e-6)
-                if alike and (id(module), row) not in seen:
-                    seen.add((id(module), row))
-                    gain = float(getattr(module, "weight_gain", 1.0))
-                    weight = module.weight.detach().cpu().double().numpy() * gain
-                    wide = np.zeros((len(weight), facts.w_dim))
-                    wide[:, :length] = weight
-                    found[row].append(wide)
+                if torch.allclose(w[row, :length], vector, rtol=0.0, atol=1e-6):
+                    found[row, name] = None
 
-    layers = [
-        module
-        for module in network_of(generator).modules()
+    hooks = [
+        module.register_forward_pre_hook(partial(look, name))
+        for name, module in network_of(generator).named_modules()
         if isinstance(getattr(module, "weight", None), Tensor) and module.weight.ndim == 2  # type: ignore[union-attr]
     ]
-    hooks = [module.register_forward_pre_hook(look) for module in layers]
     try:
         side = min(_TINY, facts.neural_resolution)
         # What is to be differentiated is made anew, however often it was drawn before.
@@ -79,7 +90,7 @@ def readers(generator: Generator) -> list[Doubles | None]:
     finally:
         for hook in hooks:
             hook.remove()
-    return [np.concatenate(each) if each else None for each in found]
+    return list(found)
 
 
 def network_of(generator: Generator) -> nn.Module:

@@ -31,6 +31,7 @@ from engine.training.gan.options import (
 from engine.training.gan.plan import NAME, RunFacts, RunPlan
 from engine.training.gan.result import Card, keep_model, model_source
 from engine.training.gan.run import Run, Scorer
+from engine.training.shift.adaptive import ADAPTIVE
 from engine.training.shift.options import DEFAULTS, ShiftOptions, shift_training
 from engine.training.shift.training import TextShift, led_by
 from engine.training.shift.without_pictures import NoPictures
@@ -136,6 +137,8 @@ def begin(
     # All of them, since defaults depend on the device, and a run may go on on another.
     plan = replace(plan, family_options=options_taken(inner))
     training: Trained = inner if shift is None else led_by(inner, shift)
+    if isinstance(training, TextShift) and ADAPTIVE in rough.layers:
+        training.choose_layers()
     groups = training.layer_groups()
     if isinstance(training, TextShift):
         plan = replace(plan, shift=training.shift.to_json())

@@ -39,6 +39,8 @@ class ShiftOptions:
         encoder: as :func:`engine.text.encoder.load` takes it; empty is the bundled one.
         encoder_sha256: hash of its weights; empty until it is known.
         freeze_shape: leave densities, and with them depths and who is who, to the last bit.
+        chosen: the parameters of the group ``adaptive``, once they are known; rows: of how many rows of w
+            (:mod:`.adaptive`).
         strength: how far the pictures should go: 1 is all that lies between the two texts.
         direction: price of going elsewhere than the text's direction. reach: of falling short of
             ``strength``. still: of changes that the text does not ask for. whole: of pictures
@@ -54,6 +56,7 @@ class ShiftOptions:
     encoder: str = ""
     encoder_sha256: str = ""
     freeze_shape: bool = False
+    chosen: tuple[str, ...] = ()
     strength: float = _price(1.0, 0.05, 10.0)
     direction: float = _price(1.0)
     reach: float = _price(1.0)
@@ -64,6 +67,7 @@ class ShiftOptions:
     pitch: float = _price(10.0, 0.0, 80.0)
     crops: int = _price(2, 1, 64)
     side: int = _price(64, 4, 1024)
+    rows: int = _price(4, 1, 64)
 
     @property
     def against(self) -> str:

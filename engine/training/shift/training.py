@@ -40,7 +40,9 @@ from engine.training.gan.contract import (
     Phase,
     Progress,
 )
-from engine.training.shift.options import COLOURS, ShiftOptions
+from engine.training.gan.options import SHAPES
+from engine.training.shift.adaptive import ADAPTIVE, chosen_layers, moved_rows
+from engine.training.shift.options import COLOURS, MAPPING, ShiftOptions
 from engine.training.shift.without_pictures import NoPictures, TextSummary
 
 #: Depths that move by this share of half the model's room cost as much as an outline that is gone.
@@ -90,6 +92,32 @@ class TextShift(FamilyTraining):
                 mask = torch.zeros_like(parameter)
                 mask[rows[name]] = 1.0
                 parameter.register_hook(partial(torch.mul, mask))  # type: ignore[no-untyped-call]
+
+    def choose_layers(self) -> None:
+        """Make the layers that the text moves most a group of their own, ``adaptive``; the same ones on
+        every call. They are kept in the options.
+
+        Raises:
+            UserError: no layer that may train reads w.
+        """
+        camera = self._before.capabilities.default_pose.camera()
+
+        def cost(start: Tensor, moved: Tensor) -> Tensor:
+            with torch.no_grad():
+                before = look_at(self._before, start, camera, self._quality).clone()
+            after = look_at(self._before, moved, camera, self._quality)
+            costs = self._costs([before], [after], torch.Generator().manual_seed(0))
+            return torch.stack([value for name, value in costs.items() if "/" not in name]).sum()
+
+        self.shift = replace(self.shift, chosen=())
+        left = SHAPES if self.shift.freeze_shape else (MAPPING,)
+        groups = self.layer_groups().items()
+        starts = tuple(start for name, many in groups if name not in left for start in many)
+        allowed = [name for name, _ in self.generator.named_parameters() if name.startswith(starts)]
+        with unmixed(self._before.device):
+            far = moved_rows(self._before, cost)
+        found = chosen_layers(self._after, far, self.shift.rows, allowed)
+        self.shift = replace(self.shift, chosen=tuple(found))
 
     # ------------------------------------------------------------------------ a step
 
@@ -176,7 +204,20 @@ class TextShift(FamilyTraining):
 
     def layer_groups(self) -> Mapping[str, Sequence[str]]:
         """The family's, but that all mappings are one group. Where shapes are to stay, only those of
-        shapes are, and what colours where others shape is a group of its own."""
+        shapes are, and what colours where others shape is a group of its own. What
+        :meth:`choose_layers` has found is a group, too."""
+        groups = self._named_groups()
+        chosen = self.shift.chosen
+        if not chosen:
+            return groups
+        names = [name for name, _ in self.generator.named_parameters() if name not in chosen]
+        rest = {
+            group: tuple(name for name in names if name.startswith(tuple(starts)))
+            for group, starts in groups.items()
+        }
+        return {group: starts for group, starts in rest.items() if starts} | {ADAPTIVE: chosen}
+
+    def _named_groups(self) -> dict[str, tuple[str, ...]]:
         groups = {name: tuple(starts) for name, starts in self._inner[0].layer_groups().items()}
         if not self.shift.freeze_shape:
             every = {start for starts in groups.values() for start in starts}

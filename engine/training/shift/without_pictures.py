@@ -45,6 +45,10 @@ class TextSummary:
         ]
         if shift.freeze_shape:
             lines.append("What makes shapes was left as it was.")
+        if shift.chosen:
+            lines.append(
+                "Layers by the text's choice were trained: " + ", ".join(shift.chosen) + "."
+            )
         return lines
 
     def to_json(self) -> dict[str, Any]:
