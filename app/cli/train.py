@@ -15,7 +15,6 @@ import tyro
 from app.cli.parsing import Flag, finite, parse
 from app.cli.terminal import say
 from app.cli.train_back import GoingBack
-from app.cli.train_export import export_folder
 from app.cli.train_text import ByText
 from engine.errors import UserError
 from engine.training.gan.options import PRESETS
@@ -48,7 +47,8 @@ class Learning:
     """What is learnt, and how fast."""
 
     layers: Annotated[tuple[str, ...], _own("GROUP ...")] = ()
-    """Groups of layers that train; --list-layers names those of a model."""
+    """Groups of layers that train; --list-layers names those of a model. With --text also
+    'adaptive': those that the text moves most."""
     batch: Annotated[int | None, _own("NUMBER")] = None
     """Pictures a step, over all passes and processes together."""
     pass_size: Annotated[int | None, _own("NUMBER")] = None
