@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,3 +68,43 @@ def test_what_is_missing_is_found() -> None:
         "A.b",
     ]
     assert len(SHOWN) > 100
+
+
+SECTION = re.compile(r"(Args|Attributes|Raises|Returns|Yields):")
+ITEM = re.compile(r"    ([\w*, .]+?):\s")
+
+
+def taken(node: Documented) -> set[str]:
+    """Names of what a function takes, or the constructor of a class."""
+    found = [node, *(node.body if isinstance(node, ast.ClassDef) else ())]
+    functions = [one for one in found if isinstance(one, ast.FunctionDef)]
+    maker = next((one for one in functions if one is node or one.name == "__init__"), None)
+    return set() if maker is None else {one.arg for one in ast.walk(maker.args) if isinstance(one, ast.arg)}  # fmt: skip
+
+
+def misdescribed(text: str) -> list[str]:
+    """What the sections of docstrings say of things that are not there, or in a form that pdoc cannot read."""
+    wrong = []
+    for name, node in public(ast.parse(text)):
+        section = ""
+        for line in (ast.get_docstring(node) or "").split("\n"):
+            if line and not line.startswith(" "):
+                section = line.removesuffix(":") if SECTION.fullmatch(line) else ""
+            elif section in ("Args", "Attributes", "Raises") and re.match(r"    \S", line):
+                found = ITEM.match(f"{line} ")
+                if found is None:
+                    wrong.append(f"{name}: {line.strip()}")
+                elif section == "Args" and (known := taken(node)):
+                    words = {word.strip("* ") for word in found[1].split(",")}
+                    wrong += [f"{name}: {word}" for word in sorted(words - known)]
+    return wrong
+
+
+@pytest.mark.parametrize("path", SHOWN, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_is_described_is_there(path: Path) -> None:
+    assert not misdescribed(path.read_text(encoding="utf-8"))
+
+
+def test_what_is_not_there_is_found() -> None:
+    text = '"""A."""\n\ndef f(a: int, *, b: int) -> None:\n    """B.\n\n    Args:\n        a, c: wrong.\n        b says\n    """\n'
+    assert misdescribed(text) == ["f: c", "f: b says"]
