@@ -15,6 +15,7 @@ import tyro
 from app.cli.parsing import Flag, finite, parse
 from app.cli.terminal import say
 from app.cli.train_back import GoingBack
+from app.cli.train_export import export_folder
 from app.cli.train_text import ByText
 from engine.errors import UserError
 from engine.training.gan.options import PRESETS
@@ -164,8 +165,8 @@ class TrainOptions:
     export_authors: Annotated[
         Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="(default: none)")
     ] = None
-    """Also write the model in the layout of the authors' checkpoints. With --resume of a run whose
-    budget is used up nothing else is done."""
+    """Also write the model in the layout of the authors' checkpoints, into a folder that is made if it
+    is not there. With --resume of a run whose budget is used up nothing else is done."""
     list_layers: Flag = False
     """Only name the groups of layers that the model has."""
     device: Annotated[
@@ -196,9 +197,7 @@ def run(words: Sequence[str]) -> int:
         return _list_layers(options)
     shift = options.by_text.shift(losses)
     _check(options, losses, bool(shift))
-    out = options.export_authors.expanduser() if options.export_authors is not None else None
-    if out is not None and not out.is_dir():
-        raise UserError(f"The folder {out} does not exist; make it or choose another one.")
+    out = export_folder(options.export_authors)
     from engine.training.gan.distributed import team
     from engine.training.gan.events import Notice
     from engine.training.gan.plan import RunPlan

@@ -1,8 +1,9 @@
 """Networks that were saved as plain state dicts, as the nodes that pickled ones are read into.
 
-NVIDIA's lineage pickles whole modules, code and all; ours never writes code. A network that was
-trained here is saved as its state dict under the authors' names, beside the few attributes
-that options are read from, and is read back by the same code as the authors' pickles.
+NVIDIA's lineage pickles whole modules, code and all. A network that was trained here is saved as its
+state dict under the authors' names, beside the few attributes that options are read from, and is
+read back by the same code as the authors' pickles. Where it is pickled for their programs
+(:mod:`engine.training.gan.persistent`), this dictionary is the object's state.
 """
 
 from __future__ import annotations
@@ -22,6 +23,14 @@ def is_saved_module(value: Any) -> bool:
         and isinstance(value.get(CLASS), str)
         and all(isinstance(value.get(key), dict) for key in (STATE, ATTRIBUTES, PARTS))
     )
+
+
+def network_of(value: Any) -> Node | None:
+    """The network that a value of a file is, however it was saved; ``None`` if it is none."""
+    state = value.state if isinstance(value, Node) and value.persistent else value
+    if is_saved_module(state):
+        return saved_module(state)
+    return value if isinstance(value, Node) else None
 
 
 def saved_module(value: dict[str, Any]) -> Node:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from engine.checkpoints.modules import is_saved_module, saved_module
+from engine.checkpoints.modules import network_of
 from engine.checkpoints.plain import Checkpoint, LazyTensor, Node
 from engine.errors import CheckpointError, UserError, in_words
 
@@ -36,15 +36,14 @@ def submodule_state(node: Node, path: str) -> dict[Any, Any]:
 def snapshot_generators(checkpoint: Checkpoint) -> Iterator[Node]:
     """Pickled networks of a file that may be its generator, the most wanted first: the averaged
     and the present one of a training snapshot, or what was saved alone. Those that were trained
-    here are no pickles (:mod:`engine.checkpoints.modules`)."""
+    here may be no pickles (:mod:`engine.checkpoints.modules`)."""
     root = checkpoint.root
     found: tuple[Any, ...] = (root,)
     if isinstance(root, dict):
         found = (root.get("G_ema"), root.get("G"))
-    for node in found:
-        if is_saved_module(node):
-            yield saved_module(node)
-        elif isinstance(node, Node):
+    for value in found:
+        node = network_of(value)
+        if node is not None:
             yield node
 
 

@@ -46,7 +46,6 @@ def test_a_run_its_resumption_and_what_it_leaves(run: Run, tmp_path: Path, pictu
     more = run("train", "moved", "--resume", "run", "--steps", 3, "--json")
     kinds = [json.loads(line)["kind"] for line in more.out.splitlines()]
     assert more.status == 0 and kinds == ["returned", "step", "snapshot", "finished"]
-    (tmp_path / "theirs").mkdir()
     back = run(
         "train", "--resume", "run", "--back-to", 0, "--steps", 1, "--export-authors", "theirs"
     )
@@ -59,7 +58,7 @@ def test_a_run_its_resumption_and_what_it_leaves(run: Run, tmp_path: Path, pictu
     one = run("train", "--resume", "run", "--delete-aside")
     assert "A snapshot that was set aside is deleted." in one.out
     assert not (tmp_path / "run" / "snapshots" / "step-000000001-1.safetensors").exists()
-    assert open_model(tmp_path / "theirs" / "network.pt", "cpu").capabilities.family == "eg3d"
+    assert open_model(tmp_path / "theirs" / "network.pkl", "cpu").capabilities.family == "eg3d"
 
 
 def test_the_layers_of_a_model_are_named(run: Run) -> None:
@@ -96,7 +95,7 @@ BAD = {
     "discs --out run --delete-aside": "--delete-aside needs --resume",
     "--resume nowhere --back-to 3/b": "such as 1200/1",
     "discs --out run --score-samples 2": "--score-samples",
-    "discs --out run --export-authors nowhere": "nowhere",
+    "discs --out run --export-authors discs/img0000.png": "img0000.png is no folder",
     "--resume nowhere": "no training run",
     "--resume run --out run": "--out",
     "--hat": "--hat",

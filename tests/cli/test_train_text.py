@@ -53,10 +53,9 @@ def test_a_text_leads_from_the_first_step_to_the_model(
     assert more.status == 0 and kinds == ["returned", "step", "snapshot", "finished"]
     steps = [e.step for e in read_journal(tmp_path / "run") if isinstance(e, StepDone)]
     assert steps == [1, 2, 3]
-    (tmp_path / "theirs").mkdir()
     theirs = run("train", "--resume", "run", "--export-authors", "theirs")
     assert theirs.status == 0
-    assert open_model(tmp_path / "theirs" / "network.pt", "cpu").capabilities.family == "eg3d"
+    assert open_model(tmp_path / "theirs" / "network.pkl", "cpu").capabilities.family == "eg3d"
 
 
 BAD = {

@@ -37,7 +37,7 @@ class _Fourier(nn.Module):
 
 
 class ScalarEncoder(nn.Module):
-    """Numbers in 0 to 1 -> an embedding of each in thousandths, and its sines and cosines.
+    """Numbers in 0 to 1 -> sines and cosines of each in thousandths, and an embedding of it.
 
     Args:
         embedded: length of the embedding.
@@ -54,11 +54,11 @@ class ScalarEncoder(nn.Module):
         return self.const_embed.embedding_dim + 2 * len(self.fourier_encoder.fourier_coefs)
 
     def forward(self, values: Tensor) -> Tensor:
-        """``[N, D]`` -> ``[N, D * width]``: of each its embedding, sines, cosines."""
+        """``[N, D]`` -> ``[N, D * width]``: of each its sines, cosines, embedding."""
         counted = values.float() * _STEPS
         angles = counted[..., None] * self.fourier_encoder.fourier_coefs
         known = self.const_embed(counted.round().long().clamp(0, _STEPS))
-        return torch.cat([known, angles.sin(), angles.cos()], dim=-1).flatten(1)
+        return torch.cat([angles.sin(), angles.cos(), known], dim=-1).flatten(1)
 
 
 class PatchDiscriminator(nn.Module):

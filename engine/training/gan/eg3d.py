@@ -30,9 +30,9 @@ from engine.training.gan.ball import BallOptions, BallTraining
 from engine.training.gan.contract import Network, OptimiserOptions, Progress
 from engine.training.gan.discriminator_blocks import block_widths, narrowed
 from engine.training.gan.discriminator_residual import DualDiscriminator, pair, widths_of
+from engine.training.gan.eg3d_files import saved_networks
 from engine.training.gan.families import Kind
 from engine.training.gan.losses import density_smoothness, gaussian_blur, resized
-from engine.training.gan.pickled import module_state
 from engine.training.gan.poses import angles_of
 
 
@@ -240,63 +240,13 @@ class EG3DTraining(BallTraining):
 
     def authors_files(self, state: Mapping[str, Tensor]) -> Mapping[str, object]:
         """``network.pt``: the generator, averaged and as it is, and the discriminator."""
-        config = self.drawing_config()
-        if config.latent_steps:
+        if self.config.latent_steps:
             raise UserError(
                 "This model spells out its latents before the mapping, which the authors' EG3D does "
                 "not; it can be saved as Maquette's own file only."
             )
-        rendering = config.rendering
-        attributes: dict[str, Any] = {
-            "neural_rendering_resolution": config.neural_rendering_resolution,
-            "rendering_kwargs": {
-                **{k: v for k, v in rendering.to_json().items() if k != "plane_axes"},
-                "c_scale": config.c_scale,
-                "c_gen_conditioning_zero": config.c_gen_conditioning_zero,
-                "avg_camera_radius": config.avg_camera_radius,
-                "avg_camera_pivot": list(config.avg_camera_pivot),
-                "superresolution_module": f"training.superresolution.{config.sr_module}",
-                "superresolution_noise_mode": config.superresolution_noise_mode,
-                "sr_antialias": config.sr_antialias,
-                "decoder_lr_mul": config.decoder_lr_multiplier,
-            },
-        }
-        widths = {"channel_base": config.channel_base, "channel_max": config.channel_max}
-        attributes["_init_kwargs"] = {
-            **{
-                name: getattr(config, name)
-                for name in ("z_dim", "c_dim", "w_dim", "img_resolution")
-            },
-            **widths,
-            "img_channels": 3,
-            "mapping_kwargs": {"num_layers": config.mapping_layers},
-            "rendering_kwargs": attributes["rendering_kwargs"],
-            # Their defaults are half precision, which clamps.
-            "num_fp16_res": 0,
-            "conv_clamp": config.conv_clamp,
-            "sr_num_fp16_res": 0 if config.sr_conv_clamp is None else 4,
-        }
-        parts: dict[str, dict[str, Any]] = {
-            "backbone.synthesis": {"_init_kwargs": widths},
-            "renderer": {"plane_axes": torch.tensor(rendering.plane_axes)},
-            "superresolution": {"class": config.sr_module},
-        }
-        judge = self.discriminator
-        return {
-            "network.pt": {
-                "G_ema": module_state(
-                    self.generator, state, "TriPlaneGenerator", attributes, parts
-                ),
-                "G": module_state(
-                    self.generator,
-                    self.generator.state_dict(),
-                    "TriPlaneGenerator",
-                    attributes,
-                    parts,
-                ),
-                "D": module_state(judge, judge.state_dict(), "DualDiscriminator"),
-            }
-        }
+        config = self.drawing_config()
+        return {"network.pt": saved_networks(config, self.generator, state, self.discriminator)}
 
 
 def _cameras(step: Step) -> Tensor:

@@ -35,13 +35,10 @@ from engine.training.gan.epigraf_drawing import (
     patches_of,
     planes_of,
 )
+from engine.training.gan.epigraf_files import PATCH, saved_networks
 from engine.training.gan.families import Kind
 from engine.training.gan.losses import gaussian_blur
-from engine.training.gan.pickled import module_state
 from engine.training.gan.poses import PosePrior, known_poses, orbit, poses_of
-
-#: The release's patches.
-_PATCH = 64
 
 
 @dataclass(frozen=True)
@@ -122,7 +119,7 @@ class EpiGRAFTraining(BallTraining):
         """Width of the blur of what the discriminator sees, in pixels of a patch."""
         left = 1.0 - self.faded(progress, self.options.blur_images)
         started = 0.0 if self.options.fine_tuning else self.options.blur_sigma
-        return started * left * self.patch / _PATCH
+        return started * left * self.patch / PATCH
 
     def noise(self, progress: Progress) -> float:
         """Standard deviation of the noise on densities."""
@@ -222,35 +219,8 @@ class EpiGRAFTraining(BallTraining):
 
     def authors_files(self, state: Mapping[str, Tensor]) -> Mapping[str, object]:
         """``network.pt``: the generator, averaged and as it is, and the discriminator."""
-        config = self.config
-        attributes: dict[str, Any] = {
-            "cfg": stated_options(config),
-            "c_dim": config.c_dim,
-            "_init_kwargs": {
-                "z_dim": config.z_dim,
-                "w_dim": config.w_dim,
-                "c_dim": config.c_dim,
-                "img_resolution": config.img_resolution,
-                "img_channels": 3,
-                "mapping_kwargs": {
-                    "num_layers": config.mapping_layers,
-                    "camera_cond": config.camera_cond,
-                    "mean_camera_pose": state["mapping.mean_camera_pose"].detach().cpu().clone(),
-                },
-                "channel_base": config.channel_base,
-                "channel_max": config.channel_max,
-                "conv_clamp": config.conv_clamp,
-            },
-        }
-        parts: dict[str, dict[str, Any]] = {"synthesis": {"test_resolution": config.img_resolution}}
-        judge, present = self.discriminator, self.generator.state_dict()
-        return {
-            "network.pt": {
-                "G_ema": module_state(self.generator, state, "Generator", attributes, parts),
-                "G": module_state(self.generator, present, "Generator", attributes, parts),
-                "D": module_state(judge, judge.state_dict(), "Discriminator"),
-            }
-        }
+        saved = saved_networks(self.config, self.generator, state, self.discriminator)
+        return {"network.pt": saved}
 
 
 def patch_side(side: int, options: EpiGRAFOptions) -> int:
@@ -259,7 +229,7 @@ def patch_side(side: int, options: EpiGRAFOptions) -> int:
     Raises:
         UserError: no discriminator can judge such patches.
     """
-    patch = options.patch_side or (_PATCH if side > _PATCH else side // 2)
+    patch = options.patch_side or (PATCH if side > PATCH else side // 2)
     if patch < 8 or patch & (patch - 1) or patch > side:
         raise UserError(
             f"EpiGRAF's patches are 8, 16, 32 ... pixels and no larger than the picture, not {patch}."
@@ -273,65 +243,6 @@ def camera_label(cameras: Tensor) -> Tensor:
     x, y, z = cameras[:, :3, 3].unbind(dim=1)
     angles = torch.stack([torch.atan2(z, x), torch.atan2(torch.hypot(x, z), y)], dim=1)
     return angles.sign() * (angles.abs() % math.tau) / math.tau
-
-
-def stated_options(config: EpiGRAFConfig) -> dict[str, Any]:
-    """The generator's section of the authors' configuration: all that their class asks for."""
-    camera = {
-        "dist": "spherical_uniform" if config.yaw_range[1] == 180.0 else "custom",
-        "fov": config.fov,
-        "radius": config.radius,
-        "ray_start": config.ray_start,
-        "ray_end": config.ray_end,
-    }
-    return {
-        "backbone": "stylegan2",
-        "bg_model": {
-            "type": None if config.background == "none" else config.background,
-            "num_blocks": len(config.bg_channels),
-            "num_steps": config.bg_steps,
-            "posenc_period_len": config.bg_scale,
-            "start": config.bg_start,
-            "output_channels": 4,
-            "coord_dim": 4,
-            # The widest layers are cut to cmax, and all of them are.
-            "cbase": 32768,
-            "cmax": max(config.bg_channels),
-            "num_fp16_blocks": 0,
-            "fmm": {"enabled": False, "rank": 3, "activation": "demod"},
-        },
-        "camera_cond": config.camera_cond,
-        "cbase": config.channel_base,
-        "fmaps": 1.0,
-        "cmax": config.channel_max,
-        "clamp_mode": config.clamp_mode,
-        "dataset": {
-            "c_dim": config.c_dim,
-            "camera": camera,
-            "cube_scale": config.cube_scale,
-            "last_back": config.last_back,
-            "white_back": config.white_back,
-            "resolution": config.img_resolution,
-        },
-        "density_shift": config.density_shift,
-        "num_ray_steps": config.num_ray_steps,
-        "use_noise": config.use_noise,
-        # What only training reads, as published.
-        "nerf_noise_std_init": 1.0,
-        "nerf_noise_kimg_growth": 5000,
-        "patch": {"enabled": False, "resolution": _PATCH},
-        "tri_plane": {
-            "res": config.plane_resolution,
-            "feat_dim": config.plane_channels,
-            "fp32": True,
-            "has_view_cond": False,
-            "posenc_period_len": 0,
-            "mlp": {
-                "n_layers": len(config.mlp_channels) + 1,
-                "hid_dim": config.mlp_channels[0],
-            },
-        },
-    }
 
 
 def fresh_config(resolution: int, **changes: Any) -> EpiGRAFConfig:

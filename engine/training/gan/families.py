@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.checkpoints.modules import is_saved_module, saved_module
-from engine.checkpoints.plain import Checkpoint, LazyTensor, Node, module_tensors
+from engine.checkpoints.modules import network_of
+from engine.checkpoints.plain import Checkpoint, LazyTensor, module_tensors
 from engine.errors import UserError
 from engine.generators.base import Generator
 from engine.training.gan.adversarial import Adversarial, CommonOptions
@@ -180,10 +180,10 @@ def judge_tensors(checkpoint: Checkpoint) -> dict[str, Tensor] | None:
         return None
     for name in ("D", "d"):
         found: Any = root.get(name)
-        if is_saved_module(found):
-            found = saved_module(found)
-        if isinstance(found, Node):
-            return {name: lazy.load() for name, lazy in module_tensors(found)}
+        network = network_of(found)
+        if network is not None:
+            # Some file has an empty one, for programs that want one there.
+            return {name: lazy.load() for name, lazy in module_tensors(network)} or None
         if isinstance(found, dict) and found:
             lazies = {k: v for k, v in found.items() if isinstance(v, LazyTensor)}
             return {str(name): lazy.load() for name, lazy in lazies.items()}

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import IO, Any, Protocol, cast
 
-import torch
 from torch import Tensor
 
 from engine.checkpoints import write_model
 from engine.checkpoints.plain import LazyTensor, ModelSource
+from engine.errors import ExportError
 from engine.export.files import atomic_path, write_bytes
+from engine.training.gan.authors_pickles import write_pickle, write_torch
 from engine.training.gan.contract import FamilyTraining
+from engine.training.gan.persistent import is_snapshot, snapshot
 
 
 class _Config(Protocol):
@@ -139,14 +141,35 @@ def export_authors(
 ) -> list[Path]:
     """Write the model in the layout of the authors' checkpoints, which their scripts load.
 
+    Networks that their programs pickle with source are written twice: as state dicts (``.pt``) and as such
+    programs read them (``.pkl``, :mod:`engine.training.gan.persistent`).
+
+    Args:
+        training: whose networks they are. state: of the averaged generator.
+        folder: is made if it is not there.
+
     Raises:
-        UserError: a file cannot be written.
+        UserError: the folder or a file cannot be written, or the model has parts that the authors'
+            code does not know.
     """
+    files = training.authors_files(state)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExportError(
+            f"The folder {folder} cannot be made ({error.strerror or error}); choose another one."
+        ) from error
     written = []
-    for name, content in training.authors_files(state).items():
-        path = folder / name
-        # Through a file of Python's: torch's own says nothing of a full disk that could be told.
-        with atomic_path(path) as temporary, temporary.open("wb") as file:
-            torch.save(content, file)
-        written.append(path)
+    for name, content in files.items():
+        written.append(_write(folder / name, content, write_torch))
+        if is_snapshot(content):
+            path = (folder / name).with_suffix(".pkl")
+            written.append(_write(path, snapshot(cast(Mapping[str, Any], content)), write_pickle))
     return written
+
+
+def _write(path: Path, content: object, write: Callable[[object, IO[bytes]], None]) -> Path:
+    # Through a file of Python's: torch's own says nothing of a full disk that could be told.
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        write(content, file)
+    return path

@@ -6,15 +6,21 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from engine.generators.stylenerf_config import StyleNeRFConfig
 from engine.generators.stylenerf_network import StyleNeRFNetwork
-from engine.training.gan.pickled import module_state
+from engine.training.gan.discriminator_blocks import CLAMP
+from engine.training.gan.discriminator_residual import widths_of
+from engine.training.gan.discriminator_skip import SkipDiscriminator
+from engine.training.gan.pickled import module_state, published_widths
+
+#: The authors' ``channel_base`` counts in these.
+_WIDTHS = 32768
 
 
 def saved_network(
-    network: StyleNeRFNetwork, state: Mapping[str, Tensor], judge: nn.Module
+    network: StyleNeRFNetwork, state: Mapping[str, Tensor], judge: SkipDiscriminator
 ) -> dict[str, Any]:
     """The generator, averaged and as it is, and the discriminator, with the options that files
     state."""
@@ -32,10 +38,51 @@ def saved_network(
             "synthesis_kwargs": synthesis_options(config),
         },
     }
+
+    def generator(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+        return module_state(
+            network,
+            tensors,
+            "Generator",
+            attributes,
+            module="training.networks",
+            arguments=attributes["_init_kwargs"],
+        )
+
+    tensors = judge.state_dict()
     return {
-        "G_ema": module_state(network, state, "Generator", attributes),
-        "G": module_state(network, network.state_dict(), "Generator", attributes),
-        "D": module_state(judge, judge.state_dict(), "Discriminator"),
+        "G_ema": generator(state),
+        "G": generator(network.state_dict()),
+        "D": module_state(
+            judge,
+            tensors,
+            "Discriminator",
+            module="training.stylenerf",
+            arguments=_of_judge(judge, tensors, config.resolution_vol),
+        ),
+    }
+
+
+def _of_judge(
+    judge: SkipDiscriminator, tensors: Mapping[str, Tensor], least: int
+) -> dict[str, Any] | None:
+    widths = published_widths(widths_of(tensors))
+    if widths is None or judge.b4.angles:
+        return None
+    return {
+        "c_dim": 0,
+        "img_resolution": judge.resolution,
+        "img_channels": 3,
+        "architecture": "skip",
+        "channel_base": widths["channel_base"] / _WIDTHS,
+        "channel_max": widths["channel_max"],
+        "num_fp16_res": 0,
+        "conv_clamp": CLAMP,
+        "progressive": True,
+        "lowres_head": least,
+        "upsample_type": "bilinear",
+        "resize_real_early": True,
+        "epilogue_kwargs": {"mbstd_group_size": judge.b4.group_size},
     }
 
 

@@ -14,6 +14,7 @@ from engine.generators.base import Generator
 from engine.generators.eg3d import camera_label
 from engine.generators.registry import build_generator, find_source
 from engine.training.gan.contract import Batch, FamilyTraining, Phase, Progress
+from engine.training.gan.result import export_authors
 
 CPU = torch.device("cpu")
 
@@ -131,8 +132,6 @@ def reopened(
 ) -> list[Generator]:
     """Every authors' file of a state (but for ``no_models``), written, read and built by the
     project's own code."""
-    files = training.authors_files(state)
-    for name, content in files.items():
-        torch.save(content, folder / name)
-    models = [folder / name for name in files if name not in no_models]
+    written = export_authors(training, state, folder)
+    models = [path for path in written if path.name not in no_models]
     return [build_generator(find_source(read_checkpoint(path)), CPU) for path in models]

@@ -160,10 +160,10 @@ def test_patches() -> None:
         place = []
         for value in own[:3].tolist():
             counted = torch.tensor(value).float() * 1000
-            place.append(literal.t["scalar_enc.const_embed.weight"][int(counted.round())])
             angles = [2.0**k * math.pi / 1024.0 * float(counted) for k in range(10)]
             place.append(torch.tensor([math.sin(a) for a in angles], dtype=torch.float64))
             place.append(torch.tensor([math.cos(a) for a in angles], dtype=torch.float64))
+            place.append(literal.t["scalar_enc.const_embed.weight"][int(counted.round())])
         joined = torch.cat(place)
         gates = literal.mapping(joined, "hyper_mod_mapping", 2)
         x = literal.layer(image, "b16.fromrgb")

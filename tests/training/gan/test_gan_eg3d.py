@@ -195,9 +195,11 @@ def test_what_is_drawn_is_the_state() -> None:
 def test_authors_files_are_read_back_to_the_same_tensors(tmp_path: Path) -> None:
     training = tiny()
     state = moved_state(training)
-    (model,) = reopened(training, state, tmp_path)
+    model, pickled = reopened(training, state, tmp_path)
     same_tensors(model, state)
-    assert isinstance(model, EG3D)
+    same_tensors(pickled, state)
+    assert isinstance(model, EG3D) and isinstance(pickled, EG3D)
+    assert pickled.config == model.config
     assert model.config.rendering == CONFIG.rendering
     # What an EG3D file cannot state is its reader's business.
     kept = replace(model.config, focal=CONFIG.focal, mesh_level=CONFIG.mesh_level)

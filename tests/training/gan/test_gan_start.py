@@ -128,10 +128,10 @@ def test_scores_are_measured_and_named(tmp_path: Path, pictures: Path) -> None:
 def test_the_authors_layout_is_read_as_theirs(tmp_path: Path, pictures: Path) -> None:
     run = begin(plan_in(tmp_path, pictures, steps=1, samples=0))
     done = run.train()
-    (written,) = export_authors(run.loop.training, run.loop.average, tmp_path)
-    theirs, ours = open_model(written, "cpu"), open_model(done.model, "cpu")
-    one, other = (Painter(m).picture(Recipe(size=16)) for m in (theirs, ours))
-    assert torch.equal(one, other)
+    written = export_authors(run.loop.training, run.loop.average, tmp_path)
+    models = [open_model(path, "cpu") for path in (done.model, *written)]
+    ours, *theirs = (Painter(model).picture(Recipe(size=16)) for model in models)
+    assert len(theirs) == 2 and all(torch.equal(one, ours) for one in theirs)
 
 
 def test_pictures_that_changed_are_told_of(tmp_path: Path, pictures: Path) -> None:

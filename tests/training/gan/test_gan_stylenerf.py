@@ -224,9 +224,11 @@ def test_cameras_stand_where_the_angles_say() -> None:
 def test_authors_files_are_read_back_to_the_same_tensors(tmp_path: Path) -> None:
     training = tiny()
     state = moved_state(training)
-    (model,) = reopened(training, state, tmp_path)
+    model, pickled = reopened(training, state, tmp_path)
     same_tensors(model, state)
-    assert isinstance(model, StyleNeRF)
+    same_tensors(pickled, state)
+    assert isinstance(model, StyleNeRF) and isinstance(pickled, StyleNeRF)
+    assert pickled.config == model.config
     spread = {"yaw_spread": CONFIG.yaw_spread, "pitch_spread": CONFIG.pitch_spread}
     assert replace(model.config, **spread) == CONFIG
 

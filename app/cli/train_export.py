@@ -1,0 +1,24 @@
+"""``maquette train --export-authors``: where the authors' files go, asked before hours of training."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from engine.errors import UserError
+
+
+def export_folder(given: Path | None) -> Path | None:
+    """The folder that was named, which is there or can be made.
+
+    Raises:
+        UserError: it cannot.
+    """
+    if given is None:
+        return None
+    out = given.expanduser()
+    there = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        what = "may not be written to" if there.is_dir() else "is no folder"
+        raise UserError(f"{there} {what}; choose another folder for --export-authors.")
+    return out
