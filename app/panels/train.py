@@ -67,6 +67,7 @@ class TrainWindow(Popup):
             "state": training.state,
             "step": training.last.step if training.last else 0,
             "groups": list(training.seen.groups) if training.seen else [],
+            "layers": list(training.plan.layers),
             "snapshots": list(training.snapshots),
             "aside": [list(one) for one in training.aside],
             "model": training.model,

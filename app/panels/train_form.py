@@ -15,7 +15,7 @@ from app.panels.train_text import LEADS, TrainText, leads
 from app.training import Training
 from engine.errors import UserError
 from engine.training.gan.options import PRESETS, preset_options
-from engine.training.shift.options import shift_training
+from engine.training.shift.options import ADAPTIVE, shift_training
 
 if TYPE_CHECKING:
     from app.studio import Studio
@@ -32,6 +32,7 @@ GROUPS = {
     "geometry": "Shapes",
     "appearance": "Colours",
     "upsampler": "What makes large pictures of the rendered ones",
+    ADAPTIVE: "The layers that the text moves most, which are found when the run starts",
 }
 _OPEN = "The open model"
 
@@ -200,7 +201,7 @@ class TrainForm:
         kit.show_value(self._warned, warnings)
         kit.show(self._warned, bool(warnings))
         kit.show(self._see, seen is not None and not plan.by_text)
-        self._show_groups(seen.groups if seen else ())
+        self._show_groups((*seen.groups, *([ADAPTIVE] if plan.by_text else ())) if seen else ())
         # Where shapes stay, the family knows what colours only.
         kit.show(self._layers, not (plan.by_text and plan.shift.freeze_shape))
         trained = self._trained()
@@ -226,10 +227,8 @@ class TrainForm:
             return
         dpg.push_container_stack(self._layers)
         kit.text("Layers that train", theme=kit.themes.muted, font=kit.fonts.small)
-        for first in range(0, len(groups), 2):
-            with dpg.group(horizontal=True, xoffset=kit.px(WIDTH // 2 - 12)):
-                for group in groups[first : first + 2]:
-                    self._add_box(group)
+        for group in groups:
+            self._add_box(group)
         dpg.pop_container_stack()
 
     def _add_box(self, group: str) -> None:

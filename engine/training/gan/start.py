@@ -31,8 +31,7 @@ from engine.training.gan.options import (
 from engine.training.gan.plan import NAME, RunFacts, RunPlan
 from engine.training.gan.result import Card, keep_model, model_source
 from engine.training.gan.run import Run, Scorer
-from engine.training.shift.adaptive import ADAPTIVE
-from engine.training.shift.options import DEFAULTS, ShiftOptions, shift_training
+from engine.training.shift.options import ADAPTIVE, DEFAULTS, ShiftOptions, shift_training
 from engine.training.shift.training import TextShift, led_by
 from engine.training.shift.without_pictures import NoPictures
 

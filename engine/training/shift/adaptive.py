@@ -20,8 +20,6 @@ from engine.errors import UserError
 from engine.generators.base import Generator, latent_from_seed
 from engine.generators.evaluation import gradients
 
-#: What is asked for in the place of a group's name.
-ADAPTIVE = "adaptive"
 #: People who are moved, their first seed, moves of each, and their length over all rows, in standard
 #: deviations of w.
 PEOPLE, FIRST, MOVES, LENGTH = 4, 4_000_000_000, 5, 0.3

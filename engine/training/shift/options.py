@@ -15,6 +15,8 @@ from engine.training.plain import option_values
 COLOURS = "colours"
 #: The group that decides who is who, and how much faster than published it learns alone.
 MAPPING, MAPPING_RATE = SHAPES[0], 3.0
+#: The group of the layers that the text moves most (:mod:`.adaptive`).
+ADAPTIVE = "adaptive"
 #: Most letters of a text.
 MAX_TEXT = 200
 #: What is not as in any other run: nobody judges, so that nothing is augmented or waited for.
@@ -150,7 +152,7 @@ def shift_training(
     Raises:
         UserError: shapes are to stay, and are asked to train, or every layer of the model makes some.
     """
-    there = tuple(groups)
+    there = tuple(group for group in groups if group != ADAPTIVE)
     if shift.freeze_shape:
         for name in chosen:
             if name in SHAPES:

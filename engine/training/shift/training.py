@@ -41,8 +41,8 @@ from engine.training.gan.contract import (
     Progress,
 )
 from engine.training.gan.options import SHAPES
-from engine.training.shift.adaptive import ADAPTIVE, chosen_layers, moved_rows
-from engine.training.shift.options import COLOURS, MAPPING, ShiftOptions
+from engine.training.shift.adaptive import chosen_layers, moved_rows
+from engine.training.shift.options import ADAPTIVE, COLOURS, MAPPING, ShiftOptions
 from engine.training.shift.without_pictures import NoPictures, TextSummary
 
 #: Depths that move by this share of half the model's room cost as much as an outline that is gone.

@@ -8,11 +8,17 @@ from pathlib import Path
 import pytest
 
 from engine.checkpoints import read_checkpoint
-from tests.app.gui.driver import App
+from tests.app.gui.driver import App, State
 from tests.app.gui.test_training import opened
 
 __all__ = ["opened"]
 pytestmark = pytest.mark.gui
+
+
+def bottom(state: State, widget: str) -> float:
+    """Where a named widget ends, pixels from the top of the window."""
+    _, top, _, height = state["widgets"][widget]
+    return float(top + height)
 
 
 def test_a_text_leads_and_shapes_stay(opened: App, tmp_path: Path) -> None:
@@ -29,6 +35,21 @@ def test_a_text_leads_and_shapes_stay(opened: App, tmp_path: Path) -> None:
     app.click("train_look")
     app.wait("the model's layers", lambda s: s["train"]["groups"], 60)
     app.wait("a box for each", lambda s: "train_layer_geometry" in s["widgets"])
+    # They lie below the others, and can be come by.
+    here = app.state["widgets"]["train_freeze"][:2]
+    app.point(*here)
+    for _ in range(10):
+        app.xdotool("click", 5)
+    app.wait(
+        "the last one in sight",
+        lambda s: bottom(s, "train_layer_adaptive") <= bottom(s, "train_folder") - 40,
+    )
+    app.click("train_layer_adaptive")
+    app.wait("layers of the text's choice", lambda s: "adaptive" in s["train"]["layers"])
+    app.point(*here)
+    for _ in range(10):
+        app.xdotool("click", 4)
+    app.wait("the others", lambda s: s["widgets"]["train_freeze"][:2] == here)
     app.click("train_freeze")
     app.wait("no boxes", lambda s: "layers" not in s["train"]["parts"])
     app.slide("train_strength", 0.5, 0.3)

@@ -15,8 +15,8 @@ from engine.errors import UserError
 from engine.generators.registry import open_model
 from engine.training.gan.families import training_of
 from engine.training.shift import adaptive
-from engine.training.shift.adaptive import ADAPTIVE, LENGTH, MOVES, chosen_layers, moved_rows
-from engine.training.shift.options import ShiftOptions, shift_training
+from engine.training.shift.adaptive import LENGTH, MOVES, chosen_layers, moved_rows
+from engine.training.shift.options import ADAPTIVE, ShiftOptions, shift_training
 from engine.training.shift.training import TextShift
 from tests.generators.test_every_family import GOLDENS, checkpoint, every
 from tests.generators.tiny_eg3d import tiny_model
@@ -94,6 +94,7 @@ def test_what_is_chosen_trains_and_nothing_else(
     again.choose_layers()
     assert again.shift == training.shift == ShiftOptions.from_json(training.shift.to_json())
     options = shift_training(training.shift, training.layer_groups(), (ADAPTIVE,))
+    assert ADAPTIVE not in shift_training(training.shift, training.layer_groups()).layers
     before = {name: value.clone() for name, value in training.generator.named_parameters()}
     loop = loop_of(training, layers=(ADAPTIVE,))
     loop.step()
