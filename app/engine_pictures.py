@@ -17,6 +17,7 @@ from app.pinned import Arriving, PinnedPictures, copier_of
 from engine.draw import Painter
 from engine.frame import Frame
 from engine.generators.base import CancelToken, Quality
+from engine.kernels import graphs
 from engine.recipe import Recipe
 from engine.views import view_image
 
@@ -71,6 +72,7 @@ def thumbnail(painter: Painter, recipe: Recipe, side: int, cancel: CancelToken) 
 
 def give_back_memory() -> None:
     """Let go of what nobody uses any more, so that the next drawing finds room."""
+    graphs.forget()
     gc.collect()
     # Does nothing where no graphics card is in use.
     torch.cuda.empty_cache()

@@ -21,6 +21,7 @@ from engine.generators.stylegan2 import (
 )
 from engine.generators.superresolution import SuperResolution
 from engine.generators.triplane import TriplaneDecoder, sample_planes
+from engine.kernels.graphs import replayed
 from engine.kernels.launch import reaches
 from engine.rendering.rays import intrinsics_from_focal, pinhole_rays
 from engine.rendering.volume import (
@@ -180,8 +181,8 @@ class EG3DNetwork(nn.Module):
 
     def superresolve(self, rgb: Tensor, features: Tensor, ws: Tensor) -> Tensor:
         """``[N, 3, h, w]``, ``[N, C, h, w]`` and ``ws`` -> ``[N, 3, H, W]`` in ``[-1, 1]``."""
-        image: Tensor = self.superresolution(rgb, features, ws)
-        return image
+        module = self.superresolution
+        return replayed("eg3d", module, module, (rgb, features, ws), module.noise_mode)
 
     def field_at(self, planes: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
         """``[N, M, 3]`` world points -> raw density ``[N, M]`` and features ``[N, M, F]``."""

@@ -30,6 +30,7 @@ from engine.generators.stylenerf_network import Identity, StyleNeRFNetwork
 from engine.generators.stylenerf_source import growth_of, matches, source
 from engine.generators.stylenerf_upsampler import upsample
 from engine.generators.stylenerf_volume import March, Volume, camera_rays, render_volume
+from engine.kernels.graphs import replayed
 
 __all__ = ["FAMILY", "RELEASED", "HeadField", "StyleNeRF", "StyleNeRFConfig", "StyleNeRFNetwork"]
 
@@ -225,8 +226,12 @@ class StyleNeRF(Generator):
                 F.interpolate(x[None], (side, side), mode="bilinear", antialias=True)[0]
                 for x in (features, rgb)
             )
-        residual = not self.config.no_residual_img
-        return upsample(identity.blocks, features, rgb, residual, self._growth, cancel.check)
+        residual, growth = not self.config.no_residual_img, self._growth
+
+        def picture(features: Tensor, rgb: Tensor) -> Tensor:
+            return upsample(identity.blocks, features, rgb, residual, growth, cancel.check)
+
+        return replayed("stylenerf", identity, picture, (features, rgb), (residual, growth))
 
     def golden_case(self, case: GoldenCase) -> dict[str, Tensor]:
         """See :meth:`Generator.golden_case`.

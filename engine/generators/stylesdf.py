@@ -33,6 +33,7 @@ from engine.generators.stylesdf_volume import (
     picture_rays,
     render,
 )
+from engine.kernels.graphs import replayed
 from engine.kernels.launch import reaches
 
 __all__ = [
@@ -224,8 +225,12 @@ class StyleSDF(Generator):
         # kernels for GPUs read rows of pixels.
         rows_first = reaches(x.device)
         x = x.contiguous() if rows_first else x.contiguous(memory_format=torch.channels_last)
-        picture: Tensor = decoder(x, rows, lambda layer: self._noise(layer, noise))
-        return picture
+
+        def picture(x: Tensor, rows: Tensor) -> Tensor:
+            drawn: Tensor = decoder(x, rows, lambda layer: self._noise(layer, noise))
+            return drawn
+
+        return replayed("stylesdf", decoder, picture, (x, rows), noise)
 
     def render(
         self, w: Tensor, camera: Camera, quality: Quality = Quality(), cancel: CancelToken = NEVER
