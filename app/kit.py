@@ -81,6 +81,14 @@ class Kit:
         for item in gone & self._handlers.keys():
             dpg.delete_item(self._handlers.pop(item))
 
+    def delete(self) -> None:
+        """Take away what does not go with the widgets: themes, and what waits for them to be let
+        go, which would keep their panels alive."""
+        self.themes.delete()
+        for registry in self._handlers.values():
+            dpg.delete_item(registry)
+        self._handlers.clear()
+
     def is_held(self, item: int) -> bool:
         """Whether the person is changing this widget now, so that it must be left alone."""
         return bool(dpg.get_item_state(item).get("active", False))

@@ -341,7 +341,7 @@ class Parts:
             dpg.delete_item(window)
         self.viewport.delete()
         dpg.bind_theme(0)
-        self.kit.themes.delete()
+        self.kit.delete()
 
 
 def has_settings(studio: Studio) -> bool:

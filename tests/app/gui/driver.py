@@ -179,6 +179,15 @@ class App:
         """The whole screen."""
         return ImageGrab.grab(xdisplay=self.display).convert("RGB")
 
+    def asked(self, question: str) -> str:
+        """What it answers to a question of :mod:`tests.app.gui.tips`."""
+        answer = self.folder / question
+        answer.unlink(missing_ok=True)
+        (self.folder / f"ask-{question}").touch()
+        self.point(*self.middle())
+        self.wait(f"the answer to {question}", lambda _state: answer.exists())
+        return answer.read_text()
+
     def notices(self) -> list[str]:
         """The sentences that are shown."""
         return [text for _, text in self.state["notices"]]

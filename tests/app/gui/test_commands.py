@@ -95,7 +95,7 @@ def test_every_control_has_a_tooltip(app: App, workplace: Path) -> None:
     app.wait("the jobs", lambda s: s["jobs_open"])
     app.fill("picture_path", "wrong.txt")
     app.wait("a notice", lambda s: s["notices"])
-    assert without_tip(workplace) == []
+    assert without_tip(app) == []
     app.key("Escape")
 
 
@@ -106,24 +106,17 @@ def test_every_answer_has_a_tooltip(app: App, workplace: Path) -> None:
     app.click("tab_picture")
     app.fill("picture_path", str(path))
     app.wait("a question", lambda s: "confirm_yes" in s["widgets"])
-    assert without_tip(workplace) == []
+    assert without_tip(app) == []
     app.key("Escape", "r", "ctrl+n")
     app.wait("a question", lambda s: "unsaved_save" in s["widgets"])
-    assert without_tip(workplace) == []
+    assert without_tip(app) == []
     app.key("Escape", "ctrl+shift+s")
     app.wait("a path", lambda s: "prompt_ok" in s["widgets"])
-    assert without_tip(workplace) == []
+    assert without_tip(app) == []
     app.key("Escape")
     assert path.read_bytes() == b""
 
 
-def without_tip(workplace: Path) -> list[str]:
+def without_tip(app: App) -> list[str]:
     """Controls of the window as it is now that have no tooltip."""
-    answer = workplace / "tips"
-    answer.unlink(missing_ok=True)
-    (workplace / "ask-tips").touch()
-    end = time.monotonic() + 15
-    while not answer.exists():
-        assert time.monotonic() < end, "the window did not answer"
-        time.sleep(0.1)
-    return answer.read_text().splitlines()
+    return app.asked("tips").splitlines()

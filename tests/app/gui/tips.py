@@ -48,16 +48,22 @@ def _kind(item: int) -> str:
 
 
 def answer_questions() -> None:
-    """Have the window write the list to ``tips`` beside its state when ``ask-tips`` is there."""
+    """Have the window write the list to ``tips`` beside its state when ``ask-tips`` is there, and
+    how many items it is made of to ``items`` when ``ask-items`` is."""
     folder = Path(os.environ[VARIABLE]).parent
     write: Any = StateHook.write
+    answers = {
+        "tips": lambda: "\n".join(without_tip()),
+        "items": lambda: str(len(dpg.get_all_items())),
+    }
 
     def and_answer(hook: StateHook, *args: Any) -> None:
         write(hook, *args)
-        question = folder / "ask-tips"
-        if question.exists():
-            question.unlink()
-            (folder / "tips.tmp").write_text("\n".join(without_tip()))
-            (folder / "tips.tmp").replace(folder / "tips")
+        for name, answer in answers.items():
+            question, written = folder / f"ask-{name}", folder / f"{name}.tmp"
+            if question.exists():
+                question.unlink()
+                written.write_text(answer())
+                written.replace(folder / name)
 
     StateHook.write = and_answer  # type: ignore[method-assign]
