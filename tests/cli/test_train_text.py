@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from engine.generators.registry import open_model
 from engine.training.gan.events import StepDone
@@ -58,6 +59,29 @@ def test_a_text_leads_from_the_first_step_to_the_model(
     assert open_model(tmp_path / "theirs" / "network.pkl", "cpu").capabilities.family == "eg3d"
 
 
+def test_layers_by_the_texts_choice_are_those_that_the_card_names(
+    run: Run, tmp_path: Path, folder: Path
+) -> None:
+    model = checkpoint(GOLDENS / "eg3d_ffhq")
+    words = ("train", "--model", model, "--text", "an old man", "--encoder", "tiny", "--out", "run")
+    done = run(*words, "--layers", "adaptive", "--loss", "rows=1", "--steps", 1, *NEW)
+    assert done.status == 0, done.err
+    told = json.loads((tmp_path / "run" / "run.json").read_text())
+    chosen = told["plan"]["shift"]["chosen"]
+    assert chosen and told["options"]["layers"] == ["adaptive"]
+    assert ", ".join(chosen) in (tmp_path / "run" / "model.md").read_text()
+    # Whoever goes on trains the same ones, without looking for them again.
+    assert run("train", "--resume", "run", "--steps", 2).status == 0
+    after = json.loads((tmp_path / "run" / "run.json").read_text())["plan"]["shift"]
+    assert after["chosen"] == chosen
+    before, now = (
+        open_model(place, "cpu").network.state_dict()  # type: ignore[attr-defined]
+        for place in (model, tmp_path / "run" / "model.json")
+    )
+    moved = {name for name in before if not torch.equal(before[name], now[name])}
+    assert moved and moved <= set(chosen)
+
+
 BAD = {
     "--text= --out run": "The text is empty",
     "--text old": "--out",
@@ -73,6 +97,7 @@ BAD = {
     "--text old --out run --encoder nowhere": "There are no CLIP weights at",
     "--text old --out run --encoder discs": "holds no CLIP weights",
     "--text old --out run --layers hair": "hair",
+    "discs --out run --layers adaptive": "not 'adaptive'",
     "--text old --out run --freeze-shape --layers geometry": "--freeze-shape keeps",
     "--text old --out run --score-samples 8": "--score-samples",
     "--text old --out run --model nowhere.pkl": "nowhere.pkl",
