@@ -242,8 +242,14 @@ class Parts:
             section: its key. box: finds the box once the section is there.
         """
         self.docking.reveal(section)
+
+        def focus() -> None:
+            # The window may have been built anew in between.
+            if dpg.does_item_exist(item := box()):
+                dpg.focus_item(item)
+
         # Once it has been scrolled to.
-        dpg.set_frame_callback(dpg.get_frame_count() + 3, lambda: dpg.focus_item(box()))
+        dpg.set_frame_callback(dpg.get_frame_count() + 3, focus)
 
     def resize(self, step: int) -> None:
         """Make the interface larger (1) or smaller (-1)."""

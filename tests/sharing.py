@@ -2,7 +2,8 @@
 
 The tests of the window mostly wait, for a toolkit that paints and for an engine that starts; all others
 compute. So half of the workers begin with the one kind and half with the other, and whoever is
-done helps: there are twice as many workers as cores, and the cores never wait.
+done helps: there are twice as many workers as cores, and the cores never wait. Those that compute
+step back behind those that wait (tests/conftest.py).
 
 A file goes to one worker as a whole, since its tests share what they have built.
 """
@@ -21,6 +22,11 @@ TOGETHER = ("tests/packaging/",)
 LONG = ("tests/app/gui/test_first_steps.py", "tests/app/gui/test_edit_command.py")
 
 
+def begins_with_window(worker: str) -> bool:
+    """Whether a worker ("gw0", "gw1", ...) takes the tests of the window first."""
+    return int(worker.removeprefix("gw")) % 2 == 0
+
+
 class Sharing(LoadScopeScheduling):
     """See the module's docstring."""
 
@@ -35,8 +41,7 @@ class Sharing(LoadScopeScheduling):
         )
 
     def _assign_work_unit(self, node: Any) -> None:
-        # Those with even numbers wait for the window first.
-        waits = int(node.gateway.id.removeprefix("gw")) % 2 == 0
+        waits = begins_with_window(node.gateway.id)
         scope = min(self.workqueue, key=lambda scope: self._rank(scope, waits))
         self.workqueue.move_to_end(scope, last=False)
         super()._assign_work_unit(node)

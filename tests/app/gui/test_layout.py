@@ -36,6 +36,11 @@ def test_the_colours_switch_live_and_are_remembered(start: Start) -> None:
     app.point(*app.middle())
     before = app.settled()
     assert before["theme"] == "dark" and brightness(app) < 70
+    # A box that is asked for, and gone before it can have the keyboard: nothing fails.
+    app.xdotool("key", "ctrl+g", "ctrl+plus")
+    app.settled(lambda s: s["ui_scale"] == 1.1)
+    app.key("ctrl+minus")
+    app.settled(lambda s: s["ui_scale"] == 1.0)
     app.fill("picture_path", "/somewhere/face.png", enter=False)
     app.click("settings")
     # Where it is once it has been drawn more than once.

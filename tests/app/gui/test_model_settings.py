@@ -139,9 +139,12 @@ def test_what_the_model_cannot_do_is_off_and_says_why(tuned: App) -> None:
     x, y, width, height = state["widgets"]["view_raw"]
     bare = np.asarray(tuned.screenshot(), dtype=float)
     tuned.point(x + width / 2, y + height / 2)
-    time.sleep(1.0)
-    hovered = np.asarray(tuned.screenshot(), dtype=float)
-    assert (np.abs(hovered - bare).max(axis=-1) > 10).sum() > 2000
+
+    def changed() -> int:
+        hovered = np.asarray(tuned.screenshot(), dtype=float)
+        return int((np.abs(hovered - bare).max(axis=-1) > 10).sum())
+
+    tuned.wait("the tooltip", lambda _state: changed() > 2000)
     tuned.click("view_raw")
     tuned.click_at("cutoff", 0.2)
     tuned.point(*tuned.middle())
