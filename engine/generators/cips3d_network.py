@@ -24,6 +24,8 @@ from engine.generators.cips3d_source import FIRST_COLOUR, CIPS3DConfig
 from engine.generators.latent_features import LatentFeatures, LatentStep
 from engine.generators.siren import film_frequencies, film_sine, fold_film
 from engine.kernels.field import Evaluated, PointLayers, packed_once, try_evaluate
+from engine.kernels.inr import InrLayers, try_colours
+from engine.kernels.inr import packed_once as packed_inr
 from engine.kernels.launch import reaches
 from engine.kernels.products import product
 
@@ -256,6 +258,9 @@ class Inr(nn.Module):
             blocks: how many of them run, from the first; ``None`` is all. What the others would
                 add to the colour is left out.
         """
+        quick = self._by_kernel(weights, features, blocks)
+        if quick is not None:
+            return quick
         x, rgb = features, features.new_zeros(())
         in_place = not torch.is_grad_enabled()
         for index, to_rgb in enumerate(islice(self.to_rgbs.values(), blocks)):
@@ -267,6 +272,16 @@ class Inr(nn.Module):
             if index >= FIRST_COLOUR:
                 rgb = rgb + to_rgb(x)
         return torch.tanh(rgb)
+
+    def _by_kernel(
+        self, weights: list[Tensor], features: Tensor, blocks: int | None
+    ) -> Tensor | None:
+        if features.ndim != 2 or weights[0].ndim != 2 or not reaches(features.device):
+            return None
+        linears = [cast(ToRGB, to_rgb).linear for to_rgb in self.to_rgbs.values()]
+        colours = [(linear.weight, linear.bias) for linear in linears]
+        layers = InrLayers(weights, colours, FIRST_SKIP, FIRST_COLOUR, SLOPE)
+        return try_colours(packed_inr(layers), features, blocks)
 
 
 class Styled(NamedTuple):

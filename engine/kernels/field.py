@@ -148,7 +148,7 @@ def _padded(matrix: Tensor, rows: int, columns: int) -> Tensor:
     return F.pad(matrix.float(), (0, columns - matrix.shape[1], 0, rows - matrix.shape[0]))
 
 
-def _fragments(weight: Tensor) -> Tensor:
+def fragments(weight: Tensor) -> Tensor:
     """``[O, I]``, multiples of 8 -> the order in which lanes read it: ``[I / 8, O / 8, 32, 2]``.
     Lane 4 g + t of a tile has row g of the weights at columns t and t + 4."""
     outputs, inputs = weight.shape
@@ -208,13 +208,13 @@ def pack_layers(field: PointLayers) -> PackedLayers:
     with torch.no_grad():
         first = field.layers[0][0]
         tensors = {
-            "first": _fragments(_padded(first, width, _up(inputs)))
+            "first": fragments(_padded(first, width, _up(inputs)))
             if octaves
             else _padded(first, width, inputs).contiguous(),
             "biases": torch.stack([_padded(b[None], 1, width)[0] for _, b in field.layers]),
         }
         if len(field.layers) > 1:
-            inner = [_fragments(_padded(w, width, width)) for w, _ in field.layers[1:]]
+            inner = [fragments(_padded(w, width, width)) for w, _ in field.layers[1:]]
             tensors["layers_packed"] = torch.cat(inner)
         if field.frequencies is not None:
             tensors["frequencies"] = field.frequencies.float().contiguous()
@@ -225,7 +225,7 @@ def pack_layers(field: PointLayers) -> PackedLayers:
         if field.view is not None:
             weight, bias = field.view
             view = _up(weight.shape[0])
-            tensors["view"] = _fragments(_padded(weight, view, width))
+            tensors["view"] = fragments(_padded(weight, view, width))
             tensors["view_bias"] = _padded(bias[None], 1, view)[0].contiguous()
             if field.turn is not None:
                 tensors["view_turn"] = _padded(field.turn, view, 3).contiguous()

@@ -25,6 +25,7 @@ def test_importing_the_kernels_imports_no_cuda() -> None:
         "before = set(sys.modules)\n"
         "import engine.kernels.march, engine.kernels.launch, engine.kernels.field\n"
         "import engine.kernels.pictures, engine.kernels.cubes, engine.export.on_gpu\n"
+        "import engine.kernels.graphs, engine.kernels.inr\n"
         "engine.kernels.launch.available()\n"
         "new = set(sys.modules) - before\n"
         "bad = [m for m in new if m.startswith(('pycuda', 'cuda.bindings'))]\n"

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.kernels import cubes, field, march, pictures, triplane
+from engine.kernels import cubes, field, inr, march, pictures, triplane
 from engine.kernels.launch import CompileError
 from engine.kernels.pictures import Finish, finish_reference, try_activate
 from engine.kernels.use import Kernel, Wrong, compare
@@ -22,6 +22,7 @@ KERNELS = [
     march.marching,
     triplane.reading,
     field.evaluating,
+    inr.colouring,
     cubes.marching,
     pictures.activating,
     pictures.resampling,
