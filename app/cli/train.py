@@ -200,6 +200,7 @@ def run(words: Sequence[str]) -> int:
     out = export_folder(options.export_authors)
     from engine.training.gan.distributed import team
     from engine.training.gan.events import Notice
+    from engine.training.gan.moments import moments_of
     from engine.training.gan.plan import RunPlan
     from engine.training.gan.result import export_authors
     from engine.training.gan.start import begin, resume_run
@@ -237,7 +238,7 @@ def run(words: Sequence[str]) -> int:
     if together.leads and not options.json:
         say(f"{done.model}: step {done.step}, {run.loop.position.images} pictures")
     if out is not None and together.leads:
-        for path in export_authors(run.loop.training, run.loop.average, out):
+        for path in export_authors(run.loop.training, run.loop.average, out, moments_of(run.loop)):
             if not options.json:
                 say(str(path))
     run.loop.leave()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Generator as RandomState
 from torch import Tensor, nn
@@ -77,6 +77,19 @@ class OptimiserOptions:
     clip_norm: float = 0.0
 
 
+@dataclass(frozen=True)
+class Moments:
+    """What a run has learnt beside its networks, for programs that go on from there.
+
+    Attributes:
+        steps: done so far.
+        optimisers: network -> ``state_dict()`` of its Adam over all of its parameters in their order.
+    """
+
+    steps: int
+    optimisers: Mapping[Network, Mapping[str, Any]]
+
+
 class FamilyTraining(nn.Module, ABC):
     """The networks of a family in training, and the losses of one step.
 
@@ -139,11 +152,17 @@ class FamilyTraining(nn.Module, ABC):
     @abstractmethod
     def authors_files(self, state: Mapping[str, Tensor]) -> Mapping[str, object]:
         """The same state in the layout of the authors' checkpoint, so that their scripts can load it:
-        name of a file -> what ``torch.save`` writes into it (plain containers and tensors).
+        name of a file -> what is written into it (:func:`~.authors_pickles.write_torch`).
 
-        Families that pickle whole modules get their state dicts (:mod:`.pickled`), which
-        ``load_state_dict`` takes in the authors' code; our own reader opens all of them.
+        Families that pickle modules with their source get their state dicts (:mod:`.pickled`), which
+        ``load_state_dict`` takes in the authors' code and pickles are made of
+        (:mod:`.persistent`); our own reader opens all of them.
 
         Raises:
             UserError: the model has parts that the authors' code does not know.
         """
+
+    def authors_resume(self, state: Mapping[str, Tensor], moments: Moments) -> Mapping[str, object]:
+        """Files beside those of :meth:`authors_files`, or in their place, where the authors' training goes on
+        from more than networks."""
+        return {}

@@ -197,7 +197,7 @@ class TrainingLoop:
         finite = all(bool(torch.isfinite(value)) for value in losses.values())
         if not (finite and self._finite_gradients(phase.network)):
             raise Diverged(phase.name)
-        self._set_rate(phase.network, phases)
+        self.set_rate(phase.network, phases)
         limit = self.training.optimiser(phase.network).clip_norm
         if limit > 0.0:
             nn.utils.clip_grad_norm_([p for _, p in self._trained[phase.network]], limit)
@@ -292,7 +292,7 @@ class TrainingLoop:
         norms = torch.stack(torch._foreach_norm(gradients))
         return bool(torch.isfinite(norms).all())
 
-    def _set_rate(self, network: Network, phases: Sequence[Phase]) -> None:
+    def set_rate(self, network: Network, phases: Sequence[Phase]) -> None:
         """Adam's options, as lazy regularisation scales them (StyleGAN2, appendix B)."""
         published = self.training.optimiser(network)
         share = lazy_share(network, phases)

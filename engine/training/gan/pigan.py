@@ -6,7 +6,6 @@ Chan et al., "pi-GAN" (2021), section 3.3, with the release's values for CelebA.
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,15 +25,15 @@ from engine.training.gan.adversarial import (
     Step,
     Verdict,
     adam,
-    copied,
 )
-from engine.training.gan.contract import Network, OptimiserOptions, Progress
+from engine.training.gan.contract import Moments, Network, OptimiserOptions, Progress
 from engine.training.gan.discriminator_blocks import narrowed
 from engine.training.gan.discriminator_coord import coord_widths
 from engine.training.gan.discriminator_growing import GrowingDiscriminator
 from engine.training.gan.families import Kind
 from engine.training.gan.losses import generator_logistic, pose_alignment, resized, scores
 from engine.training.gan.nerf_batches import march_batch
+from engine.training.gan.pigan_files import drawing_files, resuming_files
 from engine.training.gan.poses import PosePrior, known_poses, orbit, poses_of
 
 #: Distance of the training cameras.
@@ -243,18 +242,13 @@ class PiGANTraining(Adversarial):
         }
 
     def authors_files(self, state: Mapping[str, Tensor]) -> Mapping[str, object]:
-        """``generator.pth``, the present state, and ``ema.pth``, the average as ``torch_ema`` keeps
-        it: a list in the order of the parameters."""
-        average = copied(state)
-        return {
-            "ema.pth": {
-                "decay": 0.999,
-                "num_updates": 0,
-                "shadow_params": [average[n] for n, _ in self.generator.named_parameters()],
-                "collected_params": None,
-            },
-            "generator.pth": OrderedDict(copied(self.generator.state_dict())),
-        }
+        """``generator.pth``, the present state, ``ema.pth``, the average, and ``discriminator.pth``, if theirs
+        can be it: objects of their classes."""
+        return drawing_files(self.generator, state, self.discriminator)
+
+    def authors_resume(self, state: Mapping[str, Tensor], moments: Moments) -> Mapping[str, object]:
+        """All that their training reads."""
+        return resuming_files(self.generator, state, self.discriminator, moments)
 
 
 def fresh_config(resolution: int, **changes: Any) -> PiGANConfig:

@@ -12,9 +12,9 @@ from torch import Tensor
 from engine.checkpoints import write_model
 from engine.checkpoints.plain import LazyTensor, ModelSource
 from engine.errors import ExportError
-from engine.export.files import atomic_path, write_bytes
+from engine.export.files import atomic_paths, write_bytes
 from engine.training.gan.authors_pickles import write_pickle, write_torch
-from engine.training.gan.contract import FamilyTraining
+from engine.training.gan.contract import FamilyTraining, Moments
 from engine.training.gan.persistent import is_snapshot, snapshot
 
 
@@ -137,9 +137,13 @@ def keep_model(
 
 
 def export_authors(
-    training: FamilyTraining, state: Mapping[str, Tensor], folder: Path
+    training: FamilyTraining,
+    state: Mapping[str, Tensor],
+    folder: Path,
+    moments: Moments | None = None,
 ) -> list[Path]:
-    """Write the model in the layout of the authors' checkpoints, which their scripts load.
+    """Write the model in the layout of the authors' checkpoints, which their scripts load: all files or
+    none.
 
     Networks that their programs pickle with source are written twice: as state dicts (``.pt``) and as such
     programs read them (``.pkl``, :mod:`engine.training.gan.persistent`).
@@ -147,29 +151,32 @@ def export_authors(
     Args:
         training: whose networks they are. state: of the averaged generator.
         folder: is made if it is not there.
+        moments: of the run, for their training to go on from.
 
     Raises:
         UserError: the folder or a file cannot be written, or the model has parts that the authors'
             code does not know.
     """
-    files = training.authors_files(state)
+    files = dict(training.authors_files(state))
+    if moments is not None:
+        files |= training.authors_resume(state, moments)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ExportError(
             f"The folder {folder} cannot be made ({error.strerror or error}); choose another one."
         ) from error
-    written = []
+    writing: list[tuple[Path, object, Callable[[object, IO[bytes]], None]]] = []
     for name, content in files.items():
-        written.append(_write(folder / name, content, write_torch))
+        writing.append((folder / name, content, write_torch))
         if is_snapshot(content):
-            path = (folder / name).with_suffix(".pkl")
-            written.append(_write(path, snapshot(cast(Mapping[str, Any], content)), write_pickle))
-    return written
-
-
-def _write(path: Path, content: object, write: Callable[[object, IO[bytes]], None]) -> Path:
-    # Through a file of Python's: torch's own says nothing of a full disk that could be told.
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        write(content, file)
-    return path
+            pickled = snapshot(cast(Mapping[str, Any], content))
+            writing.append(((folder / name).with_suffix(".pkl"), pickled, write_pickle))
+    paths = [path for path, _, _ in writing]
+    # Averages and what they are of belong together.
+    with atomic_paths(*paths) as temporaries:
+        for temporary, (_, content, write) in zip(temporaries, writing, strict=True):
+            # Through a file of Python's: torch's own says nothing of a full disk that could be told.
+            with temporary.open("wb") as file:
+                write(content, file)
+    return paths

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Generator as RandomState
@@ -31,6 +31,7 @@ from engine.training.gan.adversarial import (
 from engine.training.gan.contract import (
     Augment,
     Batch,
+    Moments,
     Network,
     OptimiserOptions,
     Phase,
@@ -273,6 +274,16 @@ class StyleSDFTraining(Adversarial):
                 "g_ema": OrderedDict(copied(state)),
             }
         }
+
+    def authors_resume(self, state: Mapping[str, Tensor], moments: Moments) -> Mapping[str, object]:
+        """The same with both optimisers, which the authors' first stage goes on from; their second
+        begins them anew."""
+        learnt = moments.optimisers
+        if self.config.decoder_channels or learnt.keys() != {"generator", "discriminator"}:
+            return {}
+        saved = cast(dict[str, object], self.authors_files(state)["model.pt"])
+        optimisers = {"g_optim": learnt["generator"], "d_optim": learnt["discriminator"]}
+        return {"model.pt": {**saved, **optimisers}}
 
 
 def _with_decoder(
