@@ -123,8 +123,9 @@ class App:
         data: State = json.loads(self._state_file.read_text())
         return data
 
-    def wait(self, what: str, condition: Callable[[State], object], seconds: float = 15) -> State:
-        """Wait until the state satisfies ``condition``; it is returned."""
+    def wait(self, what: str, condition: Callable[[State], object], seconds: float = 45) -> State:
+        """Wait until the state satisfies ``condition``; it is returned. Long, since a busy machine paints
+        few frames, and each takes in a letter or two."""
         end = time.monotonic() + seconds
         state: State = {}
         while time.monotonic() < end:
