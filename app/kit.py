@@ -53,6 +53,7 @@ class Kit:
     named: dict[str, int] = field(default_factory=dict)
     _typed: list[int] = field(default_factory=list)
     _handlers: dict[int, int] = field(default_factory=dict)
+    _later: list[tuple[int, Callable[[], None]]] = field(default_factory=list)
     _row_tip: str = ""
 
     def __post_init__(self) -> None:
@@ -81,6 +82,22 @@ class Kit:
         for item in gone & self._handlers.keys():
             dpg.delete_item(self._handlers.pop(item))
 
+    def later(self, action: Callable[[], None]) -> None:
+        """Do something once what was changed has been laid out, three frames from now; never where the
+        window is built anew before.
+
+        The toolkit's own frame callbacks are not used: it keeps them, and what they refer to, for good.
+        """
+        self._later.append((dpg.get_frame_count() + 3, action))
+
+    def after_frame(self) -> None:
+        """Do what is due; call once after each frame."""
+        now = dpg.get_frame_count()
+        due = [action for frame, action in self._later if frame <= now]
+        self._later = [waits for waits in self._later if waits[0] > now]
+        for action in due:
+            action()
+
     def delete(self) -> None:
         """Take away what does not go with the widgets: themes, and what waits for them to be let
         go, which would keep their panels alive."""
@@ -88,6 +105,7 @@ class Kit:
         for registry in self._handlers.values():
             dpg.delete_item(registry)
         self._handlers.clear()
+        self._later.clear()
 
     def is_held(self, item: int) -> bool:
         """Whether the person is changing this widget now, so that it must be left alone."""

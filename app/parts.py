@@ -202,6 +202,7 @@ class Parts:
 
     def after_frame(self) -> None:
         """Follow the mouse and free what is shown no more; call once after each frame."""
+        self.kit.after_frame()
         self.confirm.after_frame()
         self.gallery.after_frame()
         self.ways.after_frame()
@@ -243,13 +244,8 @@ class Parts:
         """
         self.docking.reveal(section)
 
-        def focus() -> None:
-            # The window may have been built anew in between.
-            if dpg.does_item_exist(item := box()):
-                dpg.focus_item(item)
-
         # Once it has been scrolled to.
-        dpg.set_frame_callback(dpg.get_frame_count() + 3, focus)
+        self.kit.later(lambda: dpg.focus_item(box()))
 
     def resize(self, step: int) -> None:
         """Make the interface larger (1) or smaller (-1)."""

@@ -68,7 +68,7 @@ class HelpWindow(Popup):
         super().toggle()
         if self.is_open:
             # Once its lines have been laid out, and with them its own size is known.
-            dpg.set_frame_callback(dpg.get_frame_count() + 3, self._place)
+            self._kit.later(self._place)
 
     def _place(self) -> None:
         """In the middle, with its foot inside."""

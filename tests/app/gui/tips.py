@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 from typing import Any
 
 import dearpygui.dearpygui as dpg
 
+from app.parts import Parts
 from app.state_hook import VARIABLE, StateHook
 
 #: What can be clicked, dragged or typed in.
@@ -43,18 +45,25 @@ def _walk(item: int, where: str) -> list[str]:
     return missing
 
 
+def _parts() -> str:
+    gc.collect()
+    return str(sum(isinstance(thing, Parts) for thing in gc.get_objects()))
+
+
 def _kind(item: int) -> str:
     return str(dpg.get_item_type(item)).rpartition("::")[2]
 
 
 def answer_questions() -> None:
-    """Have the window write the list to ``tips`` beside its state when ``ask-tips`` is there, and
-    how many items it is made of to ``items`` when ``ask-items`` is."""
+    """Have the window write the list to ``tips`` beside its state when ``ask-tips`` is there, how
+    many items it is made of to ``items`` when ``ask-items`` is, and how many times over its parts
+    are in memory to ``parts`` when ``ask-parts`` is."""
     folder = Path(os.environ[VARIABLE]).parent
     write: Any = StateHook.write
     answers = {
         "tips": lambda: "\n".join(without_tip()),
         "items": lambda: str(len(dpg.get_all_items())),
+        "parts": _parts,
     }
 
     def and_answer(hook: StateHook, *args: Any) -> None:
