@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 # Workers share the cores; more threads only fight each other. Set before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--fast``: what ``make fast`` runs."""
+    parser.addoption("--fast", action="store_true", help="leave out the window and long files")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out what is long, unread."""
+    from tests.long_files import LONG_FILES
+    from tests.sharing import WINDOW
+
+    if not config.getoption("fast"):
+        return None
+    path = collection_path.relative_to(config.rootpath).as_posix()
+    return path in LONG_FILES or f"{path}/" == WINDOW or None
 
 
 def pytest_configure(config: pytest.Config) -> None:
