@@ -43,12 +43,14 @@ def run(words: Sequence[str]) -> int:
     recent = load_settings().settings.recent
     if options.json:
         known = [release.to_json() for release in releases()]
-        ours = [one.key for one in shipped_generators()]
-        show_json({"bundled": BUNDLED, "shipped": ours, "recent": list(recent), "released": known})
+        keys = [one.key for one in shipped_generators()]
+        show_json({"bundled": BUNDLED, "shipped": keys, "recent": list(recent), "released": known})
         return 0
     say("Here")
-    for one in shipped_generators():
-        say(f"  {one.key}  {one.note[:1].lower()}{one.note[1:]}")
+    ours = shipped_generators()
+    width = max(len(one.key) for one in ours)
+    for one in ours:
+        say(f"  {one.key.ljust(width)}  {one.note[:1].lower()}{one.note[1:]}")
     for path in recent:
         say(f"  {path}" if Path(path).exists() else f"  {path}  (is gone)")
     _show_released()
