@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,6 +33,7 @@ from engine.editing.optimise import OptimiseOptions, optimise
 from engine.editing.samples import ModelId
 from engine.editing.strength import enough
 from engine.editing.text_direction import text_direction
+from engine.errors import UserError
 from engine.export.files import atomic_path
 from engine.generators.base import Generator, latent_from_seed
 from engine.generators.registry import open_model
@@ -121,6 +122,9 @@ class Bench:
         self._w: dict[int, Tensor] = {}
         self._shown: dict[tuple[int, float], tuple[Tensor, Tensor]] = {}
         self._judged: dict[int, dict[str, Tensor]] = {}
+        self._steps: dict[tuple[str, bytes], list[Tensor]] = {}
+        #: Seconds of the processor until a step of an optimisation was there, by its number.
+        self.spent: dict[int, list[float]] = {}
 
     def w(self, seed: int) -> Tensor:
         """Of a seed at the usual truncation."""
@@ -158,13 +162,7 @@ class Bench:
         """What makes an edited w of a w, by what it is called."""
         options, generator, encoder = self.options, self.generator, self.opened.encoder
         if options.method == "optimise":
-
-            def moved(w: Tensor) -> tuple[float, Tensor]:
-                wanted = OptimiseOptions(attribute.text, steps=options.steps)
-                steps = list(optimise(generator, w, encoder, wanted))
-                return 1.0, w + torch.from_numpy(steps[-1].offset.numbers.copy())
-
-            return {"optimise": moved}
+            return {"optimise": self._moved(attribute, 1.0), "half": self._moved(attribute, 0.5)}
         found = text_direction(
             generator, self.model, encoder, self.opened.identity, attribute.text,
             cache=Cache(options.cache),
@@ -176,7 +174,25 @@ class Bench:
             return strength, w + strength * step
 
         same = options.strength
-        return {"enough": just, "same": lambda w: (same, w + same * step)}
+        return {"same": lambda w: (same, w + same * step), "enough": just}
+
+    def _moved(self, attribute: Attribute, share: float) -> Edited:
+        """Optimisation, after a share of its steps; the steps of a face are made once."""
+        options = self.options
+
+        def moved(w: Tensor) -> tuple[float, Tensor]:
+            key = (attribute.text, w.numpy().tobytes())
+            if key not in self._steps:
+                wanted = OptimiseOptions(attribute.text, steps=options.steps)
+                begin, offsets = time.process_time(), []
+                for step in optimise(self.generator, w, self.opened.encoder, wanted):
+                    offsets.append(torch.from_numpy(step.offset.numbers.copy()))
+                    self.spent.setdefault(step.number, []).append(time.process_time() - begin)
+                self._steps[key] = offsets
+            number = round(share * options.steps)
+            return float(number), w + self._steps[key][number - 1]
+
+        return moved
 
 
 def one(judge: Judge, picture: Tensor) -> dict[str, Tensor]:
@@ -256,6 +272,10 @@ def measure(bench: Bench, attribute: Attribute, tiles: list[Tensor]) -> dict[str
         if not whom:
             continue
         line[name] = _measured(bench, attribute, edit, whom, tiles)
+    if bench.spent:
+        spent_by = {n: round(float(np.mean(s)), 2) for n, s in bench.spent.items()}
+        line["optimise"]["seconds_to_step"] = spent_by
+        bench.spent.clear()
     return line
 
 
@@ -303,33 +323,72 @@ def _measured(
     }
 
 
-def main(options: Options) -> None:
-    """Measure and write ``RESULT.json`` with ``RESULT.png``, the first four of each attribute."""
-    bench, lines = Bench(options), []
-    tiles: list[Tensor] = []
-    attributes = [a for a in ATTRIBUTES if not options.only or a.text in options.only]
-    for attribute in attributes:
-        line = measure(bench, attribute, tiles)
-        lines.append(line)
-        print(json.dumps(line), flush=True)
-    means = {
+def _facts(options: Options) -> dict[str, Any]:
+    """What the lines of a result follow from, as plain data."""
+    told = {**asdict(options), "judge": options.judge.name}
+    for name in ("out", "cache", "only"):
+        del told[name]
+    return told
+
+
+def _begun(options: Options) -> tuple[list[dict[str, Any]], Tensor | None]:
+    """The lines of an earlier run that was broken off, and its pictures ``[3, H, W]``.
+
+    Raises:
+        UserError: they were made in another way.
+    """
+    file = options.out.with_suffix(".json")
+    if not file.exists():
+        return [], None
+    kept = json.loads(file.read_text())
+    if kept["options"] != _facts(options):
+        raise UserError(f"{file} was made with other options; remove it, or name another --out.")
+    pixels = np.asarray(Image.open(options.out.with_suffix(".png")))
+    return kept["lines"], torch.from_numpy(pixels.copy()).permute(2, 0, 1) / 255.0
+
+
+def _sheet(tiles: list[Tensor]) -> Tensor:
+    """Pictures of one attribute side by side, at half their size; room for eight pairs' width."""
+    row = torch.cat(tiles[:8], dim=2)
+    row = F.pad(row, (0, 8 * tiles[0].shape[2] - row.shape[2]))
+    return F.interpolate(row[None], scale_factor=0.5, mode="area")[0].clamp(0, 1)
+
+
+def _means(lines: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    return {
         name: {
             key: round(float(np.mean([line[name][key] for line in lines])), 3)
             for key in ("success", "others", "outside", "sides", "alike")
         }
-        for name in lines[0] if isinstance(lines[0][name], dict)
-    }  # fmt: skip
-    print(json.dumps(means), flush=True)
-    facts = {"method": options.method, "lines": lines, "means": means}
-    with atomic_path(options.out.with_suffix(".json")) as temporary:
-        temporary.write_text(json.dumps(facts, indent=1) + "\n")
-    rows = [torch.cat(tiles[k : k + 8], dim=2) for k in range(0, len(tiles), 8)]
-    wide = max(row.shape[2] for row in rows)
-    rows = [F.pad(row, (0, wide - row.shape[2])) for row in rows]
-    sheet = F.interpolate(torch.cat(rows, dim=1)[None], scale_factor=0.5, mode="area")[0]
-    pixels = (sheet.permute(1, 2, 0).clamp(0, 1).numpy() * 255).astype(np.uint8)
-    with atomic_path(options.out.with_suffix(".png")) as temporary:
-        Image.fromarray(pixels).save(temporary, "PNG")
+        for name in lines[0]
+        if isinstance(lines[0][name], dict)
+    }
+
+
+def main(options: Options) -> None:
+    """Measure and write ``RESULT.json`` with ``RESULT.png``, the first four of each attribute.
+
+    Both are written after each attribute; what is broken off goes on where it was.
+    """
+    lines, sheet = _begun(options)
+    bench = Bench(options)
+    done = {line["attribute"] for line in lines}
+    for attribute in ATTRIBUTES:
+        if attribute.text in done or (options.only and attribute.text not in options.only):
+            continue
+        tiles: list[Tensor] = []
+        line = measure(bench, attribute, tiles)
+        lines.append(line)
+        print(json.dumps(line), flush=True)
+        row = _sheet(tiles)
+        sheet = row if sheet is None else torch.cat([sheet, row], dim=1)
+        pixels = (sheet.permute(1, 2, 0).numpy() * 255 + 0.5).astype(np.uint8)
+        with atomic_path(options.out.with_suffix(".png")) as temporary:
+            Image.fromarray(pixels).save(temporary, "PNG")
+        facts = {"options": _facts(options), "lines": lines, "means": _means(lines)}
+        with atomic_path(options.out.with_suffix(".json")) as temporary:
+            temporary.write_text(json.dumps(facts, indent=1) + "\n")
+    print(json.dumps(_means(lines)), flush=True)
 
 
 if __name__ == "__main__":
