@@ -8,6 +8,8 @@
 //   MQ_FEATURES    colour features of the decoder, a multiple of 4
 //   MQ_PLANE_HALF  0: planes are float, 1: IEEE half, 2: bfloat16
 //   MQ_PRECISE     1: exact exp and log in the decoder, 0: the hardware's approximations
+//   MQ_TENSOR      1: the decoder's products by tensor cores (decoder_tensor.cuh), 32 points of a
+//                  warp at a time: MQ_HIDDEN and MQ_FEATURES are multiples of 8, a ray has all 32 lanes
 //   MQ_MIN_BLOCKS  blocks of 128 threads that a multiprocessor must be able to hold: more of
 //                  them leave fewer registers to each thread. On an H200 (128 x 128 rays,
 //                  96 samples, float planes) 1 to 5 take 1.531, 1.533, 1.561, 1.555 and
@@ -34,6 +36,9 @@
 #endif
 #ifndef MQ_PRECISE
 #define MQ_PRECISE 0
+#endif
+#ifndef MQ_TENSOR
+#define MQ_TENSOR 0
 #endif
 #ifndef MQ_MIN_BLOCKS
 #define MQ_MIN_BLOCKS 2

@@ -30,12 +30,6 @@ struct Sums {
     float value[MQ_ROWS / 16][tiles][4];
 };
 
-// A float as two of tensor cores' numbers: the nearest, and the nearest to what that leaves.
-MQ_DEVICE void split(float value, unsigned int& high, unsigned int& low) {
-    high = to_tf32(value);
-    low = to_tf32(value - __uint_as_float(high));
-}
-
 // sums = x w for all rows of x [MQ_ROWS, INNER] and this warp's columns of w [INNER, COLUMNS]: every
 // eighth tile of eight columns.
 template <int INNER, int COLUMNS>

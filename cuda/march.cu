@@ -8,6 +8,10 @@
 // Launcher and reference: engine/kernels/march.py.
 #include "compositing.cuh"
 #include "decoder.cuh"
+#if MQ_TENSOR
+#include "decoder_tensor.cuh"
+static_assert(MQ_LANES == 32, "MQ_TENSOR: the lanes of a warp work on one ray");
+#endif
 #include "sampling.cuh"
 
 // Passed by value; engine/kernels/march.py holds the same layout.
@@ -52,20 +56,34 @@ MQ_DEVICE void sample_ray(const Planes& planes, const Ray& ray, float distance, 
                   ray.origin[2] + distance * ray.direction[2], sampled);
 }
 
-// Densities at depths [first .. last) of one ray.
-MQ_DEVICE void ray_densities(const Planes& planes, const float* weights, const Ray& ray,
-                             const float* depths, int first, int last, float* sigmas) {
+// Densities at depths [first .. last) of one ray. `stage` is the warp's, for tensor cores.
+MQ_DEVICE void ray_densities(const Planes& planes, const float* weights, float* stage,
+                             const Ray& ray, const float* depths, int first, int last,
+                             float* sigmas) {
+#if MQ_TENSOR
+    for (int base = first; base < last; base += MQ_LANES) {
+        const int i = base + lane();
+        float sampled[MQ_CHANNELS];
+        // Lanes behind the last sample decode it, too, and keep it to themselves.
+        sample_ray(planes, ray, depths[i < last ? i : last - 1], sampled);
+        const float density = decode_warp<false>(weights, stage, sampled, nullptr);
+        if (i < last) sigmas[i] = density;
+    }
+#else
+    (void)stage;
     for (int i = first + lane(); i < last; i += MQ_LANES) {
         float sampled[MQ_CHANNELS];
         sample_ray(planes, ray, depths[i], sampled);
         sigmas[i] = decode_density(weights, sampled);
     }
+#endif
     group_sync();
 }
 
 }  // namespace mq
 
-// Dynamic shared memory: mq::Weights::count floats, then 4 * (coarse + fine) floats a ray.
+// Dynamic shared memory: mq::Weights::count floats, then 4 * (coarse + fine) floats a ray, then, for tensor cores,
+// mq::Stage::count floats a warp.
 MQ_KERNEL void __launch_bounds__(128, MQ_MIN_BLOCKS) march_rays(const MarchParams params) {
     extern __shared__ __align__(16) float shared[];
     mq::load_weights(shared, params.weights);
@@ -77,6 +95,12 @@ MQ_KERNEL void __launch_bounds__(128, MQ_MIN_BLOCKS) march_rays(const MarchParam
     float* made_sigmas = made_depths + total;
     float* depths = made_sigmas + total;
     float* sigmas = depths + total;
+#if MQ_TENSOR
+    float* stage = shared + mq::Weights::count + static_cast<size_t>(rays_per_block) * 4 * total +
+                   slot * mq::Stage::count;
+#else
+    float* stage = nullptr;
+#endif
 
     const long long stride = static_cast<long long>(gridDim.x) * rays_per_block;
     for (long long index = static_cast<long long>(blockIdx.x) * rays_per_block + slot;
@@ -92,7 +116,8 @@ MQ_KERNEL void __launch_bounds__(128, MQ_MIN_BLOCKS) march_rays(const MarchParam
         for (int i = mq::lane(); i < params.coarse; i += MQ_LANES)
             made_depths[i] = mq::coarse_depth(params, near, far, i);
         mq::group_sync();
-        mq::ray_densities(params.planes, shared, ray, made_depths, 0, params.coarse, made_sigmas);
+        mq::ray_densities(params.planes, shared, stage, ray, made_depths, 0, params.coarse,
+                          made_sigmas);
 
         if (params.fine > 0) {
             float* coarse_weights = sigmas;  // free until the merge
@@ -101,7 +126,7 @@ MQ_KERNEL void __launch_bounds__(128, MQ_MIN_BLOCKS) march_rays(const MarchParam
             mq::importance_cdf(coarse_weights, params.coarse, cdf);
             mq::importance_samples(cdf, made_depths, params.coarse, params.fine,
                                    made_depths + params.coarse);
-            mq::ray_densities(params.planes, shared, ray, made_depths, params.coarse, total,
+            mq::ray_densities(params.planes, shared, stage, ray, made_depths, params.coarse, total,
                               made_sigmas);
         }
         mq::merge_samples(made_depths, made_sigmas, params.coarse, params.fine, depths, sigmas);
@@ -137,11 +162,22 @@ MQ_KERNEL void __launch_bounds__(128, MQ_MIN_BLOCKS) march_rays(const MarchParam
         float sum[MQ_FEATURES];
 #pragma unroll
         for (int k = 0; k < MQ_FEATURES; ++k) sum[k] = 0.0f;
+#if MQ_TENSOR
+        for (int base = 0; base < count; base += MQ_LANES) {
+            const int n = base + mq::lane();
+#else
         for (int n = mq::lane(); n < count; n += MQ_LANES) {
+#endif
             float sampled[MQ_CHANNELS];
             float output[MQ_FEATURES];
+#if MQ_TENSOR
+            mq::sample_ray(params.planes, ray, depths[chosen[n < count ? n : count - 1]], sampled);
+            mq::decode_warp<true>(shared, stage, sampled, output);
+            if (n >= count) continue;
+#else
             mq::sample_ray(params.planes, ray, depths[chosen[n]], sampled);
             mq::decode_all(shared, sampled, output);
+#endif
 #pragma unroll
             for (int k = 0; k < MQ_FEATURES; ++k) sum[k] += share[n] * mq::feature_value(output[k]);
         }

@@ -49,6 +49,12 @@ MQ_DEVICE void mma_tf32(float* c, const unsigned int* a, const unsigned int* b) 
 }
 #endif
 
+// A float as two of tensor cores' numbers: the nearest, and the nearest to what that leaves.
+MQ_DEVICE void split(float value, unsigned int& high, unsigned int& low) {
+    high = to_tf32(value);
+    low = to_tf32(value - __uint_as_float(high));
+}
+
 // bfloat16 is the upper half of a float.
 MQ_DEVICE float bfloat_to_float(unsigned short bits) {
     return __uint_as_float(static_cast<unsigned int>(bits) << 16);

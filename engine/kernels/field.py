@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine.kernels.fragments import fragments
 from engine.kernels.launch import launch, processors
 from engine.kernels.use import Kernel, compare
 
@@ -146,14 +147,6 @@ def _up(count: int) -> int:
 
 def _padded(matrix: Tensor, rows: int, columns: int) -> Tensor:
     return F.pad(matrix.float(), (0, columns - matrix.shape[1], 0, rows - matrix.shape[0]))
-
-
-def fragments(weight: Tensor) -> Tensor:
-    """``[O, I]``, multiples of 8 -> the order in which lanes read it: ``[I / 8, O / 8, 32, 2]``.
-    Lane 4 g + t of a tile has row g of the weights at columns t and t + 4."""
-    outputs, inputs = weight.shape
-    tiles = weight.reshape(outputs // 8, 8, inputs // 8, 2, 4)
-    return tiles.permute(2, 0, 1, 4, 3).reshape(-1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.kernels.field import fragments
+from engine.kernels.fragments import fragments
 from engine.kernels.launch import launch, processors
 from engine.kernels.use import Kernel, compare
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from engine.generators.triplane import TriplaneDecoder
 from engine.kernels.launch import check_tensor, launch, processors, reaches
+from engine.kernels.tensor_decoder import WARP
 from engine.kernels.triplane import (
     PLANES_DTYPE,
     THREADS,
@@ -62,9 +63,10 @@ PARAMS_DTYPE = np.dtype(
 )
 
 
-def shared_bytes(decoder: PackedDecoder, samples: int, threads: int = THREADS) -> int:
+def shared_bytes(decoder: PackedDecoder, samples: int, tensor: bool = False) -> int:
     """Shared memory of one block: the decoder and four numbers for each sample of its rays."""
-    return decoder.shared_bytes + 16 * samples * (threads // LANES)
+    rays = THREADS // (WARP if tensor else LANES)
+    return decoder.block_bytes(tensor) + 16 * samples * rays
 
 
 def settings_problem(settings: RenderSettings) -> str | None:
@@ -84,6 +86,7 @@ def march_parameters(
     settings: RenderSettings,
     outputs: tuple[Tensor, Tensor, Tensor, Tensor, Tensor],
     early_stop: float = 0.0,
+    weights: Tensor | None = None,
 ) -> np.ndarray:
     """The kernel's parameters: a record of :data:`PARAMS_DTYPE` that points into the tensors.
 
@@ -92,10 +95,11 @@ def march_parameters(
         rays_o, rays_d: ``[R, 3]``.
         limits: first and last depth, ``[R]`` each.
         outputs: features ``[R, K]``, depth, opacity, nearest and farthest sample ``[R]``.
+        weights: the decoder's in another order.
     """
     record = np.zeros((), PARAMS_DTYPE)
     record["planes"] = planes_record(planes, settings.box_warp, settings.plane_axes)
-    record["weights"] = decoder.weights.data_ptr()
+    record["weights"] = (decoder.weights if weights is None else weights).data_ptr()
     tensors = (rays_o, rays_d, *limits, *outputs)
     names = PARAMS_DTYPE.names or ()
     for name, tensor in zip(names[2:11], tensors, strict=True):
@@ -119,6 +123,7 @@ def march(
     early_stop: float = 0.0,
     precise: bool = False,
     min_blocks: int | None = None,
+    tensor: bool | None = None,
 ) -> RayResult:
     """March the rays of one picture by the kernel.
 
@@ -139,6 +144,7 @@ def march(
             that differ.
         precise: exact exponential and logarithm in the decoder, see ``evaluate``.
         min_blocks: occupancy asked of the compiler (``MQ_MIN_BLOCKS``), for measurements.
+        tensor: see ``evaluate``.
 
     Returns:
         a result with ``N = 1``.
@@ -161,7 +167,10 @@ def march(
     if not reaches(device):
         raise ValueError(f"planes must be on a GPU, not on {device}.")
     samples = settings.depth_resolution + settings.depth_resolution_importance
-    shared = shared_bytes(decoder, samples)
+    ordered = decoder.by_tensor_cores(planes, tensor)
+    shared = shared_bytes(decoder, samples, ordered is not None)
+    if ordered is not None and shared > MAX_SHARED:
+        ordered, shared = None, shared_bytes(decoder, samples)
     if shared > MAX_SHARED:
         raise ValueError(
             f"A decoder of {decoder.hidden} units and {samples} samples per ray need {shared} "
@@ -170,14 +179,17 @@ def march(
     features = rays_o.new_empty(count, decoder.features)
     depth, opacity, nearest, farthest = rays_o.new_empty(4, count).unbind(0)
     outputs = (features, depth, opacity, nearest, farthest)
-    defines = decoder.defines(planes.dtype, precise) | {"MQ_LANES": LANES}
+    lanes = LANES if ordered is None else WARP
+    defines = decoder.defines(planes.dtype, precise, ordered is not None) | {"MQ_LANES": lanes}
     if min_blocks is not None:
         defines["MQ_MIN_BLOCKS"] = min_blocks
-    blocks = min(-(-count // (THREADS // LANES)), 16 * processors(device))
+    blocks = min(-(-count // (THREADS // lanes)), 16 * processors(device))
     launch(
         "march.cu",
         "march_rays",
-        march_parameters(planes, decoder, rays_o, rays_d, limits, settings, outputs, early_stop),
+        march_parameters(
+            planes, decoder, rays_o, rays_d, limits, settings, outputs, early_stop, ordered
+        ),
         device=device,
         blocks=blocks,
         threads=THREADS,

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from engine.generators.stylegan2 import FullyConnected
 from engine.generators.triplane import EG3D_AXES, Axes, TriplaneDecoder, sample_planes
+from engine.kernels import tensor_decoder
 from engine.kernels.launch import (
     NUMBER_KINDS,
     available,
@@ -63,21 +64,41 @@ class PackedDecoder:
     Attributes:
         weights: ``[count]`` float32.
         channels, hidden, features: the decoder's sizes.
+        ordered: the same with its matrices in the order of tensor cores; ``None`` where they do not fit.
     """
 
     weights: Tensor
     channels: int
     hidden: int
     features: int
+    ordered: Tensor | None = None
 
     @property
     def shared_bytes(self) -> int:
         """Shared memory that the weights take."""
         return int(self.weights.numel()) * 4
 
-    def defines(self, planes: torch.dtype, precise: bool = False) -> dict[str, int]:
+    def block_bytes(self, tensor: bool) -> int:
+        """Shared memory of a block of :data:`THREADS`, without samples of rays."""
+        stage = tensor_decoder.stage_bytes(self.channels, self.features, THREADS)
+        return self.shared_bytes + (stage if tensor else 0)
+
+    def by_tensor_cores(self, planes: Tensor, asked: bool | None) -> Tensor | None:
+        """The weights for tensor cores where those are to multiply for these planes, else ``None``.
+
+        Args:
+            asked: to, or not to, whatever the planes; ``None`` decides by them.
+        """
+        if self.ordered is None or asked is False:
+            return None
+        return self.ordered if asked or tensor_decoder.wanted(planes) else None
+
+    def defines(
+        self, planes: torch.dtype, precise: bool = False, tensor: bool = False
+    ) -> dict[str, int]:
         """The compile-time sizes of a kernel for this decoder and planes of these numbers."""
-        return {
+        more = {"MQ_TENSOR": 1} if tensor else {}
+        return more | {
             "MQ_CHANNELS": self.channels,
             "MQ_HIDDEN": self.hidden,
             "MQ_FEATURES": self.features,
@@ -133,7 +154,11 @@ def pack_decoder(decoder: TriplaneDecoder) -> PackedDecoder:
             out_bias.new_zeros(3),
         ]
         weights = torch.cat(parts).contiguous()
-    return PackedDecoder(weights, hidden.shape[1], hidden.shape[0], out.shape[0] - 1)
+        sizes = (hidden.shape[1], hidden.shape[0], out.shape[0] - 1)
+        ordered: Tensor | None = None
+        if tensor_decoder.fits(*sizes):
+            ordered = torch.cat([tensor_decoder.pack(hidden, out[1:]), *parts[2:]]).contiguous()
+    return PackedDecoder(weights, *sizes, ordered)
 
 
 def pack_planes(planes: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -188,6 +213,7 @@ def evaluate(
     plane_axes: Axes,
     features: bool = True,
     precise: bool = False,
+    tensor: bool | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """Density and features at points, by the kernel.
 
@@ -200,6 +226,7 @@ def evaluate(
         features: also compute the features.
         precise: the exact exponential and logarithm instead of the hardware's (whose error
             stays below 1e-6 for a hidden unit).
+        tensor: by tensor cores where the decoder fits them; ``None``: for planes of 16 bits.
 
     Returns:
         ``[M]`` raw density and ``[M, K]`` features in ``[-0.001, 1.001]`` (or ``None``).
@@ -218,7 +245,8 @@ def evaluate(
         raise ValueError(f"planes must be on a GPU, not on {planes.device}.")
     parameters = np.zeros((), PARAMS_DTYPE)
     parameters["planes"] = planes_record(planes, box_warp, plane_axes)
-    parameters["weights"] = decoder.weights.data_ptr()
+    ordered = decoder.by_tensor_cores(planes, tensor)
+    parameters["weights"] = (decoder.weights if ordered is None else ordered).data_ptr()
     parameters["points"] = points.data_ptr()
     parameters["density"] = density.data_ptr()
     parameters["features"] = 0 if colour is None else colour.data_ptr()
@@ -231,8 +259,8 @@ def evaluate(
         device=planes.device,
         blocks=blocks,
         threads=THREADS,
-        shared=decoder.shared_bytes,
-        defines=decoder.defines(planes.dtype, precise),
+        shared=decoder.block_bytes(ordered is not None),
+        defines=decoder.defines(planes.dtype, precise, ordered is not None),
     )
     return density, colour
 
@@ -334,7 +362,7 @@ def try_evaluate(
     return reading.run(work)
 
 
-def example(device: torch.device) -> tuple[Tensor, TriplaneDecoder]:
+def example(device: torch.device, features: int = 4) -> tuple[Tensor, TriplaneDecoder]:
     """A small field ``[1, 3, 8, 6, 7]`` and its decoder, to try kernels out with. torch's own random
     numbers stay as they are."""
 
@@ -342,7 +370,7 @@ def example(device: torch.device) -> tuple[Tensor, TriplaneDecoder]:
         return (torch.arange(1.0, float(np.prod(shape)) + 1.0) * 3.7).sin().reshape(shape)
 
     with torch.random.fork_rng(devices=[]):
-        decoder = TriplaneDecoder(8, 4, 16)
+        decoder = TriplaneDecoder(8, features, 16)
     with torch.no_grad():
         for parameter in decoder.parameters():
             parameter.copy_(wave(*parameter.shape))

@@ -82,6 +82,8 @@ def test_every_source_compiles_without_a_word(
         ("field.cu", {"MQ_WIDTH": 128, "MQ_OCTAVES": 10}),
         ("field.cu", {"MQ_WIDTH": 72, "MQ_INPUTS": 4, "MQ_OCTAVES": 4, "MQ_PRODUCTS": 1}),
         ("inr.cu", {"MQ_WIDTH": 512, "MQ_ENTERS": 32}),
+        ("march.cu", {"MQ_TENSOR": 1, "MQ_LANES": 32, "MQ_PLANE_HALF": 2}),
+        ("triplane.cu", {"MQ_TENSOR": 1, "MQ_PLANE_HALF": 1}),
         ("activate.cu", {"MQ_NUMBER": 1}),
         ("resample.cu", {"MQ_NUMBER": 2, "MQ_UP": 2, "MQ_TAPS_X": 12, "MQ_TAPS_Y": 1}),
     ],
@@ -108,6 +110,7 @@ def test_headers_of_headers_are_found() -> None:
         "common.cuh",
         "compositing.cuh",
         "decoder.cuh",
+        "decoder_tensor.cuh",
         "numbers.cuh",
         "sampling.cuh",
     ]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.kernels import cubes, field, inr, march, pictures, triplane
+from engine.kernels import cubes, field, inr, march, pictures, tensor_decoder, triplane
 from engine.kernels.launch import CompileError
 from engine.kernels.pictures import Finish, finish_reference, try_activate
 from engine.kernels.use import Kernel, Wrong, compare
@@ -23,6 +23,7 @@ KERNELS = [
     triplane.reading,
     field.evaluating,
     inr.colouring,
+    tensor_decoder.tensor_cores,
     cubes.marching,
     pictures.activating,
     pictures.resampling,
