@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.bench_kernels [--seconds 0.3]
 
-It needs a GPU. "floor" is the larger of two times: the operations (``field``: three products of
-tensor cores for each) over ``--tf32-tflops``, or over ``--fp32-tflops`` elsewhere, and the bytes that must move
+It needs a GPU. "floor" is the larger of two times: the operations (``field``, implicit network and
+decoder: three products of tensor cores for each) over ``--tf32-tflops``, or over ``--fp32-tflops`` elsewhere, and the bytes that must move
 over ``--bandwidth``; the numbers by default are published ones of an H200. ``--emulated`` runs every
 stage once at a tiny size on the CPU: it shows that this file works, and its times mean nothing.
 """
@@ -19,8 +19,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from engine.kernels import cubes, launch, pictures
+from engine.generators.triplane import EG3D_AXES, TriplaneDecoder
+from engine.kernels import cubes, launch, pictures, triplane
 from engine.kernels.field import PointLayers, evaluate_reference, pack_layers, try_evaluate
+from engine.kernels.inr import InrLayers, colours_reference, pack_inr, try_colours
 from engine.kernels.pictures import Finish
 from tests.benchmarks.bench_render import HEADER, Table
 from tests.kernels.emulator import emulated
@@ -146,6 +148,45 @@ def surfaces(table: Table, rates: Rates, device: torch.device, tiny: bool) -> No
     table.add("marching cubes", "kernel", vertices, note)
 
 
+def networks(table: Table, rates: Rates, device: torch.device, tiny: bool) -> None:
+    """CIPS-3D's implicit network for 256 x 256 pixels, and EG3D's decoder at points of planes of 16 bits, by
+    tensor cores and without."""
+    inputs, width, blocks, n = (8, 16, 2, 40) if tiny else (32, 512, 9, 1 << 16)
+
+    def weight(rows: int, columns: int) -> Tensor:
+        return torch.randn(rows, columns, device=device) * (2.0 / rows) ** 0.5
+
+    weights = [weight(inputs, width), *(weight(width, width) for _ in range(2 * blocks - 1))]
+    colours = [(weight(3, width), torch.zeros(3, device=device)) for _ in range(blocks)]
+    layers = InrLayers(weights, colours, 4, 3, 0.2)
+    packed, features = pack_inr(layers), torch.randn(n, inputs, device=device)
+    operations = 2.0 * n * width * (inputs + width * (2 * blocks - 1))
+    table.add("implicit network", "torch", lambda: colours_reference(layers, features))
+    table.add(
+        "implicit network", "kernel", lambda: _got(try_colours(packed, features, None)),
+        rates.note(3.0 * operations, 4.0 * n * (inputs + 3), matrix=True),
+    )  # fmt: skip
+
+    channels, hidden, side, count = (8, 16, 6, 40) if tiny else (32, 64, 256, 1 << 20)
+    decoder = triplane.pack_decoder(TriplaneDecoder(channels, channels, hidden).to(device))
+    planes = triplane.pack_planes(
+        torch.randn(3, channels, side, side, device=device), torch.float16
+    )  # fmt: skip
+    points = torch.rand(count, 3, device=device) - 0.5
+
+    def decoded(tensor: bool) -> Tensor:
+        found = triplane.evaluate(
+            planes, decoder, points, 1.0, EG3D_AXES, tensor=tensor
+        )  # fmt: skip
+        return _got(found[1])
+
+    products = 4.0 * count * hidden * channels
+    moved = 2.0 * planes.numel() + 4.0 * count * (4 + channels)
+    table.add("decoder at points", "without tensor cores", lambda: decoded(False))
+    note = rates.note(3.0 * products, moved, matrix=True)
+    table.add("decoder at points", "kernel", lambda: decoded(True), note)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Measure everything; 0, or 1 where a kernel did not run."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -167,9 +208,9 @@ def main(arguments: list[str] | None = None) -> int:
     torch.manual_seed(0)
     print(HEADER)
     with torch.inference_mode(), emulated((0,)) if options.emulated else nullcontext():
-        for measure in (fields, layers_of_pictures, surfaces):
+        for measure in (fields, layers_of_pictures, surfaces, networks):
             measure(table, rates, device, options.emulated)
-    return 0 if sum(row.variant == "kernel" for row in table.rows) == 8 else 1
+    return 0 if sum(row.variant == "kernel" for row in table.rows) == 10 else 1
 
 
 if __name__ == "__main__":
