@@ -150,6 +150,31 @@ def test_the_engine_goes_on_while_a_picture_is_copied_and_the_order_stays(window
         assert np.array_equal(window.read(message), np.full((8, 8, 4), value, np.float32))
 
 
+def test_one_that_lies_there_already_goes_behind_those_on_their_way(window: Window) -> None:
+    copier, sender = SlowCopier(), Sender(window)
+    arriving = PinnedPictures(copier).begin(picture(1.0))
+    assert arriving is not None
+    sender.send(arriving)
+    timer = threading.Timer(0.05, copier.let[0].set)
+    timer.start()
+    sender.send(picture(2.0).numpy())
+    timer.join()
+    assert [message.generation for message in window.told] == [1, 2]
+
+
+def test_a_ring_is_not_closed_under_a_picture_on_its_way(window: Window) -> None:
+    copier, sender = SlowCopier(), Sender(window)
+    arriving = PinnedPictures(copier).begin(picture(1.0))
+    assert arriving is not None
+    sender.send(arriving)
+    window.rings.append(FrameRing(2, SMALL))
+    timer = threading.Timer(0.05, copier.let[0].set)
+    timer.start()
+    sender.delivery.use(window.rings[1].info)
+    timer.join()
+    assert float(window.read(window.told[0]).mean()) == 1.0
+
+
 def test_a_third_picture_waits_for_the_memory_of_the_first(window: Window) -> None:
     copier, sender = SlowCopier(), Sender(window)
     pinned, third = PinnedPictures(copier), []
