@@ -362,7 +362,7 @@ class Gallery:
         self._studio.client.thumbnails.want(missing)
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=512)
 def key_of(recipe: Recipe) -> str:
     """A name for a recipe's picture: equal for equal pictures, wherever the model's file lies."""
     plain = replace(recipe, model=ModelRef("", recipe.model.sha256, ""))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from types import FunctionType
 from typing import Any, TypeVar
 
 from engine.errors import Cancelled, UserError
@@ -94,9 +94,14 @@ class CallbackRunner:
             self._show(f"Something went wrong in the window: {type(error).__name__}: {error}")
 
 
-@lru_cache(maxsize=1024)
 def _arity(callback: Callable[..., Any]) -> int:
     """The number of positional arguments a callback takes (at most 3 are offered)."""
+    # Nothing is remembered: that would keep callbacks, and the panels that they belong to, for good.
+    function = getattr(callback, "__func__", callback)
+    if isinstance(function, FunctionType):
+        if function.__code__.co_flags & inspect.CO_VARARGS:
+            return 3
+        return function.__code__.co_argcount - (function is not callback)
     parameters = inspect.signature(callback).parameters.values()
     if any(p.kind is p.VAR_POSITIONAL for p in parameters):
         return 3
