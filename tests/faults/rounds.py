@@ -153,9 +153,13 @@ class Doings:
         self._show(kind)
         app.fill(f"{kind}_path", str(self.target(kind)))
         app.wait("the question", lambda s: s["project"]["question"])
-        time.sleep(0.2)
-        app.click("confirm_yes")
-        app.point(*app.middle())
+        # Where it is asked in the moment of a death, a click may come before its button: like a person,
+        # click again while the question stands.
+        while app.state["project"]["question"]:
+            time.sleep(0.5)
+            app.click("confirm_yes")
+            app.point(*app.middle())
+            time.sleep(1.0)
         app.wait("the job", lambda _state: self._newest()[0] > before)
 
     def _newest(self) -> tuple[int, str]:
