@@ -124,8 +124,7 @@ class App:
         return data
 
     def wait(self, what: str, condition: Callable[[State], object], seconds: float = 45) -> State:
-        """Wait until the state satisfies ``condition``; it is returned. Long, since a busy machine paints
-        few frames, and each takes in a letter or two."""
+        """Wait until the state satisfies ``condition``; it is returned. A busy machine paints few frames."""
         end = time.monotonic() + seconds
         state: State = {}
         while time.monotonic() < end:
