@@ -15,7 +15,7 @@ import tyro
 from app.cli.parsing import Flag, finite, parse
 from app.cli.terminal import say
 from app.cli.train_back import GoingBack
-from app.cli.train_export import export_folder
+from app.cli.train_export import export_folder, write_theirs
 from app.cli.train_text import ByText
 from engine.errors import UserError
 from engine.training.gan.options import PRESETS
@@ -200,9 +200,7 @@ def run(words: Sequence[str]) -> int:
     out = export_folder(options.export_authors)
     from engine.training.gan.distributed import team
     from engine.training.gan.events import Notice
-    from engine.training.gan.moments import moments_of
     from engine.training.gan.plan import RunPlan
-    from engine.training.gan.result import export_authors
     from engine.training.gan.start import begin, resume_run
 
     together = team(options.device or "auto")
@@ -215,6 +213,8 @@ def run(words: Sequence[str]) -> int:
         )  # fmt: skip
         if together.leads:
             options.going_back.tidy(run, told)
+        if out is not None:
+            run.loop.training.authors_files(run.loop.average)  # refused now, not after hours
     else:
         preset = options.preset or ("full" if options.from_nothing else "quick")
         plan = RunPlan(
@@ -230,7 +230,7 @@ def run(words: Sequence[str]) -> int:
             options.name,
             shift,
         )
-        run = begin(plan, told, together=together)
+        run = begin(plan, told, together=together, exported=out is not None)
         for warning in getattr(run.loop.data, "warnings", ()):
             told(Notice(0, warning.text))
     with _stopping(run, quiet=not together.leads):
@@ -238,9 +238,7 @@ def run(words: Sequence[str]) -> int:
     if together.leads and not options.json:
         say(f"{done.model}: step {done.step}, {run.loop.position.images} pictures")
     if out is not None and together.leads:
-        for path in export_authors(run.loop.training, run.loop.average, out, moments_of(run.loop)):
-            if not options.json:
-                say(str(path))
+        write_theirs(run, out, quiet=options.json)
     run.loop.leave()
     return 0
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from app.cli.terminal import say
 from engine.errors import UserError
+
+if TYPE_CHECKING:
+    from engine.training.gan.run import Run
 
 
 def export_folder(given: Path | None) -> Path | None:
@@ -22,3 +27,18 @@ def export_folder(given: Path | None) -> Path | None:
         what = "may not be written to" if there.is_dir() else "is no folder"
         raise UserError(f"{there} {what}; choose another folder for --export-authors.")
     return out
+
+
+def write_theirs(run: Run, out: Path, quiet: bool) -> None:
+    """Write what a run has learnt as the authors' files, and say which.
+
+    Raises:
+        UserError: a file cannot be written.
+    """
+    from engine.training.gan.moments import moments_of
+    from engine.training.gan.result import export_authors
+
+    loop = run.loop
+    for path in export_authors(loop.training, loop.average, out, moments_of(loop)):
+        if not quiet:
+            say(str(path))

@@ -96,6 +96,7 @@ BAD = {
     "--resume nowhere --back-to 3/b": "such as 1200/1",
     "discs --out run --score-samples 2": "--score-samples",
     "discs --out run --export-authors discs/img0000.png": "img0000.png is no folder",
+    "discs --out run --export-authors theirs": "Maquette's own file only",
     "--resume nowhere": "no training run",
     "--resume run --out run": "--out",
     "--hat": "--hat",

@@ -100,8 +100,13 @@ def begin(
     listener: Listener = _nothing,
     between: Callable[[], None] = lambda: None,
     together: Team | None = None,
+    exported: bool = False,
 ) -> Run:
     """Open model and data, make the folder, and give a run at its start.
+
+    Args:
+        exported: the authors' files will be wanted at the end, so that a model that has none is told of
+            now and not then.
 
     Raises:
         UserError: something cannot be opened, does not fit together or is out of range; no
@@ -138,6 +143,8 @@ def begin(
     training: Trained = inner if shift is None else led_by(inner, shift)
     if isinstance(training, TextShift) and ADAPTIVE in rough.layers:
         training.choose_layers()
+    if exported:
+        training.authors_files(training.generator.state_dict())
     groups = training.layer_groups()
     if isinstance(training, TextShift):
         plan = replace(plan, shift=training.shift.to_json())
