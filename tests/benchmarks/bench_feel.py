@@ -22,7 +22,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.app.gui.driver import App, screen
+from tests.app.gui.driver import App
+from tests.app.gui.screens import screen
 from tests.app.gui.test_mixing import press, reveal
 from tests.app.gui.test_timeline import at_time, keys
 from tests.benchmarks.feel_report import Feel, Record, Stroke, feel, percentile, read
@@ -150,7 +151,7 @@ class Bench:
     @contextmanager
     def undisturbed(self) -> Iterator[None]:
         """The window does not describe itself meanwhile."""
-        hold = self.app.folder / "state.hold"
+        hold = self.app.desk / "state.hold"
         hold.touch()
         time.sleep(0.1)
         try:

@@ -24,7 +24,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.app.gui.driver import ROOT, screen
+from tests.app.gui.driver import ROOT
+from tests.app.gui.screens import screen
 
 PATIENCE = 300.0
 #: What each process imports before it does anything.

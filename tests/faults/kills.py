@@ -27,7 +27,8 @@ from pathlib import Path
 
 from app.project import read_project
 from engine.errors import UserError
-from tests.app.gui.driver import App, State, screen
+from tests.app.gui.driver import App, State
+from tests.app.gui.screens import screen
 from tests.faults.hands import Hands, PatientApp
 from tests.faults.painted import Painted
 from tests.faults.rounds import ACTIVITIES, Doings, Round, whole

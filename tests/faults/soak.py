@@ -23,7 +23,8 @@ from collections import Counter, deque
 from pathlib import Path
 from types import FrameType
 
-from tests.app.gui.driver import App, screen
+from tests.app.gui.driver import App
+from tests.app.gui.screens import screen
 from tests.faults.acts import Acts
 from tests.faults.flat import Look, judge
 from tests.faults.hands import Hands
@@ -86,7 +87,6 @@ class Soak:
         (self.folder / "config" / "settings.json").write_text(json.dumps(settings))
 
     def _start(self) -> App:
-        (self.folder / "state.json").unlink(missing_ok=True)
         home, model = self.folder / "home", self.folder / "Study head.head"
         model.touch()
         program = ("tests.app.gui.launch",) if self._head else ("app", "--device", "cpu")
@@ -165,7 +165,7 @@ class Soak:
             with (self.folder / "looks.jsonl").open("a") as file:
                 file.write(json.dumps(look.to_json()) + "\n")
         # What is measured is written while the window rests; its state, whenever it changes.
-        age = time.time() - (self.folder / "state.json").stat().st_mtime
+        age = time.time() - (app.desk / "state.json").stat().st_mtime
         if painted.last is not None and min(now - painted.last, age) > HUNG_SECONDS:
             app.process.send_signal(signal.SIGABRT)
             app.process.wait(30)

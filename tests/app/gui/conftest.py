@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.gui.driver import App, screen
+from tests.app.gui.driver import App
+from tests.app.gui.screens import screen
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +57,6 @@ def start(display: str, tmp_path: Path) -> Iterator[Callable[[], App]]:
     model.touch()
 
     def begin() -> App:
-        (tmp_path / "state.json").unlink(missing_ok=True)
         app = App(tmp_path, display, model)
         windows.append(app)
         app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY", 60)

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,39 +23,8 @@ from PIL import ImageGrab
 
 from tests.app.gui.x11 import ask_to_close
 
-SCREEN = (1600, 1000)
 ROOT = Path(__file__).parents[3]
 State = dict[str, Any]
-
-
-def require_tools() -> None:
-    """Fail, never skip: these tests need two small programs that every distribution has."""
-    missing = [name for name in ("Xvfb", "xdotool") if shutil.which(name) is None]
-    if missing:
-        raise RuntimeError(
-            f"The window's tests need {' and '.join(missing)}: apt install xvfb xdotool."
-        )
-
-
-@contextmanager
-def screen() -> Iterator[str]:
-    """A virtual screen of its own; yields its display name."""
-    require_tools()
-    read_end, write_end = os.pipe()
-    server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(write_end), "-screen", "0", f"{SCREEN[0]}x{SCREEN[1]}x24"],
-        pass_fds=[write_end], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    os.close(write_end)
-    try:
-        with os.fdopen(read_end) as answer:
-            number = answer.readline().strip()
-        if not number:
-            raise RuntimeError("Xvfb did not start.")
-        yield f":{number}"
-    finally:
-        server.terminate()
-        server.wait(10)
 
 
 class App:
@@ -84,7 +52,14 @@ class App:
     ):
         self.folder, self.display = folder, display
         self._id = ""
-        self._state_file = folder / "state.json"
+        # In memory where there is a place for that: a rename on a busy disk can stop the window for seconds.
+        memory = Path("/dev/shm")
+        self._desk = tempfile.TemporaryDirectory(
+            prefix="maquette-state-", dir=memory if memory.is_dir() else None
+        )
+        #: Where its state lies, and where it is asked for more.
+        self.desk = Path(self._desk.name)
+        self._state_file = self.desk / "state.json"
         config = folder / "config"
         config.mkdir(exist_ok=True)
         settings = config / "settings.json"
@@ -181,9 +156,9 @@ class App:
 
     def asked(self, question: str) -> str:
         """What it answers to a question of :mod:`tests.app.gui.tips`."""
-        answer = self.folder / question
+        answer = self.desk / question
         answer.unlink(missing_ok=True)
-        (self.folder / f"ask-{question}").touch()
+        (self.desk / f"ask-{question}").touch()
         self.point(*self.middle())
         self.wait(f"the answer to {question}", lambda _state: answer.exists())
         return answer.read_text()

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tests.app.gui.driver import ROOT, App, screen
+from tests.app.gui.driver import ROOT, App
 from tests.app.gui.pictures_acts import (
     OTHERS,
     SEED,
@@ -49,6 +49,7 @@ from tests.app.gui.pictures_boxes import (
 from tests.app.gui.pictures_made import MADE
 from tests.app.gui.pictures_tasks import morphing, text_leads
 from tests.app.gui.pictures_training import photographed, stopped, training
+from tests.app.gui.screens import screen
 
 IMAGES = ROOT / "docs" / "images"
 #: A model that has settings of its own.

@@ -10,7 +10,8 @@ import av
 import pytest
 
 from app.project import read_project
-from tests.app.gui.driver import App, screen
+from tests.app.gui.driver import App
+from tests.app.gui.screens import screen
 
 pytestmark = [pytest.mark.gui, pytest.mark.slow]
 

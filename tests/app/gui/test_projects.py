@@ -33,7 +33,6 @@ def start(display: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 
     def begin(opened: Path = model) -> App:
         # What an earlier window said about itself is no news.
-        (tmp_path / "state.json").unlink(missing_ok=True)
         app = App(tmp_path, display, opened)
         windows.append(app)
         app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY", 60)
