@@ -61,8 +61,8 @@ TEST_PROGRAMS = (
     ("node", "nodejs"),
     ("npm", "npm"),
 )
-#: More than cores: half of them wait for the window while the others compute (tests/sharing.py).
-WORKERS = ("-n", "4")
+#: One more than cores: it waits for the window while the others compute (tests/sharing.py).
+WORKERS = ("-n", "3")
 #: Where Mesa keeps its software renderer, which no program can load by name.
 MESA_DRIVERS = ("usr/lib/*/dri/*.so", "usr/lib/*/libgallium*.so", "usr/lib*/dri/*.so")
 

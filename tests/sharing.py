@@ -1,9 +1,9 @@
 """How tests are shared out over the workers of pytest-xdist.
 
 The tests of the window mostly wait, for a toolkit that paints and for an engine that starts; all others
-compute. So half of the workers begin with the one kind and half with the other, and whoever is
-done helps: there are twice as many workers as cores, and the cores never wait. Those that compute
-step back behind those that wait (tests/conftest.py).
+compute. So the first of three workers begins with the one kind and the others with the other, and whoever
+is done helps: there is a worker more than cores, and the cores never wait. Those that compute step
+back behind the one that waits (tests/conftest.py).
 
 A file goes to one worker as a whole, since its tests share what they have built.
 """
@@ -24,7 +24,7 @@ LONG = ("tests/app/gui/test_first_steps.py", "tests/app/gui/test_edit_command.py
 
 def begins_with_window(worker: str) -> bool:
     """Whether a worker ("gw0", "gw1", ...) takes the tests of the window first."""
-    return int(worker.removeprefix("gw")) % 2 == 0
+    return int(worker.removeprefix("gw")) % 3 == 0
 
 
 class Sharing(LoadScopeScheduling):
