@@ -86,6 +86,8 @@ BAD = {
     "discs --out run --loss r1_gamma": "NAME=NUMBER",
     "discs --out run --loss r9=1": "r9",
     "discs --out run --loss r1_gamma=inf": "--loss",
+    "discs --out run --loss pace=-1": "'pace' must be",
+    "discs --out run --seed -1": "0 to 4294967295",
     "discs --out run --device tpu": "tpu",
     "discs --out run --resolution 32": "--resolution",
     "discs --out run --from-nothing dalle": "dalle",

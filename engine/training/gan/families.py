@@ -19,6 +19,7 @@ from engine.checkpoints.plain import Checkpoint, LazyTensor, module_tensors
 from engine.errors import UserError
 from engine.generators.base import Generator
 from engine.training.gan.adversarial import Adversarial, CommonOptions
+from engine.training.gan.ranges import check_ranges
 
 #: Channels of the widest layer of a small model's discriminator.
 SMALL_JUDGE = 64
@@ -138,7 +139,7 @@ def options_of(kind: Kind, values: Mapping[str, Any]) -> CommonOptions:
     """A family's options from names and values.
 
     Raises:
-        UserError: a name that is none of them, or a value of another kind.
+        UserError: a name that is none of them, or a value of another kind or out of range.
     """
     known = {one.name: one.default for one in fields(kind.options)}
     taken: dict[str, Any] = {}
@@ -146,6 +147,7 @@ def options_of(kind: Kind, values: Mapping[str, Any]) -> CommonOptions:
         if name not in known:
             raise UserError(f"There is no option {name!r} here; there are {', '.join(known)}.")
         taken[name] = _of_kind(name, known[name], value)
+    check_ranges(taken)
     return kind.options(**taken)
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
 from engine.errors import UserError
+from engine.training.gan.ranges import spelt
 from engine.training.plain import option_values
 
 PRECISIONS = ("auto", "full", "mixed")
@@ -102,7 +103,7 @@ class TrainingOptions:
             value = getattr(self, one.name)
             if not (math.isfinite(value) and low <= value <= high):
                 raise UserError(
-                    f"{one.metadata['what']} must be {low:g} to {high:g}, not {value:g}."
+                    f"{one.metadata['what']} must be {spelt(low)} to {spelt(high)}, not {spelt(value)}."
                 )
         if 0 < self.score_samples < 4:
             raise UserError("--score-samples must be 0 or at least 4.")

@@ -18,8 +18,16 @@ from engine.generators.stylegan2 import FullyConnected
 from engine.training.gan.adversarial import Step
 from engine.training.gan.contract import Batch, Phase, Progress
 from engine.training.gan.discriminator_equal import EqualConv
-from engine.training.gan.families import MODULES, fresh, judge_tensors, options_taken, training_of
+from engine.training.gan.families import (
+    MODULES,
+    fresh,
+    judge_tensors,
+    kind_of,
+    options_taken,
+    training_of,
+)
 from engine.training.gan.poses import angles_of, orbit
+from engine.training.gan.ranges import RANGES, check_ranges
 from engine.training.gan.result import export_authors
 from tests.generators.tiny_eg3d import tiny_model
 from tests.training.gan.checks import (
@@ -207,7 +215,14 @@ def test_sharp_surfaces_are_not_made_soft() -> None:
     assert training_of(published).common.density_weight == 0.25  # type: ignore[attr-defined]
 
 
-def test_options_are_checked_by_name_and_kind() -> None:
+def test_published_options_are_in_range_and_every_range_is_of_an_option() -> None:
+    defaults = [vars(kind_of(family).options()) for family in MODULES]
+    for options in defaults:
+        check_ranges(options)
+    assert RANGES.keys() <= {name for options in defaults for name in options}
+
+
+def test_options_are_checked_by_name_kind_and_range() -> None:
     with pytest.raises(UserError, match="no option 'gamma'"):
         fresh("pigan", 32, {"gamma": 1.0})
     with pytest.raises(UserError, match="cannot be True"):
@@ -216,6 +231,12 @@ def test_options_are_checked_by_name_and_kind() -> None:
         fresh("pigan", 32, {"least_side": 8.5})
     with pytest.raises(UserError, match="cannot be nan"):
         fresh("pigan", 32, {"r1_gamma": float("nan")})
+    for family, name, wrong in (
+        ("pigan", "pace", -1), ("eg3d", "judge_channels", -7), ("epigraf", "beta_to", 0),
+        ("stylenerf", "mixing", 1.5), ("stylesdf", "path_shrink", 0), ("cips3d", "auxiliary", 2),
+    ):  # fmt: skip
+        with pytest.raises(UserError, match=f"'{name}' must be .* not {wrong}"):
+            fresh(family, 32, {name: wrong})
     given = {"least_side": 8.0, "data_poses": 0, "r1_gamma": 3}
     taken = options_taken(fresh("pigan", 32, given))
     assert {name: taken[name] for name in given} == {
