@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 
 from app.cli.terminal import say
 from engine.errors import UserError
+from engine.training.gan.authors_folder import NAME
 
 if TYPE_CHECKING:
     from engine.training.gan.run import Run
 
 
 def export_folder(given: Path | None) -> Path | None:
-    """The folder that was named, which is there or can be made.
+    """The folder that was named: empty, or one of an earlier export, or one that can be made.
 
     Raises:
-        UserError: it cannot.
+        UserError: it is none of these.
     """
     if given is None:
         return None
@@ -26,6 +27,10 @@ def export_folder(given: Path | None) -> Path | None:
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         what = "may not be written to" if there.is_dir() else "is no folder"
         raise UserError(f"{there} {what}; choose another folder for --export-authors.")
+    if there == out and not (out / NAME).is_file() and any(out.iterdir()):
+        raise UserError(
+            f"{out} is not empty and no earlier export; choose a new folder for --export-authors."
+        )
     return out
 
 

@@ -99,6 +99,7 @@ BAD = {
     "discs --out run --score-samples 2": "--score-samples",
     "discs --out run --export-authors discs/img0000.png": "img0000.png is no folder",
     "discs --out run --export-authors theirs": "Maquette's own file only",
+    "discs --out run --export-authors discs": "discs is not empty and no earlier export",
     "--resume nowhere": "no training run",
     "--resume run --out run": "--out",
     "--hat": "--hat",

@@ -13,6 +13,13 @@ from engine.checkpoints import write_model
 from engine.checkpoints.plain import LazyTensor, ModelSource
 from engine.errors import ExportError
 from engine.export.files import atomic_paths, write_bytes
+from engine.training.gan.authors_folder import (
+    NAME,
+    check_theirs,
+    contents,
+    remove_left,
+    written_before,
+)
 from engine.training.gan.authors_pickles import write_pickle, write_torch
 from engine.training.gan.contract import FamilyTraining, Moments
 from engine.training.gan.persistent import is_snapshot, snapshot
@@ -143,7 +150,7 @@ def export_authors(
     moments: Moments | None = None,
 ) -> list[Path]:
     """Write the model in the layout of the authors' checkpoints, which their scripts load: all files or
-    none.
+    none. What an older export has left in the folder is replaced or removed.
 
     Networks that their programs pickle with source are written twice: as state dicts (``.pt``) and as such
     programs read them (``.pkl``, :mod:`engine.training.gan.persistent`).
@@ -154,8 +161,8 @@ def export_authors(
         moments: of the run, for their training to go on from.
 
     Raises:
-        UserError: the folder or a file cannot be written, or the model has parts that the authors'
-            code does not know.
+        UserError: the folder or a file cannot be written, a file that is there is none of an export, or
+            the model has parts that the authors' code does not know.
     """
     files = dict(training.authors_files(state))
     if moments is not None:
@@ -173,10 +180,22 @@ def export_authors(
             pickled = snapshot(cast(Mapping[str, Any], content))
             writing.append(((folder / name).with_suffix(".pkl"), pickled, write_pickle))
     paths = [path for path, _, _ in writing]
-    # Averages and what they are of belong together.
-    with atomic_paths(*paths) as temporaries:
+    names = {path.name for path in paths}
+    check_theirs(folder, names)
+    before = written_before(folder)
+    # Averages and what they are of belong together. The list comes first, so that it names whatever is
+    # there.
+    with atomic_paths(folder / NAME, *paths) as (listed, *temporaries):
+        listed.write_bytes(contents(names | before))
         for temporary, (_, content, write) in zip(temporaries, writing, strict=True):
             # Through a file of Python's: torch's own says nothing of a full disk that could be told.
             with temporary.open("wb") as file:
                 write(content, file)
+    try:
+        remove_left(folder, names, before)
+    except OSError as error:
+        raise ExportError(
+            f"What an older export has left in {folder} cannot be removed ({error.strerror}); choose "
+            "another folder."
+        ) from error
     return paths

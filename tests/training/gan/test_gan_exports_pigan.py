@@ -6,6 +6,7 @@ The classes under the authors' names are written here from what they compute (Ch
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 from pathlib import Path
@@ -17,7 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.errors import UserError
 from engine.generators.registry import open_model
+from engine.training.gan.authors_folder import written_before
 from engine.training.gan.distributed import Team
 from engine.training.gan.loop import TrainingLoop
 from engine.training.gan.moments import moments_of
@@ -213,6 +216,28 @@ def test_a_discriminator_that_compares_pictures_is_not_theirs(tmp_path: Path) ->
     loop = stepped(tiny())
     written = export_authors(training, loop.average, tmp_path, moments_of(loop))
     assert {path.name for path in written} == TRAINING - {"discriminator.pth", "optimizer_D.pth"}
+
+
+def test_an_export_leaves_nothing_of_an_older_one_and_takes_nothing_else(tmp_path: Path) -> None:
+    loop = stepped(tiny())
+    export_authors(loop.training, loop.average, tmp_path, moments_of(loop))
+    (tmp_path / "diary.txt").write_text("mine")
+    later = tiny()
+    later.discriminator.group = 4
+    state = later.generator.state_dict()
+    export_authors(later, state, tmp_path)
+    kept = {"generator.pth", "ema.pth", "maquette-export.json", "diary.txt"}
+    assert {path.name for path in tmp_path.iterdir()} == kept
+    # What is removed now and comes again by other hands is theirs.
+    (tmp_path / "discriminator.pth").write_text("mine")
+    drawn = (tmp_path / "generator.pth").read_bytes()
+    with pytest.raises(UserError, match="was not exported by Maquette"):
+        export_authors(loop.training, loop.average, tmp_path, moments_of(loop))
+    assert (tmp_path / "discriminator.pth").read_text() == "mine"
+    assert (tmp_path / "generator.pth").read_bytes() == drawn
+    listed = {"files": ["../outside.pth", "diary.txt", 3, "ema.pth"]}
+    (tmp_path / "maquette-export.json").write_text(json.dumps(listed))
+    assert written_before(tmp_path) == {"ema.pth"}
 
 
 def test_stylesdf_states_its_optimisers_in_its_first_stage(tmp_path: Path) -> None:
