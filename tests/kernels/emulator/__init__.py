@@ -13,7 +13,6 @@ source with the host's C++ compiler, against ``cuda.h`` here, and runs every thr
 
 from __future__ import annotations
 
-import atexit
 import ctypes
 import gc
 import hashlib
@@ -35,6 +34,8 @@ from engine.assets import data_dir
 from engine.kernels import launch
 
 HERE = Path(__file__).resolve().parent
+#: What was compiled is kept here, for the other workers and the next time.
+KEPT = HERE.parents[2] / "build" / "emulator"
 #: Orders of threads and blocks, see ``run_grid`` of ``block.h``.
 ORDERS = (0, 1, 2, 3)
 #: Largest alignment that loads rely on, bytes.
@@ -55,11 +56,18 @@ def _compiler() -> str:
 
 
 @cache
-def _folder() -> Path:
-    """Where this process keeps what it compiled, until it ends."""
-    folder = Path(tempfile.mkdtemp(prefix="maquette-emulator-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+def _compiler_version(compiler: str) -> str:
+    return subprocess.run(
+        [compiler, "--version"], capture_output=True, text=True, check=True
+    ).stdout
+
+
+def _texts() -> Iterator[bytes]:
+    """All that a kernel may include."""
+    for folder, pattern in ((HERE, "*.h"), (data_dir("cuda"), "*.cu*")):
+        for file in sorted(folder.glob(pattern)):
+            yield file.name.encode()
+            yield file.read_bytes()
 
 
 @cache
@@ -74,26 +82,38 @@ def build(
         defines: compile-time sizes.
         text: CUDA C++ to compile in its place.
     """
-    # The folder too: the system loads a library of one path only once.
-    key = (str(data_dir("cuda")), source, entry, defines, text)
-    name = hashlib.sha256(repr(key).encode()).hexdigest()[:20]
-    wrapper, library = _folder() / f"{name}.cpp", _folder() / f"{name}.so"
     body = f'#include "{source}"' if text is None else text
-    wrapper.write_text(f'#include "cuda.h"\n{body}\nEMULATE({entry})\n', encoding="utf-8")
     flags = ["-std=c++20", "-O1", "-ffp-contract=off", "-fPIC", "-shared", "-U_FORTIFY_SOURCE"]
     flags += ["-fsanitize=undefined,float-cast-overflow", "-fsanitize-undefined-trap-on-error"]
     flags += ["-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas"]
     flags += [f"-D{macro}={value}" for macro, value in defines]
-    flags += [f"-I{HERE}", f"-I{data_dir('cuda')}"]
-    run = subprocess.run(
-        [_compiler(), *flags, str(wrapper), "-o", str(library)], capture_output=True, text=True
-    )
-    if run.returncode:
-        raise EmulationError(f"{source} does not compile for the CPU:\n{run.stderr}")
+    wrapper = f'#include "cuda.h"\n{body}\nEMULATE({entry})\n'
+    compiler = _compiler()
+    key = hashlib.sha256(repr((wrapper, flags, _compiler_version(compiler))).encode())
+    for part in _texts():
+        key.update(hashlib.sha256(part).digest())
+    library = KEPT / f"{key.hexdigest()[:40]}.so"
+    if not library.exists():
+        _compile(compiler, flags, wrapper, library, source)
     loaded = ctypes.CDLL(str(library))
     loaded.emulator_params_size.restype = ctypes.c_size_t
     loaded.emulator_take.restype = ctypes.c_void_p
     return loaded
+
+
+def _compile(compiler: str, flags: list[str], wrapper: str, library: Path, source: str) -> None:
+    """Make a library, which appears when it is whole."""
+    KEPT.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=KEPT) as folder:
+        made = Path(folder, "made.so")
+        includes = [f"-I{HERE}", f"-I{data_dir('cuda')}"]
+        run = subprocess.run(
+            [compiler, *flags, *includes, "-x", "c++", "-", "-o", str(made)],
+            input=wrapper, capture_output=True, text=True,
+        )  # fmt: skip
+        if run.returncode:
+            raise EmulationError(f"{source} does not compile for the CPU:\n{run.stderr}")
+        made.replace(library)
 
 
 def _pointers(dtype: np.dtype, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

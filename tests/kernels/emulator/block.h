@@ -18,11 +18,11 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <ucontext.h>
 
-#include <memory>
-#include <vector>
+// No header of the C++ library: each kernel is compiled alone, and <vector> would take most of that time.
 
 namespace emulator {
 
@@ -37,8 +37,9 @@ typedef void (*Complete)(Fiber* warp, unsigned int lane);
 enum State { READY, AT_BLOCK, AT_WARP, ENDED };
 
 struct Fiber {
-    ucontext_t context;
-    std::unique_ptr<char[]> stack;
+    char* stack = nullptr;
+    bool begun = false;  // has a place to go on from
+    jmp_buf place;
     State state;
     uint32_t mask;       // AT_WARP: whom it waits for
     Complete complete;   // AT_WARP: what for
@@ -52,8 +53,8 @@ struct Error {
 };
 
 struct Machine {
-    std::vector<Fiber> fibers;
-    ucontext_t main;
+    Fiber fibers[MOST_THREADS];
+    jmp_buf main;
     sigjmp_buf trap;
     unsigned int threads = 0, current = 0;
     void (*body)(const void*) = nullptr;
@@ -68,13 +69,18 @@ inline Index thread_index, block_index, block_size, grid_size;
 
 inline Fiber& self() { return machine.fibers[machine.current]; }
 
+// Gives the processor back. Not by swapcontext, which asks the system for the signals at each turn.
+inline void leave(Fiber& fiber) {
+    if (_setjmp(fiber.place) == 0) _longjmp(machine.main, 1);
+}
+
 // Gives the processor back until the scheduler lets this fiber go on.
 inline void wait(State state, uint32_t mask = 0, Complete complete = nullptr) {
     Fiber& fiber = self();
     fiber.state = state;
     fiber.mask = mask;
     fiber.complete = complete;
-    swapcontext(&fiber.context, &machine.main);
+    leave(fiber);
 }
 
 inline void fail(const char* what, unsigned int thread) {
@@ -98,7 +104,7 @@ inline bool release() {
         return true;
     }
     for (unsigned int base = 0; base < machine.threads; base += WARP) {
-        Fiber* warp = machine.fibers.data() + base;
+        Fiber* warp = machine.fibers + base;
         const unsigned int lanes = machine.threads - base < WARP ? machine.threads - base : WARP;
         for (unsigned int i = 0; i < lanes; ++i) {
             if (warp[i].state != AT_WARP) continue;
@@ -126,26 +132,49 @@ inline bool release() {
     return any;
 }
 
+// A fiber does one thread after the other: the next block's goes on in the same place.
 inline void enter() {
-    machine.body(machine.parameters);
-    self().state = ENDED;
-    swapcontext(&self().context, &machine.main);
+    for (;;) {
+        machine.body(machine.parameters);
+        self().state = ENDED;
+        leave(self());
+    }
 }
 
-inline void begin(unsigned int index) {
-    Fiber& fiber = machine.fibers[index];
-    if (!fiber.stack) fiber.stack = std::make_unique<char[]>(STACK);
-    getcontext(&fiber.context);
-    fiber.context.uc_stack.ss_sp = fiber.stack.get();
-    fiber.context.uc_stack.ss_size = STACK;
-    fiber.context.uc_link = &machine.main;
-    fiber.state = READY;
-    makecontext(&fiber.context, enter, 0);
+// Lets a fiber run up to its next wait.
+inline void go_on(Fiber& fiber) {
+    if (_setjmp(machine.main) != 0) return;
+    if (fiber.begun) _longjmp(fiber.place, 1);
+    fiber.begun = true;
+    if (fiber.stack == nullptr) fiber.stack = static_cast<char*>(malloc(STACK));
+    if (fiber.stack == nullptr) abort();
+    ucontext_t start;
+    getcontext(&start);
+    start.uc_stack.ss_sp = fiber.stack;
+    start.uc_stack.ss_size = STACK;
+    start.uc_link = nullptr;
+    makecontext(&start, enter, 0);
+    setcontext(&start);
 }
+
+// Some order of 0 .. count - 1.
+struct Turn {
+    const unsigned int count;
+    unsigned int* const values;
+    explicit Turn(unsigned int size)
+        : count(size), values(static_cast<unsigned int*>(malloc((size + 1) * sizeof(unsigned int)))) {
+        if (values == nullptr) abort();
+    }
+    Turn(const Turn&) = delete;
+    ~Turn() { free(values); }
+    const unsigned int* begin() const { return values; }
+    const unsigned int* end() const { return values + count; }
+    unsigned int& operator[](unsigned int i) { return values[i]; }
+};
 
 // A permutation of 0 .. count - 1: ascending, descending, or one that `order` and `round` decide.
-inline void arrange(std::vector<unsigned int>& turn, unsigned int order, unsigned int round) {
-    const unsigned int count = static_cast<unsigned int>(turn.size());
+inline void arrange(Turn& turn, unsigned int order, unsigned int round) {
+    const unsigned int count = turn.count;
     for (unsigned int i = 0; i < count; ++i) turn[i] = order == 1 ? count - 1 - i : i;
     if (order < 2) return;
     uint64_t state = order * 0x9e3779b97f4a7c15u + round;
@@ -159,8 +188,8 @@ inline void arrange(std::vector<unsigned int>& turn, unsigned int order, unsigne
 }
 
 inline void run_block(unsigned int order) {
-    for (unsigned int i = 0; i < machine.threads; ++i) begin(i);
-    std::vector<unsigned int> turn(machine.threads);
+    for (unsigned int i = 0; i < machine.threads; ++i) machine.fibers[i].state = READY;
+    Turn turn(machine.threads);
     for (unsigned int round = 0;; ++round) {
         arrange(turn, order, round);
         bool live = false;
@@ -169,7 +198,7 @@ inline void run_block(unsigned int order) {
             if (fiber.state == READY) {
                 machine.current = index;
                 thread_index.x = index;
-                swapcontext(&machine.main, &fiber.context);
+                go_on(fiber);
             }
             live = live || fiber.state != ENDED;
         }
@@ -196,7 +225,6 @@ inline int run_grid(void (*body)(const void*), const void* parameters, unsigned 
     memset(&mine, 0, sizeof mine);
     mine.sa_handler = trapped;
     for (int i = 0; i < 5; ++i) sigaction(numbers[i], &mine, &before[i]);
-    if (machine.fibers.size() < MOST_THREADS) machine.fibers.resize(MOST_THREADS);
     machine.threads = threads;
     machine.body = body;
     machine.parameters = parameters;
@@ -213,7 +241,7 @@ inline int run_grid(void (*body)(const void*), const void* parameters, unsigned 
         try {
             if (threads == 0 || threads > MOST_THREADS || shared_bytes > SHARED)
                 fail("the block is larger than any GPU's", 0);
-            std::vector<unsigned int> turn(blocks);
+            Turn turn(blocks);
             arrange(turn, order, 0);
             for (const unsigned int block : turn) {
                 block_index.x = block;
@@ -228,6 +256,9 @@ inline int run_grid(void (*body)(const void*), const void* parameters, unsigned 
         }
     }
     for (int i = 0; i < 5; ++i) sigaction(numbers[i], &before[i], nullptr);
+    // Those that were left in the middle begin anew.
+    if (status != 0)
+        for (Fiber& fiber : machine.fibers) fiber.begun = false;
     return status;
 }
 
