@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import forks
+
 ROOT = Path(__file__).parents[2]
 NOTES = ROOT / "build" / "suite-times.jsonl"
 
@@ -26,7 +28,8 @@ NOTES = ROOT / "build" / "suite-times.jsonl"
 def _processor() -> float:
     """Seconds of processor of this process and of its children that ended."""
     spent = os.times()
-    return spent.user + spent.system + spent.children_user + spent.children_system
+    own = spent.user + spent.system + spent.children_user + spent.children_system
+    return own + forks.spent()
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,4 +1,4 @@
-"""``torchrun ... -m tests.training.gan.short_run FOLDER OPTIONS PHASE LIMIT``: a run of the toy in which the
+"""``-m tests.training.gan.short_run FOLDER OPTIONS PHASE LIMIT``: a run of the toy in which the
 last process alone has too little memory.
 
 It runs out in the backward of PHASE whenever a pass holds more than LIMIT pictures; OPTIONS are those of

@@ -32,6 +32,7 @@ from engine.training.gan.logs import read_journal
 from engine.training.gan.loop import TrainingLoop
 from engine.training.gan.options import TrainingOptions
 from engine.training.gan.run import Run
+from tests import forks
 from tests.training.gan.test_gan_loop import ALONE
 from tests.training.gan.toy import Squares, Toy, noisy
 
@@ -68,17 +69,12 @@ def straight(tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, fl
     return losses(events)
 
 
-def process(folder: Path, options: TrainingOptions, *before: str) -> subprocess.Popen[bytes]:
-    words = [
-        *before,
-        "-m",
-        "tests.training.gan.toy_run",
-        str(folder),
-        json.dumps(options.to_json()),
-    ]
-    return subprocess.Popen(
-        [sys.executable, *words], cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}
-    )
+def words_of(folder: Path, options: TrainingOptions) -> list[str]:
+    return ["-m", "tests.training.gan.toy_run", str(folder), json.dumps(options.to_json())]
+
+
+def process(folder: Path) -> forks.Fork:
+    return forks.start(words_of(folder, OPTIONS), modules=forks.TRAINING, cwd=ROOT)
 
 
 def reached(folder: Path) -> int:
@@ -93,14 +89,14 @@ def test_a_run_that_is_killed_again_and_again_is_the_run_that_never_was(
     chance = random.Random(int.from_bytes(os.urandom(4), "little"))
     kills = sorted(chance.sample(range(2, 38), 3))
     for kill in kills:
-        running = process(tmp_path, OPTIONS)
+        running = process(tmp_path)
         while reached(tmp_path) < kill:
             ended = running.poll() is not None
             assert not ended or reached(tmp_path) >= kill, f"it ended by itself before {kills}"
             time.sleep(0.001)
         running.send_signal(signal.SIGKILL)
         running.wait()
-    assert process(tmp_path, OPTIONS).wait() == 0
+    assert process(tmp_path).wait() == 0
     assert losses(read_journal(tmp_path)) == straight, kills
 
 
@@ -109,7 +105,8 @@ def test_two_processes_give_the_losses_of_one_with_the_doubled_batch(
 ) -> None:
     """Four pictures each under torchrun, against eight of which four at a time."""
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    assert process(tmp_path, replace(OPTIONS, steps=12), *launcher).wait() == 0
+    command = [sys.executable, *launcher, *words_of(tmp_path, replace(OPTIONS, steps=12))]
+    subprocess.run(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True)
     found = losses(read_journal(tmp_path))
     assert set(found) == set(range(1, 13))
     for step, told in found.items():

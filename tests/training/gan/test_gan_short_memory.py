@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +15,8 @@ from engine.training.gan.events import Finished, Notice, StepDone
 from engine.training.gan.logs import read_journal
 from engine.training.gan.options import TrainingOptions
 from engine.training.gan.passes import Passes
-from tests.training.gan.test_gan_run import OPTIONS, ROOT, losses, texts
+from tests.training.gan import teams
+from tests.training.gan.test_gan_run import OPTIONS, losses, texts
 from tests.training.gan.toy import Squares
 
 #: A step is two passes of four pictures a process.
@@ -28,14 +26,8 @@ BOTH = replace(OPTIONS, batch=16, pass_size=4, steps=6, snapshot_steps=2)
 def together(folder: Path, options: TrainingOptions, phase: str, limit: int) -> dict[int, object]:
     """Two processes, of which the second has memory for ``limit`` pictures in a phase; the losses."""
     folder.mkdir()
-    words = ["--standalone", "--nproc-per-node", "2", "-m", "tests.training.gan.short_run"]
-    done = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", *words, str(folder),
-         json.dumps(options.to_json()), phase, str(limit)],
-        cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
-        timeout=240,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
+    module = ("-m", "tests.training.gan.short_run")
+    teams.together([*module, str(folder), json.dumps(options.to_json()), phase, str(limit)])
     return dict(losses(read_journal(folder)))
 
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,9 +22,9 @@ from engine.training.gan.logs import read_journal
 from engine.training.gan.plan import RunFacts, RunPlan
 from engine.training.gan.result import export_authors
 from engine.training.gan.start import begin, resume_run
+from tests.training.gan import teams
 from tests.training.gan.pictures import write_pictures
 
-ROOT = Path(__file__).resolve().parents[3]
 GOLDEN = Path(__file__).parents[2] / "data" / "goldens" / "eg3d_ffhq" / "checkpoint.pkl"
 QUICK = {
     "batch": 2, "steps": 2, "minutes": 0.0, "samples": 2, "judge_first": 0, "device": "cpu",
@@ -194,13 +191,10 @@ def test_two_processes_train_a_family_as_one_does(tmp_path: Path, pictures: Path
     words = ["-m", "app", "train", str(pictures), "--from-nothing", "eg3d", "--resolution", "16",
              "--batch", "4", "--pass-size", "2", "--steps", "2", "--samples", "0", "--log-steps", "1",
              "--device", "cpu"]  # fmt: skip
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     told = {}
-    for name, before in (("one", []), ("two", launcher)):
+    for name, size in (("one", 1), ("two", 2)):
         folder = tmp_path / name
-        command = [sys.executable, *before, *words, "--out", str(folder)]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        subprocess.run(command, cwd=ROOT, env=environment, check=True)
+        teams.together([*words, "--out", str(folder)], size)
         told[name] = losses(read_journal(folder))
     assert set(told["one"]) == {1, 2}
     for step, values in told["one"].items():

@@ -1,0 +1,250 @@
+"""Processes that need not load torch: they are forked from one that has, and are real in all else.
+
+A new Python imports torch for two seconds and more before it does anything, and the compiler that
+optimisers ask for takes as long again. So one process of each worker of pytest imports them once and then waits;
+it has computed nothing and has no threads. What it forks has arguments, environment, folder, input and outputs of
+its own, imports all of Maquette itself, takes signals and ends as any Python does.
+
+Not for tests of starting, importing or memory: these begin with nothing.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import importlib
+import json
+import os
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import types
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+#: What every fork finds imported.
+COMMON = ("torch", "numpy", "PIL.Image", "safetensors.torch")
+#: What training asks torch for at its first step.
+TRAINING = (*COMMON, "torch._dynamo", "torch.distributed")
+_MOST = 1 << 20  # bytes of a request
+_spent = [0.0]
+
+
+def spent() -> float:
+    """Seconds of processor of all forks that have ended, and of what they were forked from."""
+    return _spent[0]
+
+
+class Done(NamedTuple):
+    """Like :class:`subprocess.CompletedProcess`, with text."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class Fork:
+    """A running process, with the methods of :class:`subprocess.Popen`.
+
+    Attributes:
+        pid: its number.
+        returncode: once it has been waited for; negative for a signal.
+        stdout: what it prints, if asked for.
+    """
+
+    def __init__(self, line: socket.socket, stdout: IO[str] | None) -> None:
+        self._line, self.stdout = line, stdout
+        self.pid = int(line.recv(64))
+        self.returncode: int | None = None
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit status. Raises :class:`subprocess.TimeoutExpired`."""
+        if self.returncode is None:
+            self._line.settimeout(timeout)
+            try:
+                told = self._line.recv(256)
+            except (TimeoutError, BlockingIOError):
+                raise subprocess.TimeoutExpired("a fork", timeout or 0.0) from None
+            self.returncode, processor = json.loads(told)
+            _spent[0] += processor
+        assert self.returncode is not None
+        return self.returncode
+
+    def poll(self) -> int | None:
+        """Its exit status if it has ended."""
+        try:
+            return self.wait(0.0)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+@cache
+def _server(modules: tuple[str, ...]) -> socket.socket:
+    """The process to fork from, by the line that it listens to."""
+    mine, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+    words = [sys.executable, "-m", "tests.forks", str(its.fileno()), *modules]
+    server = subprocess.Popen(
+        words, cwd=ROOT, env=environment, pass_fds=[its.fileno()], stdin=subprocess.DEVNULL
+    )
+    its.close()
+    _spent[0] += float(mine.recv(64))
+
+    def end() -> None:
+        mine.close()
+        server.wait()
+
+    atexit.register(end)
+    return mine
+
+
+def start(
+    words: Sequence[str],
+    *,
+    modules: tuple[str, ...] = COMMON,
+    cwd: Path | str | None = None,
+    env: Mapping[str, str] | None = None,
+    stdout: int | IO[Any] | None = None,
+    stderr: int | IO[Any] | None = None,
+) -> Fork:
+    """Start what ``python *words`` would.
+
+    Args:
+        words: ``"-m", module, ...`` or ``"-c", code, ...``.
+        modules: what is imported already.
+        cwd, env: as of :class:`subprocess.Popen`.
+        stdout: a file, or ``subprocess.PIPE``. stderr: a file, or ``subprocess.STDOUT``.
+    """
+    assert words[0] in ("-m", "-c"), words
+    line, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    read: IO[str] | None = None
+    out: int | IO[Any] = 1 if stdout is None else stdout
+    if stdout == subprocess.PIPE:
+        readable, out = os.pipe()
+        read = os.fdopen(readable, encoding="utf-8", errors="replace")
+    out = out if isinstance(out, int) else out.fileno()
+    error = 2 if stderr is None else stderr
+    error = out if error == subprocess.STDOUT else error
+    error = error if isinstance(error, int) else error.fileno()
+    request = {
+        "words": list(words),
+        "cwd": str(Path.cwd() if cwd is None else cwd),
+        "env": dict(os.environ if env is None else env),
+    }
+    message = json.dumps(request).encode()
+    assert len(message) < _MOST
+    socket.send_fds(_server(modules), [message], [its.fileno(), out, error])
+    its.close()
+    if stdout == subprocess.PIPE:
+        os.close(out)
+    return Fork(line, read)
+
+
+def run(words: Sequence[str], *, timeout: float = 240.0, **more: Any) -> Done:
+    """Start it, wait for its end, and give what it printed; see :func:`start`."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as error:
+        fork = start(words, stdout=out, stderr=error, **more)
+        try:
+            status = fork.wait(timeout)
+        except subprocess.TimeoutExpired:
+            fork.kill()
+            raise
+        texts = []
+        for file in (out, error):
+            file.seek(0)
+            texts.append(file.read().decode(errors="replace"))
+    return Done(status, *texts)
+
+
+# ------------------------------------------------------------------ the process that is forked from
+
+
+def _serve(control: socket.socket) -> dict[str, Any] | None:
+    """Fork for every request. Gives the request in the fork, and ``None`` at the end."""
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(control, _MOST, 3)
+        if not message:
+            return None
+        if os.fork() == 0:  # waits for the fork, and tells how it ended
+            fork = os.fork()
+            if fork == 0:
+                control.close()
+                line, out, error = descriptors
+                os.close(line)
+                os.dup2(out, 1)
+                os.dup2(error, 2)
+                os.close(out)
+                os.close(error)
+                request: dict[str, Any] = json.loads(message)
+                return request
+            line = socket.socket(fileno=descriptors[0])
+            for descriptor in descriptors[1:]:
+                os.close(descriptor)
+            line.send(str(fork).encode())
+            _, status, usage = os.wait4(fork, 0)
+            told = os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime
+            try:
+                line.send(json.dumps(told).encode())
+            finally:
+                os._exit(0)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        while True:
+            try:
+                if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                    break
+            except ChildProcessError:
+                break
+
+
+def _become(request: dict[str, Any]) -> None:
+    """Do what the Python of these words would."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.clear()
+    os.environ.update(request["env"])
+    os.chdir(request["cwd"])
+    kind, what, *rest = request["words"]
+    named = request["env"].get("PYTHONPATH", "")
+    sys.path[:] = [
+        request["cwd"] if kind == "-m" else "", *filter(None, named.split(os.pathsep)), *sys.path[1:]
+    ]  # fmt: skip
+    importlib.invalidate_caches()
+    sys.argv = [kind, *rest]  # of a module, runpy names its file
+    if kind == "-m":
+        runpy.run_module(what, run_name="__main__", alter_sys=True)
+    else:
+        main = sys.modules["__main__"] = types.ModuleType("__main__")
+        exec(compile(what, "<string>", "exec"), main.__dict__)
+
+
+if __name__ == "__main__":
+    _began = time.process_time()
+    # A Ctrl-C is for those that are forked.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _control = socket.socket(fileno=int(sys.argv[1]))
+    for _name in sys.argv[2:]:
+        importlib.import_module(_name)
+    gc.collect()
+    gc.freeze()
+    _control.send(str(time.process_time()).encode())
+    _request = _serve(_control)
+    if _request is not None:
+        _become(_request)
