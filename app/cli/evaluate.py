@@ -11,8 +11,9 @@ from typing import Annotated, Any
 import tyro
 
 from app.cli.describe import encoder_source
+from app.cli.measuring import announcement, following
 from app.cli.parsing import Flag, finite, parse
-from app.cli.terminal import progress, say, show_json
+from app.cli.terminal import progress, say, show_json, warn
 from engine.errors import UserError
 
 _SCORES = ("distances", "depth", "views", "speed")
@@ -40,8 +41,8 @@ class EvaluateOptions:
     """Which: distances (FID and KID), depth, views, speed."""
     samples: Annotated[int, tyro.conf.arg(metavar="NUMBER")] = 1000
     """Pictures drawn for FID and KID, against at most as many real ones."""
-    identities: Annotated[int, tyro.conf.arg(metavar="NUMBER")] = 100
-    """People whose depths and views are compared."""
+    identities: Annotated[int, tyro.conf.arg(metavar="NUMBER")] = 25
+    """People whose depths and views are compared; 100 for numbers that are to be published."""
     features: Annotated[
         str, tyro.conf.arg(metavar="PATH", help_behavior_hint="(default: the bundled encoder)")
     ] = "bundled"
@@ -65,13 +66,16 @@ def run(words: Sequence[str]) -> int:
     """The command. Returns the exit status."""
     options = parse(EvaluateOptions, words, "maquette evaluate")
     finite(psi=options.psi)
+    if not -1.0 <= options.psi <= 2.0:
+        raise UserError(f"--psi must be -1 to 2, not {options.psi:g}.")
     if options.seed < 0:
         raise UserError(f"--seed must not be below 0, not {options.seed}.")
     out = _checked_target(options.out)
     scores = options.scores or (_SCORES if options.data is not None else _SCORES[1:])
     if "distances" in scores and options.data is None:
         raise UserError("FID and KID need real pictures; name them with --data.")
-    from engine.metrics.evaluate import EvaluationPlan, evaluate
+    from engine.metrics.effort import seconds_a_picture, stages
+    from engine.metrics.evaluate import EvaluationPlan, check_count, evaluate
 
     plan = EvaluationPlan(
         scores,  # type: ignore[arg-type]  # the plan checks them
@@ -89,17 +93,24 @@ def run(words: Sequence[str]) -> int:
 
     where = checkpoint_path(options.model)
     generator = open_model(where, options.device)
-    data = None
-    with progress("Measuring", quiet=options.json) as bar:
-        if options.data is not None:
+    data = network = None
+    if options.data is not None:
+        with progress("Looking at the pictures", quiet=options.json) as bar:
             side = generator.capabilities.resolution
             data = TrainingData.open(options.data, side, seed=options.seed, progress=bar)
-        network = None
-        if "distances" in scores:
-            network = feature_network(encoder_source(options.features), generator.device)
-        found = evaluate(generator, plan, data, network, lambda _what, *done: bar(*done))
+    if "distances" in scores:
+        network = feature_network(encoder_source(options.features), generator.device)
+        assert data is not None
+        check_count(data)
+    work = stages(plan, 0 if data is None else min(len(data), plan.samples))
+    name = model_name(where)
+    if not options.json:
+        device = str(generator.device)
+        warn(announcement(name, device, work, seconds_a_picture(generator)))
+    with following(work, quiet=options.json) as told:
+        found = evaluate(generator, plan, data, network, told)
     model = {
-        "name": model_name(where),
+        "name": name,
         "family": generator.capabilities.family,
         "resolution": generator.capabilities.resolution,
         "sha256": model_sha256(weights_file(where)),

@@ -45,7 +45,7 @@ class EvaluationPlan:
 
     scores: tuple[Score, ...] = SCORES
     samples: int = 1000
-    identities: int = 100
+    identities: int = 25
     psi: float = 1.0
     seed: int = 0
     repeats: int = 5
@@ -114,10 +114,7 @@ def _distances(
     say: Progress,
     cancel: CancelToken,
 ) -> dict[str, Any]:
-    if len(data) < FEWEST:
-        raise UserError(
-            f"{data.path} has {len(data)} pictures; FID and KID need at least {FEWEST}."
-        )
+    check_count(data)
     count = min(plan.samples, len(data))
     real = _told(
         real_pictures(data, count, plan.seed), "real pictures", count, say, network, cancel
@@ -135,6 +132,19 @@ def _distances(
         "features": {"name": network.name, "sha256": network.sha256, "numbers": real.shape[1]},
         "poses": "the data's cameras" if labels is not None else "the model's ranges of angles",
     }
+
+
+def check_count(data: TrainingData) -> None:
+    """Make sure that a data set has enough pictures for FID and KID.
+
+    Raises:
+        UserError: it has not.
+    """
+    if len(data) < FEWEST:
+        has = "1 picture" if len(data) == 1 else f"{len(data)} pictures"
+        raise UserError(
+            f"{data.path} has {has}; FID and KID need at least {FEWEST}: choose a larger set."
+        )
 
 
 def _told(

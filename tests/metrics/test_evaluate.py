@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from PIL import Image
 from engine.camera import OrbitPose
 from engine.errors import Cancelled, UserError
 from engine.generators.base import CancelToken
+from engine.metrics.effort import drawn, seconds_a_picture, stages
 from engine.metrics.evaluate import EvaluationPlan, evaluate
 from engine.metrics.report import markdown, notes_of
 from engine.metrics.sampling import cameras_for, drawn_pictures
@@ -44,6 +46,31 @@ def write_balls(folder: Path, count: int, shift: float = 0.0, posed: bool = True
     if posed:
         (folder / "dataset.json").write_text(json.dumps({"labels": labels}))
     return folder
+
+
+def test_what_there_is_to_draw_is_known_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = TrainingData.open(write_balls(tmp_path / "set", 6), 48)
+    plan = EvaluationPlan(samples=5, identities=2, repeats=3)
+    work = stages(plan, 5)
+    pictures: list[object] = []
+    render = BallGenerator.render
+
+    def counted(self: BallGenerator, *words: Any) -> Any:
+        pictures.append(words)
+        return render(self, *words)
+
+    monkeypatch.setattr(BallGenerator, "render", lambda self, *words, **_: counted(self, *words))
+    told: list[tuple[str, int, int]] = []
+    evaluate(BallGenerator(), plan, data, NETWORK, lambda *done: told.append(done))
+    assert drawn(work) == len(pictures) == 5 + 4 + 4 + 7
+    assert [stage.what for stage in work] == list(dict.fromkeys(what for what, *_ in told))
+    assert all({s.what: s.count for s in work}[what] == count for what, _, count in told)
+    assert (drawn(work, "samples", 3), drawn(work, "views", 1)) == (3, 5 + 4 + 2)
+    assert drawn(stages(EvaluationPlan(("depth",), identities=3), 0)) == 6
+    before = len(pictures)
+    assert seconds_a_picture(BallGenerator()) > 0 and len(pictures) == before + 2
 
 
 def test_every_score_is_told_with_what_it_depends_on(tmp_path: Path) -> None:
