@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+
+from engine.training.data.allowance import Allowance
 
 #: Endings that are taken for pictures, in lower case.
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
@@ -16,9 +20,13 @@ _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
 MAX_PIXELS = 89_000_000
 #: Most bytes of one picture's file.
 MAX_BYTES = 256 << 20
+#: Pixels that all threads together decode at once, and bytes of files that they hold for it: one of the
+#: largest pictures, or many of usual ones. A pixel takes up to 16 bytes on the way to 8-bit RGB.
+DECODING, READING = Allowance(MAX_PIXELS), Allowance(MAX_BYTES)
 #: What transparent pictures are laid over.
 _BEHIND = (255, 255, 255, 255)
 
+T = TypeVar("T")
 Pixels = NDArray[np.uint8]
 
 
@@ -32,6 +40,16 @@ def decode(data: bytes) -> Image.Image:
     Raises:
         Unreadable: damaged, foreign, or too large.
     """
+    return of_picture(data, lambda picture: picture)
+
+
+def of_picture(data: bytes, work: Callable[[Image.Image], T]) -> T:
+    """What ``work`` makes of the picture in a file, which counts as being decoded until then: threads
+    that look at large pictures wait for each other.
+
+    Raises:
+        Unreadable: as :func:`decode`.
+    """
     # Pillow's readers let all kinds of errors through on damaged files, KeyError and struct.error
     # among them; whichever it is, the file is of no use and the others are.
     try:
@@ -39,8 +57,9 @@ def decode(data: bytes) -> Image.Image:
             width, height = opened.size
             if width * height > MAX_PIXELS:
                 raise Unreadable(f"it has more than {MAX_PIXELS // 1_000_000} million pixels")
-            opened.load()
-            return _eight_bits(ImageOps.exif_transpose(opened))
+            with DECODING.share(width * height):
+                opened.load()
+                return work(_eight_bits(ImageOps.exif_transpose(opened)))
     except Unreadable:
         raise
     except Image.DecompressionBombError as error:

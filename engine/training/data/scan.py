@@ -18,7 +18,7 @@ from typing import Any
 
 from engine.errors import Cancelled, UserError
 from engine.export.files import write_bytes
-from engine.training.data.decode import Unreadable, decode
+from engine.training.data.decode import MAX_BYTES, READING, Unreadable, of_picture
 from engine.training.data.files import Entry, Files
 from engine.training.data.likeness import BITS, look_of
 
@@ -94,16 +94,17 @@ def scan(
 
 def _look_at(files: Files, entry: Entry) -> Seen:
     try:
-        data = files.read(entry.name)
-        picture = decode(data)
+        with READING.share(min(entry.size, MAX_BYTES)):
+            data = files.read(entry.name)
+            size, look = of_picture(data, lambda picture: (picture.size, look_of(picture)))
+            digest = hashlib.sha256(data).hexdigest()
     except Unreadable as error:
         return Seen(entry.size, entry.stamp, trouble=str(error))
     except OSError as error:
         reason = f"it cannot be read ({error.strerror or error})"
         # A stamp that no file has: the next look tries again.
         return Seen(entry.size, -1, trouble=reason)
-    digest = hashlib.sha256(data).hexdigest()
-    return Seen(entry.size, entry.stamp, *picture.size, digest, look_of(picture))
+    return Seen(entry.size, entry.stamp, *size, digest, look)
 
 
 def _stored(path: Path) -> dict[str, Seen]:
