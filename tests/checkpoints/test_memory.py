@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests import forks
 from tests.checkpoints import test_hostile
 
 #: Reads a small file first, so that what is measured is the reading and not the importing.
@@ -46,11 +45,7 @@ else:
 
 
 def _run(folder: Path, what: str) -> tuple[int, int]:
-    done = subprocess.run(
-        [sys.executable, "-c", _CHILD, str(folder), what],
-        capture_output=True, text=True, check=False,
-        cwd=Path(__file__).parent.parent.parent,
-    )  # fmt: skip
+    done = forks.run(["-c", _CHILD, str(folder), what], cwd=forks.ROOT)
     assert done.returncode == 0, done.stderr
     peak, needed = done.stdout.split()
     return int(peak), int(needed)

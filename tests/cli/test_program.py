@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from app.cli.main import COMMANDS
 from app.cli.parsing import parse_seeds
 from engine.errors import UserError
+from tests import forks
 from tests.cli.conftest import GOLDEN, Run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,21 +90,19 @@ def test_a_stop_leaves_no_half_file(
     tmp_path: Path, out: str, stop: signal.Signals, status: int
 ) -> None:
     words = ["video", "--model", str(GOLDEN / "checkpoint.pkl"), "--frames", "5000", "--out", out]
-    process = subprocess.Popen(
-        [*PROGRAM, *words], cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True,
-        preexec_fn=_hear_ctrl_c,
-    )  # fmt: skip
-    try:
-        deadline = time.monotonic() + 120
-        while not _has_begun(tmp_path) and time.monotonic() < deadline:
-            assert process.poll() is None, process.stderr and process.stderr.read()
-            time.sleep(0.05)
-        process.send_signal(stop)
-        _, err = process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert process.returncode == status
-    assert err == ""
+    with tempfile.TemporaryFile("w+") as said:
+        process = forks.start(["-m", "app", *words], cwd=tmp_path, env=ENVIRONMENT, stderr=said)
+        try:
+            deadline = time.monotonic() + 120
+            while not _has_begun(tmp_path) and time.monotonic() < deadline:
+                assert process.poll() is None
+                time.sleep(0.05)
+            process.send_signal(stop)
+            assert process.wait(60) == status
+        finally:
+            process.kill()
+        said.seek(0)
+        assert said.read() == ""
     assert list(tmp_path.iterdir()) == []
 
 
@@ -175,11 +175,11 @@ def _has_begun(folder: Path) -> bool:
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:
-    process = subprocess.Popen(
-        [*PROGRAM, "inspect", str(GOLDEN / "checkpoint.pkl"), "--tensors"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT, text=True,
-    )  # fmt: skip
-    assert process.stdout is not None and process.stderr is not None
-    process.stdout.close()
-    assert "Traceback" not in process.stderr.read()
-    assert process.wait(60) == 0
+    words = ["-m", "app", "inspect", str(GOLDEN / "checkpoint.pkl"), "--tensors"]
+    with tempfile.TemporaryFile("w+") as said:
+        process = forks.start(words, stdout=subprocess.PIPE, stderr=said, env=ENVIRONMENT)
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait(60) == 0
+        said.seek(0)
+        assert "Traceback" not in said.read()

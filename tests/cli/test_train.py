@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -15,11 +13,11 @@ import pytest
 from engine.generators.registry import open_model
 from engine.training.gan.events import StepDone
 from engine.training.gan.logs import read_journal
+from tests import forks
 from tests.cli.conftest import Run
 from tests.cli.test_bad_input import one_sentence
 from tests.training.gan.pictures import write_pictures
 
-ROOT = Path(__file__).resolve().parents[2]
 NEW = ("--from-nothing", "eg3d", "--resolution", "16", "--batch", "2", "--samples", "0",
        "--device", "cpu", "--log-steps", "1")  # fmt: skip
 
@@ -117,16 +115,16 @@ def test_bad_input_is_one_sentence_and_leaves_no_run(
 def test_ctrl_c_stops_and_keeps(tmp_path: Path, pictures: Path) -> None:
     folder = tmp_path / "run"
     words = ["-m", "app", "train", str(pictures), "--out", str(folder), *NEW]
-    running = subprocess.Popen(
-        [sys.executable, *words], cwd=ROOT, stdout=subprocess.PIPE, text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    running = forks.start(
+        words, modules=forks.TRAINING, cwd=forks.ROOT, stdout=subprocess.PIPE,
     )  # fmt: skip
     while not steps(folder):
         assert running.poll() is None
         time.sleep(0.01)
     running.send_signal(signal.SIGINT)
-    out, _ = running.communicate()
-    assert running.returncode == 0 and "what was learnt is kept" in out
+    assert running.stdout is not None
+    out = running.stdout.read()
+    assert running.wait() == 0 and "what was learnt is kept" in out
     last = steps(folder)[-1]
     assert (folder / "snapshots" / f"step-{last:09d}.safetensors").is_file()
     assert open_model(folder / "model.json", "cpu").capabilities.family == "eg3d"

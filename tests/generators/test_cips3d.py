@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import subprocess
 import sys
 from typing import Any
 
@@ -17,6 +16,7 @@ from engine.errors import Cancelled, UserError
 from engine.generators.base import CancelToken, GoldenCase, Quality
 from engine.generators.cips3d import CIPS3D, FAMILY, RELEASED, CIPS3DNetwork
 from engine.generators.evaluation import frozen_mean
+from tests import forks
 from tests.generators.tiny_cips3d import CONFIG, tiny_model, tiny_network
 
 FRONT = OrbitPose(radius=1.0, fov_y=12.0)
@@ -397,4 +397,5 @@ def test_opening_a_model_does_not_import_torchs_compiler() -> None:
         "FAMILY.build(CONFIG.to_json(), state, torch.device('cpu'))\n"
         "sys.exit('torch._dynamo' in sys.modules)"
     )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    done = forks.run(["-c", code])
+    assert done.returncode == 0, done.stderr

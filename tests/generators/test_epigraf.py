@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -15,6 +13,7 @@ from engine.camera import OrbitPose
 from engine.errors import Cancelled, UserError
 from engine.generators.base import CancelToken, GoldenCase, Quality
 from engine.generators.epigraf import RELEASED, EpiGRAFConfig, EpiGRAFNetwork, Patch
+from tests import forks
 from tests.generators.tiny_epigraf import CONFIG, tiny_model, z_of
 
 POSE = OrbitPose(25, -10, radius=1.2, fov_y=20.0)
@@ -258,7 +257,8 @@ def test_opening_a_model_does_not_import_torchs_compiler() -> None:
         "with torch.device('meta'): EpiGRAFNetwork(EpiGRAFConfig(background='sphere'))\n"
         "sys.exit('torch._dynamo' in sys.modules)"
     )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    done = forks.run(["-c", code])
+    assert done.returncode == 0, done.stderr
 
 
 def test_golden_cases_mix_styles_and_refuse_what_they_cannot_draw() -> None:

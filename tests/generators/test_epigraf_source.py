@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from engine.checkpoints import read_checkpoint
 from engine.checkpoints.plain import Checkpoint, Node
 from engine.errors import CheckpointError, UserError
 from engine.generators.epigraf import FAMILY, EpiGRAF, EpiGRAFConfig, EpiGRAFNetwork
+from tests import forks
 from tests.generators.tiny_epigraf import (
     CONFIG,
     as_omegaconf,
@@ -341,8 +340,7 @@ def test_only_the_averaged_generator_is_read(tmp_path: Path) -> None:
     files = [str(tmp_path / "small.pkl"), str(tmp_path / "large.pkl")]
     outputs = []
     for code in (writer, _READER):
-        command = [sys.executable, "-c", code, *files]
-        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+        done = forks.run(["-c", code, *files], cwd=root)
         assert done.returncode == 0, done.stderr
         outputs.append(done.stdout)
     peak, needed = (int(number) for number in outputs[1].split())

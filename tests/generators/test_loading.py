@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ from torch import Tensor, nn
 
 from engine.errors import CheckpointError
 from engine.generators.loading import load_strictly
+from tests import forks
 
 GOLDENS = Path(__file__).parent.parent / "data" / "goldens"
 SETS = sorted(path.parent for path in GOLDENS.glob("*/golden.json"))
@@ -27,7 +26,7 @@ def test_opening_a_model_does_not_import_torchs_compiler(folder: Path) -> None:
         f"open_model({str(folder / facts['checkpoint'])!r}, 'cpu')\n"
         "sys.exit(' '.join({'torch._dynamo', 'sympy'} & set(sys.modules)) or 0)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = forks.run(["-c", code])
     assert done.returncode == 0, done.stderr
 
 
@@ -88,8 +87,6 @@ def test_opening_takes_little_more_memory_than_the_tensors(tmp_path: Path) -> No
         f"{stem!r})[1])"
     )
     for step in ("write", "read"):
-        done = subprocess.run(
-            [sys.executable, "-c", code, step], capture_output=True, text=True, check=False
-        )
+        done = forks.run(["-c", code, step])
         assert done.returncode == 0, done.stderr
     assert 0.9 < float(done.stdout) < 1.5

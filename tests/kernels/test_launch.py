@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 
 import pytest
@@ -13,6 +11,7 @@ from engine.generators.triplane import EG3D_AXES, TriplaneDecoder
 from engine.kernels import launch, march, triplane
 from engine.kernels.triplane import PackCache, evaluate, pack_decoder, pack_planes
 from engine.rendering.volume import RenderSettings
+from tests import forks
 from tests.kernels.fields import Case, make_decoder, make_planes, make_rays
 
 no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="says what holds without a GPU")
@@ -33,7 +32,8 @@ def test_importing_the_kernels_imports_no_cuda() -> None:
         "assert not torch.cuda.is_initialized()\n"
         "assert gpu or not bad, bad\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    done = forks.run(["-c", code])
+    assert done.returncode == 0, done.stderr
 
 
 @no_gpu

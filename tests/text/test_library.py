@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from tests import forks
 
 PRELUDE = "import sys, torch\nfrom engine.text import library\n"
 
 
 def run(code: str) -> str:
-    answer = subprocess.run(
-        [sys.executable, "-c", PRELUDE + code], capture_output=True, text=True, check=False
-    )
+    answer = forks.run(["-c", PRELUDE + code])
     assert answer.returncode == 0, answer.stderr[-2000:]
     return answer.stdout.strip().splitlines()[-1]
 
