@@ -12,7 +12,7 @@ from engine.generators.eg3d_config import EG3DConfig
 from engine.generators.eg3d_network import EG3DNetwork
 from engine.training.gan.discriminator_blocks import CLAMP
 from engine.training.gan.discriminator_residual import DualDiscriminator, widths_of
-from engine.training.gan.pickled import module_state, published_widths
+from engine.training.gan.pickled import TheirClass, networks_of, published_widths
 
 
 def saved_networks(
@@ -55,26 +55,13 @@ def saved_networks(
         "superresolution": {"class": config.sr_module},
     }
 
-    def generator(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
-        return module_state(
-            network, tensors, "TriPlaneGenerator", attributes, parts, "training.triplane", arguments
-        )
+    drawing = TheirClass("TriPlaneGenerator", "training.triplane", arguments, attributes, parts)
+    judging = TheirClass("DualDiscriminator", "training.dual_discriminator", _of_judge(judge))
+    return networks_of(network, state, drawing, judge, judging)
 
+
+def _of_judge(judge: DualDiscriminator) -> dict[str, Any] | None:
     tensors = judge.state_dict()
-    return {
-        "G_ema": generator(state),
-        "G": generator(network.state_dict()),
-        "D": module_state(
-            judge,
-            tensors,
-            "DualDiscriminator",
-            module="training.dual_discriminator",
-            arguments=_of_judge(judge, tensors),
-        ),
-    }
-
-
-def _of_judge(judge: DualDiscriminator, tensors: Mapping[str, Tensor]) -> dict[str, Any] | None:
     widths = published_widths(widths_of(tensors))
     if widths is None or judge.b4.angles or judge.mapping is None:
         return None

@@ -12,7 +12,7 @@ from engine.generators.epigraf_network import EpiGRAFNetwork
 from engine.training.gan.discriminator_blocks import CLAMP
 from engine.training.gan.discriminator_patch import PatchDiscriminator
 from engine.training.gan.discriminator_residual import widths_of
-from engine.training.gan.pickled import module_state, published_widths
+from engine.training.gan.pickled import TheirClass, networks_of, published_widths
 
 #: The release's patches.
 PATCH = 64
@@ -45,36 +45,20 @@ def saved_networks(
     }
     stated = stated_options(config)
     attributes = {"cfg": stated, "c_dim": config.c_dim, "_init_kwargs": arguments}
-    parts: dict[str, dict[str, Any]] = {"synthesis": {"test_resolution": config.img_resolution}}
-
-    def generator(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
-        return module_state(
-            network,
-            tensors,
-            "Generator",
-            attributes,
-            parts,
-            "src.training.networks_epigraf",
-            {"cfg": stated, **arguments},
-        )
-
-    tensors = judge.state_dict()
-    return {
-        "G_ema": generator(state),
-        "G": generator(network.state_dict()),
-        "D": module_state(
-            judge,
-            tensors,
-            "Discriminator",
-            module="src.training.networks_discriminator",
-            arguments=_of_judge(judge, tensors),
-        ),
-    }
+    drawing = TheirClass(
+        "Generator",
+        "src.training.networks_epigraf",
+        {"cfg": stated, **arguments},
+        attributes,
+        {"synthesis": {"test_resolution": config.img_resolution}},
+    )
+    judging = TheirClass("Discriminator", "src.training.networks_discriminator", _of_judge(judge))
+    return networks_of(network, state, drawing, judge, judging)
 
 
-def _of_judge(judge: PatchDiscriminator, tensors: Mapping[str, Tensor]) -> dict[str, Any] | None:
+def _of_judge(judge: PatchDiscriminator) -> dict[str, Any] | None:
     place = judge.scalar_enc
-    widths = published_widths(widths_of(tensors))
+    widths = published_widths(widths_of(judge.state_dict()))
     known = place is not None and place.const_embed.embedding_dim == _EMBEDDED
     if widths is None or judge.b4.angles or not known:
         return None

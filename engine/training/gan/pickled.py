@@ -9,6 +9,7 @@ what :mod:`engine.training.gan.persistent` has their programs make the class fro
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
@@ -21,41 +22,68 @@ MODULE, ARGUMENTS = "module", "arguments"
 _OF_LAYERS = ("up", "conv_clamp", "bias_gain")
 
 
+@dataclass(frozen=True)
+class TheirClass:
+    """An authors' class, and what a network that is saved is as an object of it.
+
+    Attributes:
+        name: of the class.
+        module: of the authors', which it is imported from.
+        arguments: of its constructor, by name; ``None`` where no arguments make it what the network is.
+        attributes: of the whole.
+        parts: attributes of modules by path, beside those of layers; ``"class"`` names a module's.
+    """
+
+    name: str
+    module: str
+    arguments: Mapping[str, Any] | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    parts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
 def module_state(
-    network: nn.Module,
-    state: Mapping[str, Tensor],
-    class_name: str,
-    attributes: Mapping[str, Any] | None = None,
-    modules: Mapping[str, Mapping[str, Any]] | None = None,
-    module: str = "",
-    arguments: Mapping[str, Any] | None = None,
+    network: nn.Module, state: Mapping[str, Tensor], theirs: TheirClass
 ) -> dict[str, Any]:
     """A network to be saved.
 
     Args:
         network: whose layers' attributes are taken.
         state: its tensors under the authors' names; copied to the CPU.
-        class_name: of the authors' class.
-        attributes: of the whole.
-        modules: of modules by path, beside those of layers; ``"class"`` names a module's.
-        module: of the authors', which the class is imported from.
-        arguments: of the class's constructor, by name; ``None`` where no arguments make it what the
-            network is.
     """
     parts: dict[str, dict[str, Any]] = {}
     for path, part in network.named_modules():
         found = {name: getattr(part, name) for name in _OF_LAYERS if hasattr(part, name)}
         if found:
             parts[path] = found
-    for path, more in (modules or {}).items():
+    for path, more in theirs.parts.items():
         parts[path] = {**parts.get(path, {}), **more}
     return {
-        CLASS: class_name,
+        CLASS: theirs.name,
         STATE: {name: tensor.detach().to("cpu", copy=True) for name, tensor in state.items()},
-        ATTRIBUTES: dict(attributes or {}),
+        ATTRIBUTES: dict(theirs.attributes),
         PARTS: parts,
-        MODULE: module,
-        ARGUMENTS: None if arguments is None else dict(arguments),
+        MODULE: theirs.module,
+        ARGUMENTS: None if theirs.arguments is None else dict(theirs.arguments),
+    }
+
+
+def networks_of(
+    generator: nn.Module,
+    average: Mapping[str, Tensor],
+    drawing: TheirClass,
+    judge: nn.Module,
+    judging: TheirClass,
+) -> dict[str, Any]:
+    """The networks of a training snapshot: the generator, averaged and as it is, and the discriminator.
+
+    Args:
+        average: state of the averaged generator.
+        drawing, judging: what the two are in the authors' program.
+    """
+    return {
+        "G_ema": module_state(generator, average, drawing),
+        "G": module_state(generator, generator.state_dict(), drawing),
+        "D": module_state(judge, judge.state_dict(), judging),
     }
 
 

@@ -42,7 +42,7 @@ from engine.training.gan.stylenerf_drawing import (
     picture_rays,
     upsampled,
 )
-from engine.training.gan.stylenerf_files import saved_network
+from engine.training.gan.stylenerf_files import saved_networks
 
 #: Side of the grid of pixels that are drawn a second time along the NeRF's path.
 _PATH_GRID = 16
@@ -338,7 +338,7 @@ class StyleNeRFTraining(BallTraining):
 
     def authors_files(self, state: Mapping[str, Tensor]) -> Mapping[str, object]:
         """``network.pt``: the averaged generator and the discriminator."""
-        return {"network.pt": saved_network(self.generator, state, self.discriminator)}
+        return {"network.pt": saved_networks(self.generator, state, self.discriminator)}
 
 
 def fresh_config(resolution: int, **changes: Any) -> StyleNeRFConfig:

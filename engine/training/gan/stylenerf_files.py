@@ -13,60 +13,41 @@ from engine.generators.stylenerf_network import StyleNeRFNetwork
 from engine.training.gan.discriminator_blocks import CLAMP
 from engine.training.gan.discriminator_residual import widths_of
 from engine.training.gan.discriminator_skip import SkipDiscriminator
-from engine.training.gan.pickled import module_state, published_widths
+from engine.training.gan.pickled import TheirClass, networks_of, published_widths
 
 #: The authors' ``channel_base`` counts in these.
 _WIDTHS = 32768
 
 
-def saved_network(
+def saved_networks(
     network: StyleNeRFNetwork, state: Mapping[str, Tensor], judge: SkipDiscriminator
 ) -> dict[str, Any]:
     """The generator, averaged and as it is, and the discriminator, with the options that files
     state."""
     config = network.config
-    attributes: dict[str, Any] = {
+    arguments = {
+        "z_dim": config.z_dim,
+        "w_dim": config.w_dim,
+        "c_dim": config.c_dim,
+        "img_resolution": config.img_resolution,
+        "img_channels": 3,
+        "mapping_kwargs": {"num_layers": config.mapping_layers},
+        "synthesis_kwargs": synthesis_options(config),
+    }
+    attributes = {
         "img_resolution": config.img_resolution,
         "num_ws": config.style_ws,
-        "_init_kwargs": {
-            "z_dim": config.z_dim,
-            "w_dim": config.w_dim,
-            "c_dim": config.c_dim,
-            "img_resolution": config.img_resolution,
-            "img_channels": 3,
-            "mapping_kwargs": {"num_layers": config.mapping_layers},
-            "synthesis_kwargs": synthesis_options(config),
-        },
+        "_init_kwargs": arguments,
     }
-
-    def generator(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
-        return module_state(
-            network,
-            tensors,
-            "Generator",
-            attributes,
-            module="training.networks",
-            arguments=attributes["_init_kwargs"],
-        )
-
-    tensors = judge.state_dict()
-    return {
-        "G_ema": generator(state),
-        "G": generator(network.state_dict()),
-        "D": module_state(
-            judge,
-            tensors,
-            "Discriminator",
-            module="training.stylenerf",
-            arguments=_of_judge(judge, tensors, config.resolution_vol),
-        ),
-    }
+    drawing = TheirClass("Generator", "training.networks", arguments, attributes)
+    judging = TheirClass(
+        "Discriminator", "training.stylenerf", _of_judge(judge, config.resolution_vol)
+    )
+    return networks_of(network, state, drawing, judge, judging)
 
 
-def _of_judge(
-    judge: SkipDiscriminator, tensors: Mapping[str, Tensor], least: int
-) -> dict[str, Any] | None:
-    widths = published_widths(widths_of(tensors))
+def _of_judge(judge: SkipDiscriminator, least: int) -> dict[str, Any] | None:
+    widths = published_widths(widths_of(judge.state_dict()))
     if widths is None or judge.b4.angles:
         return None
     return {

@@ -26,7 +26,7 @@ from engine.training.gan.discriminator_blocks import block_widths
 from engine.training.gan.discriminator_residual import DualDiscriminator
 from engine.training.gan.families import judge_tensors
 from engine.training.gan.persistent import snapshot
-from engine.training.gan.pickled import module_state, published_widths
+from engine.training.gan.pickled import TheirClass, module_state, published_widths
 from engine.training.gan.result import export_authors
 from tests.generators.tiny_eg3d import CONFIG
 from tests.training.gan.checks import moved_state, same_tensors
@@ -131,10 +131,8 @@ def test_what_a_program_adds_in_training_is_added(
     ):  # fmt: skip
         monkeypatch.setitem(sys.modules, module.__name__, module)
     line = nn.Linear(3, 2)
-    saved = module_state(
-        line, {**line.state_dict(), "spread": torch.ones(5)}, "Line",
-        module="src.training.parts", arguments={"in_features": 3, "out_features": 2},
-    )  # fmt: skip
+    theirs = TheirClass("Line", "src.training.parts", {"in_features": 3, "out_features": 2})
+    saved = module_state(line, {**line.state_dict(), "spread": torch.ones(5)}, theirs)
     with (tmp_path / "n.pkl").open("wb") as file:
         write_pickle(snapshot({"G_ema": saved}), file)
     found = pickle.loads((tmp_path / "n.pkl").read_bytes())["G_ema"]
