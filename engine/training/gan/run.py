@@ -150,10 +150,16 @@ class Run:
             the step that was reached, 0 where there is no snapshot yet.
 
         Raises:
-            UserError: there is no such snapshot, or it is damaged.
+            UserError: there is no such snapshot, or it is damaged, or all of them are gone.
         """
         there = self.snapshots()
         if not there and step is None:
+            if (made := self.folder / "model.json").exists():
+                # Whoever began anew would write over what the run has made.
+                raise UserError(
+                    f"{self._lines.folder} holds no snapshot any more, so that the run cannot go on; "
+                    f"start a new one from {made}."
+                )
             return 0
         chosen = there[-1] if step is None else self._lines.find(step, line)
         new = go_to(self.loop, self._lines, chosen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from torch import Tensor
 from engine.assets import model_place
 from engine.checkpoints import read_checkpoint, write_model
 from engine.errors import ExportError, UserError
+from engine.export.files import write_bytes
 from engine.generators.base import Generator
 from engine.generators.registry import build_generator, find_source
 from engine.training.data.training_data import TrainingData
@@ -267,17 +269,25 @@ def _make_folder(facts: RunFacts, training: Trained, judge: Mapping[str, Tensor]
         raise ExportError(
             f"The folder {folder} cannot be made ({error.strerror}); choose another."
         ) from error
-    state = training.generator.state_dict()
-    write_model(
-        model_source(training, state, facts.base or facts.title, facts.assumptions), folder / BASE
-    )
-    if judge is not None:
-        from safetensors.torch import save
+    try:
+        state = training.generator.state_dict()
+        write_model(
+            model_source(training, state, facts.base or facts.title, facts.assumptions),
+            folder / BASE,
+        )
+        if judge is not None:
+            from safetensors.torch import save
 
-        from engine.export.files import write_bytes
-
-        write_bytes(folder / JUDGE, save({n: t.contiguous().clone() for n, t in judge.items()}))
-    facts.write()
+            own = {n: t.contiguous().clone() for n, t in judge.items()}
+            write_bytes(folder / JUDGE, save(own))
+        facts.write()
+    except BaseException:
+        # It was empty: the next try finds it so.
+        for name in (f"{BASE}.json", f"{BASE}.safetensors", JUDGE):
+            (folder / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+        raise
 
 
 def _data(plan: RunPlan, training: Trained, options: TrainingOptions) -> TrainingData | NoPictures:

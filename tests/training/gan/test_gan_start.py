@@ -13,7 +13,7 @@ import torch
 
 from engine.checkpoints import read_checkpoint
 from engine.draw import Painter
-from engine.errors import UserError
+from engine.errors import ExportError, UserError
 from engine.generators.registry import open_model
 from engine.recipe import Recipe
 from engine.training.gan.events import Event, Notice, SamplesDrawn, ScoresMeasured, StepDone
@@ -164,6 +164,18 @@ def test_what_cannot_start_leaves_nothing_behind(tmp_path: Path, pictures: Path)
         begin(plan)
 
 
+def test_a_disk_that_is_full_at_the_start_leaves_no_run(
+    tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_facts: RunFacts) -> None:
+        raise ExportError("The disk is full.")
+
+    monkeypatch.setattr(RunFacts, "write", full)
+    with pytest.raises(ExportError):
+        begin(plan_in(tmp_path, pictures))
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_that_cannot_go_on_says_why(tmp_path: Path, pictures: Path) -> None:
     with pytest.raises(UserError, match="holds no training run"):
         resume_run(tmp_path)
@@ -175,6 +187,13 @@ def test_a_run_that_cannot_go_on_says_why(tmp_path: Path, pictures: Path) -> Non
         resume_run(folder, changes={"batch": 4})
     with pytest.raises(UserError, match="no snapshot of step 5"):
         resume_run(folder, step=5)
+    snapshots, model = folder / "snapshots", (folder / "model.safetensors").read_bytes()
+    snapshots.rename(folder / "elsewhere")
+    with pytest.raises(
+        UserError, match=r"no snapshot any more.*start a new one from .*model\.json"
+    ):
+        resume_run(folder)
+    assert (folder / "model.safetensors").read_bytes() == model
     good = json.loads((folder / "run.json").read_text())
     for broken in (
         "{", "[]", "[" * 100_000, json.dumps({**good, "format": "x"}),
