@@ -6,12 +6,18 @@ state, the last frame, exports, notices, where every named widget lies, and whic
 off. Nothing else depends on it, and without the variable it does nothing. Describing everything
 takes as long as drawing it: it is done a dozen times a second, and not at all while a file
 ``file.hold`` lies beside it, for measurements.
+
+After every frame ``file.pulse`` says how many there were, and of which one the state was taken: two
+integers of eight bytes (:data:`PULSE`). So a test can wait until the window has seen where the mouse is
+before it presses a button: the toolkit does not take a click on a tab that the mouse was not over in
+the frame before.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +33,8 @@ VARIABLE = "MAQUETTE_TEST_STATE"
 #: Seconds between two descriptions. An idle window draws ten frames a second, so that the last
 #: change is always described.
 PERIOD = 0.08
+#: Frames so far, and the number of the frame whose state was looked at last.
+PULSE = struct.Struct("<QQ")
 
 
 class StateHook:
@@ -37,6 +45,11 @@ class StateHook:
         self._hold = self._path.with_suffix(".hold") if self._path else None
         self._last: dict[str, Any] = {}
         self._due = 0.0
+        self._frames = self._described = 0
+        self._pulse = -1
+        if self._path is not None:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
+            self._pulse = os.open(self._path.with_suffix(".pulse"), flags, 0o644)
 
     @classmethod
     def from_environment(cls) -> StateHook:
@@ -50,16 +63,31 @@ class StateHook:
         places: dict[str, Rect],
         opened: Callable[[], dict[str, Any]],
     ) -> None:
-        """Write the state if it differs from the last one that was written.
+        """Write the state if it differs from the last one that was written; call after each frame.
 
         Args:
             studio, kit: what is described.
             places: of the drawn parts.
             opened: tells what the popups show.
         """
-        now = time.monotonic()
-        if self._path is None or self._hold is None or now < self._due or self._hold.exists():
+        if self._path is None or self._hold is None:
             return
+        self._frames += 1
+        if time.monotonic() >= self._due and not self._hold.exists():
+            self._describe(self._path, studio, kit, places, opened)
+            self._described = self._frames
+            self._due = time.monotonic() + PERIOD
+        os.lseek(self._pulse, 0, os.SEEK_SET)
+        os.write(self._pulse, PULSE.pack(self._frames, self._described))
+
+    def _describe(
+        self,
+        path: Path,
+        studio: Studio,
+        kit: Kit,
+        places: dict[str, Rect],
+        opened: Callable[[], dict[str, Any]],
+    ) -> None:
         state = describe(studio)
         state.update(opened())
         state["ui_scale"] = kit.scale
@@ -73,13 +101,12 @@ class StateHook:
             for window in dpg.get_windows()
             if dpg.is_item_shown(window) and "rect_size" in dpg.get_item_state(window)
         ]
-        self._due = time.monotonic() + PERIOD
         if state == self._last:
             return
         self._last = state
-        temporary = self._path.with_suffix(".tmp")
+        temporary = path.with_suffix(".tmp")
         temporary.write_text(json.dumps(state), encoding="utf-8")
-        temporary.replace(self._path)
+        temporary.replace(path)
 
 
 def _described(kit: Kit) -> dict[str, Any]:

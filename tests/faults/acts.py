@@ -183,11 +183,11 @@ class Acts:
     def _resize(self, app: App, hands: Hands, _state: dict[str, Any]) -> Any:
         size = self._random.choice(SIZES)
         hands.release()
-        app.xdotool("windowsize", app._window(), *size)
+        app.tool("windowsize", app._window(), *size)
         if size[0] < 640:
             # Nothing can be done in it; back after a moment.
             time.sleep(0.6)
-            app.xdotool("windowsize", app._window(), *SIZES[0])
+            app.tool("windowsize", app._window(), *SIZES[0])
         return list(size)
 
 

@@ -112,11 +112,11 @@ class Hands:
 
     def key(self, keys: str) -> None:
         """Press and release a key, as xdotool names it."""
-        self._app.xdotool("key", keys)
+        self._app.tool("key", keys)
 
     def type(self, text: str) -> None:
         """Type a text into whatever has the keyboard."""
-        self._app.xdotool("type", "--delay", 15, "--", text)
+        self._app.tool("type", "--delay", 15, "--", text)
 
     def release(self) -> None:
         """Let go of everything."""

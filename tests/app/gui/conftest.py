@@ -41,7 +41,7 @@ def running(shared_display: str, workplace: Path) -> Iterator[App]:
     model.touch()
     app = App(workplace, shared_display, model, extra_path=tools)
     try:
-        app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY", 60)
+        app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY")
         yield app
     finally:
         app.close()
@@ -59,7 +59,7 @@ def start(display: str, tmp_path: Path) -> Iterator[Callable[[], App]]:
     def begin() -> App:
         app = App(tmp_path, display, model)
         windows.append(app)
-        app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY", 60)
+        app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY")
         app.settled()
         return app
 

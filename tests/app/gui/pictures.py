@@ -143,7 +143,7 @@ def tunable(app: App) -> None:
     """Open a model that has settings."""
     only("model")(app)
     app.fill("model_path", str(TUNABLE))
-    app.wait("its settings", lambda s: s["widgets"]["fold_model_settings"][2] > 1, 60)
+    app.wait("its settings", lambda s: s["widgets"]["fold_model_settings"][2] > 1)
     only("model_settings")(app)
 
 
@@ -154,7 +154,7 @@ def lending(app: App) -> None:
         shutil.copy(source, app.folder / name)
     photos, cartoons = TWINS
     app.fill("model_path", photos)
-    app.wait("the model", lambda s: s["recipe"]["model"]["path"].endswith(photos), 60)
+    app.wait("the model", lambda s: s["recipe"]["model"]["path"].endswith(photos))
     only("second_model")(app)
     app.fill("second_path", cartoons)
     app.settled(lambda s: "swap" in s["recipe"])

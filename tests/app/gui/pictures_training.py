@@ -47,7 +47,7 @@ def photographed(app: App) -> None:
     write_photographs(app.folder / "album")
     app.click("train")
     app.click("train_prepare")
-    app.wait("the finder", lambda s: s["prepare"] and s["prepare"]["finder"] is not None, 60)
+    app.wait("the finder", lambda s: s["prepare"] and s["prepare"]["finder"] is not None)
     app.fill("prepare_photos", "album")
     app.fill("prepare_out", "album-faces")
     app.click("prepare_find")
@@ -55,7 +55,7 @@ def photographed(app: App) -> None:
         app.wait("a face", lambda s: s["prepare"]["looked"] and s["prepare"]["shown"], 120)
         app.click("prepare_right")
         app.wait(after, lambda s, name=after: s["prepare"]["chosen"] == name, 60)  # type: ignore[misc]
-    app.wait("both people", lambda s: s["prepare"]["shown"], 60)
+    app.wait("both people", lambda s: s["prepare"]["shown"])
 
 
 def write_photographs(folder: Path) -> None:

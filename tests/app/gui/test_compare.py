@@ -28,7 +28,7 @@ def window(display: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[A
         model.write_text(model.name)
     app = App(folder, display, models[0])
     try:
-        app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY", 60)
+        app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY")
         yield app
     finally:
         app.close()

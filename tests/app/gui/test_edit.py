@@ -26,7 +26,7 @@ def window(display: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[A
     model.touch()
     app = App(folder, display, model)
     try:
-        app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY", 60)
+        app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY")
         app.resize(1280, 940)
         yield app
     finally:
@@ -41,7 +41,7 @@ def face(window: App) -> App:
     window.key("Escape", "Escape", "Home")
     if window.state["edit"]["trial"]:
         press(window, "edit_discard")
-    window.wait("nothing sought", lambda s: s["edit"]["seeking"] is None, 60)
+    window.wait("nothing sought", lambda s: s["edit"]["seeking"] is None)
     while window.state["recipe"].get("edits"):
         count = len(edits(window.state))
         if window.state["edit"]["chosen"] != 0:
@@ -189,7 +189,7 @@ def test_discarding_takes_it_back(face: App) -> None:
     app.wait("a step", lambda s: s["edit"]["trial"], 90)
     press(app, "edit_discard")
     app.wait("no trial", lambda s: s["edit"]["trial"] is None)
-    app.wait("stopped", lambda s: s["edit"]["seeking"] is None, 60)
+    app.wait("stopped", lambda s: s["edit"]["seeking"] is None)
     app.point(*app.middle())
     app.settled()
     assert np.abs(app.picture() - before).mean() < 0.5 and edits(app.state) == []
@@ -199,13 +199,13 @@ def test_ways_of_the_model_are_drawn_and_chosen(face: App) -> None:
     app = face
     press(app, "edit_ways")
     app.wait("the ways", lambda s: s["ways"] and len(s["ways"]["names"]) == 6, 90)
-    app.wait("their pictures", lambda s: s["ways"]["drawn"] == 6, 60)
+    app.wait("their pictures", lambda s: s["ways"]["drawn"] == 6)
     app.click("way_1_more")
     app.wait("an edit", lambda s: len(edits(s)) == 1)
     (edit,) = edits(app.state)
     assert edit["name"] == "Component 2" and edit["strength"] == 2.0
     app.click("ways_sefa")
-    app.wait("the reason", lambda s: "cannot be looked into" in s["texts"]["ways_state"], 60)
+    app.wait("the reason", lambda s: "cannot be looked into" in s["texts"]["ways_state"])
     app.key("Escape")
     app.wait("closed", lambda s: s["ways"] is None)
 
@@ -216,12 +216,12 @@ def test_an_empty_text_and_a_wrong_encoder_are_told_in_a_sentence(face: App) -> 
     app.fill("edit_text", "x")
     app.wait("sought or found", lambda s: s["edit"]["seeking"] or s["edit"]["trial"])
     press(app, "edit_stop")
-    app.wait("stopped", lambda s: s["edit"]["seeking"] is None, 60)
+    app.wait("stopped", lambda s: s["edit"]["seeking"] is None)
     app.click("settings")
     app.fill("text_encoder", "no.pt")
-    app.wait("the sentence", lambda _s: any("no CLIP weights" in t for t in app.notices()), 60)
+    app.wait("the sentence", lambda _s: any("no CLIP weights" in t for t in app.notices()))
     app.click("text_encoder")
     app.xdotool("key", "ctrl+a", "key", "BackSpace")
     app.click("text_encoder_try")
-    app.wait("the bundled one", lambda _s: any("bundled" in t for t in app.notices()), 60)
+    app.wait("the bundled one", lambda _s: any("bundled" in t for t in app.notices()))
     app.key("Escape")

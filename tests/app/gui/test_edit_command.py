@@ -60,9 +60,9 @@ def windows_picture(place: Path, display: str) -> Path:
         app.point(*app.middle())
         app.settled()
         app.key("e")
-        app.wait("the keyboard in the text", lambda s: "edit_text" in s["active"], 60)
+        app.wait("the keyboard in the text", lambda s: "edit_text" in s["active"])
         app.type(TEXT)
-        app.wait("the text", lambda s: s["texts"]["edit_text"] == TEXT, 60)
+        app.wait("the text", lambda s: s["texts"]["edit_text"] == TEXT)
         app.key("Return")
         app.wait("the slider", lambda s: len(s["recipe"].get("edits", [])) == 1, 500)
         assert app.state["recipe"]["edits"][0]["strength"] == STRENGTH

@@ -27,7 +27,7 @@ def test_turn_mix_morph_and_save(tmp_path: Path) -> None:
 
 
 def first_steps(app: App, folder: Path) -> None:
-    app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY", 60)
+    app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY")
     state = app.settled()
     # What it takes is said and seen without scrolling.
     assert "Drag the head to turn it" in state["texts"]["status_model"]

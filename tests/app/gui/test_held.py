@@ -23,7 +23,7 @@ def noted(display: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ap
     model = folder / "Study head.head"
     model.touch()
     app = App(folder, display, model, variables={VARIABLE: str(folder / "held.jsonl")})
-    app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY", 60)
+    app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY")
     app.settled()
     yield app
     app.close()

@@ -25,7 +25,7 @@ def window(display: str, tmp_path: Path) -> Iterator[App]:
     model.touch()
     app = App(tmp_path, display, model, extra_path=tools)
     try:
-        app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY", 60)
+        app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY")
         app.point(*app.middle())
         yield app
     finally:
@@ -54,25 +54,25 @@ def test_exports_queue_and_each_can_be_cancelled_and_begun_again(
 ) -> None:
     app = window
     long_videos(app, 2)
-    state = app.wait("the first runs", lambda s: states(s) == ["running", "waiting"], 60)
+    state = app.wait("the first runs", lambda s: states(s) == ["running", "waiting"])
     names = [Path(entry[3]).name for entry in state["jobs"]]
     assert names == ["head-0000.mp4", "head-0000-2.mp4"]
-    app.wait("its progress", lambda s: s["exports"]["video"]["done"] > 0, 60)
+    app.wait("its progress", lambda s: s["exports"]["video"]["done"] > 0)
     app.click("jobs")
     app.wait("the list", lambda s: s["jobs_open"])
     app.click("job_1_cancel")
-    app.wait("the next", lambda s: states(s) == ["cancelled", "running"], 60)
+    app.wait("the next", lambda s: states(s) == ["cancelled", "running"])
     app.click("job_2_cancel")
-    app.wait("the end", lambda s: states(s) == ["cancelled", "cancelled"], 60)
+    app.wait("the end", lambda s: states(s) == ["cancelled", "cancelled"])
     assert not list(tmp_path.glob("*.mp4"))
 
     # The same again: the old entry makes room for the new one.
     app.click("job_1_again")
-    state = app.wait("it runs again", lambda s: states(s) == ["cancelled", "running"], 60)
+    state = app.wait("it runs again", lambda s: states(s) == ["cancelled", "running"])
     assert [entry[0] for entry in state["jobs"]] == [2, 3]
     assert Path(state["jobs"][1][3]).name == "head-0000.mp4"
     app.click("job_3_cancel")
-    app.wait("the end", lambda s: states(s) == ["cancelled", "cancelled"], 60)
+    app.wait("the end", lambda s: states(s) == ["cancelled", "cancelled"])
     app.click("jobs_clear")
     app.wait("an empty list", lambda s: s["jobs"] == [])
     app.key("ctrl+j")
@@ -84,7 +84,7 @@ def test_a_finished_export_shows_its_folder_and_asks_before_it_is_replaced(
 ) -> None:
     app = window
     app.fill("picture_path", str(tmp_path / "face.png"))
-    app.wait("the picture", lambda s: states(s) == ["finished"], 60)
+    app.wait("the picture", lambda s: states(s) == ["finished"])
     stamp = (tmp_path / "face.png").stat().st_mtime_ns
     app.key("Escape")
     app.point(*app.middle())
@@ -103,7 +103,7 @@ def test_a_finished_export_shows_its_folder_and_asks_before_it_is_replaced(
     assert (tmp_path / "face.png").stat().st_mtime_ns == stamp
     app.click("job_1_again")
     app.click("confirm_yes")
-    app.wait("another", lambda s: [e[:1] + e[2:3] for e in s["jobs"]] == [[2, "finished"]], 60)
+    app.wait("another", lambda s: [e[:1] + e[2:3] for e in s["jobs"]] == [[2, "finished"]])
     assert (tmp_path / "face.png").stat().st_mtime_ns > stamp
     app.click("job_2_remove")
     app.wait("an empty list", lambda s: s["jobs"] == [])
@@ -113,7 +113,7 @@ def test_a_finished_export_shows_its_folder_and_asks_before_it_is_replaced(
 def test_closing_with_a_job_asks(window: App, tmp_path: Path) -> None:
     app = window
     long_videos(app, 1)
-    app.wait("progress", lambda s: s["exports"]["video"]["done"] > 0, 60)
+    app.wait("progress", lambda s: s["exports"]["video"]["done"] > 0)
     app.ask_to_close()
     app.wait("the question", lambda s: "not finished" in (s["project"]["question"] or ""))
     app.click("jobs_keep")

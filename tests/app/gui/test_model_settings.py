@@ -27,11 +27,11 @@ def opened(running: App, workplace: Path) -> Iterator[App]:
     for name in ("Tuned head", "Second tuned"):
         (workplace / f"{name}.tuned").touch()
     running.fill("model_path", str(workplace / "Tuned head.tuned"))
-    running.wait("the model", lambda s: s["model"] == "Tuned head", 60)
+    running.wait("the model", lambda s: s["model"] == "Tuned head")
     yield running
     running.reset()
     running.fill("model_path", str(workplace / "Study head.head"))
-    running.wait("the usual model", lambda s: s["model"] == "Study head", 60)
+    running.wait("the usual model", lambda s: s["model"] == "Study head")
 
 
 @pytest.fixture

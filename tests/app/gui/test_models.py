@@ -74,9 +74,9 @@ def test_one_click_opens_what_was_found(models: App, folder: Path, workplace: Pa
     searched(models, folder)
     models.click("models_found_0")
     path = str(folder / "CelebA" / "generator.pth")
-    state = models.wait("the model", lambda s: s["model_path"] == path, 60)
+    state = models.wait("the model", lambda s: s["model_path"] == path)
     assert state["model"] == "generator"
-    models.wait("the picture", lambda s: s["frame"]["recipe"]["model"]["path"] == path, 60)
+    models.wait("the picture", lambda s: s["frame"]["recipe"]["model"]["path"] == path)
     # The window has closed: the picture under it can be turned.
     models.drag(60, 0)
     models.wait("the turn", lambda s: s["recipe"]["pose"]["yaw"] != 0)
@@ -130,8 +130,7 @@ def test_pages_are_opened_and_copied_only_on_a_click(
     show(models, "models_tab_here")
     models.click("models_folder")
     models.wait("the keyboard", lambda s: "models_folder" in s["active"])
-    for letter in ("a", "v"):
-        models.xdotool("keydown", "ctrl", "sleep", 0.15, "key", letter, "sleep", 0.15,
-                       "keyup", "ctrl")  # fmt: skip
+    models.with_ctrl("a")
+    models.with_ctrl("v")
     models.wait("the address", lambda s: s["texts"]["models_folder"] == page)
     assert opened.read_text().count("\n") == 1

@@ -62,7 +62,7 @@ def opened(display: str, tmp_path: Path) -> Iterator[App]:
         },
     )  # fmt: skip
     try:
-        app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY", 60)
+        app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY")
         app.click("train")
         app.wait("the window for training", lambda s: s["train"] is not None)
         app.click("train_prepare")
@@ -83,7 +83,7 @@ def look(app: App) -> None:
     app.fill("prepare_photos", "in")
     app.fill("prepare_out", "out")
     app.click("prepare_find")
-    app.wait("everything", lambda s: s["prepare"]["looked"] and s["prepare"]["shown"], 60)
+    app.wait("everything", lambda s: s["prepare"]["looked"] and s["prepare"]["shown"])
 
 
 def drag_point(app: App, index: int, x: float, y: float) -> None:
@@ -108,7 +108,7 @@ def drag_point(app: App, index: int, x: float, y: float) -> None:
 def test_guesses_are_corrected_and_the_set_is_trained_on(opened: App, tmp_path: Path) -> None:
     app = opened
     # The model's own side stands there, and nothing is installed by itself.
-    state = app.wait("the finder", lambda s: s["prepare"]["finder"] is not None, 60)
+    state = app.wait("the finder", lambda s: s["prepare"]["finder"] is not None)
     assert state["prepare"]["finder"] is False and state["prepare"]["resolution"] == 64
     assert "rough finder" in state["texts"]["prepare_at_hand"]
     assert state["widgets"]["prepare_install"][2] > 1
@@ -116,7 +116,7 @@ def test_guesses_are_corrected_and_the_set_is_trained_on(opened: App, tmp_path: 
     app.click("prepare_install")
     app.wait("it to begin", lambda s: s["prepare"]["state"] == "installing")
     app.click("prepare_cancel")
-    app.wait("its end", lambda s: s["prepare"]["state"] == "idle", 60)
+    app.wait("its end", lambda s: s["prepare"]["state"] == "idle")
     assert not list((tmp_path / "data" / "maquette").iterdir()) and not app.notices()
     app.click("prepare_find")
     app.wait(
@@ -151,7 +151,7 @@ def test_guesses_are_corrected_and_the_set_is_trained_on(opened: App, tmp_path: 
     app.click("prepare_photo_2")
     app.wait("the wall", lambda s: s["prepare"]["chosen"] == "wall.png" and s["prepare"]["shown"])
     app.click("prepare_make")
-    app.wait("the set", lambda s: s["prepare"]["made"] == 1, 60)
+    app.wait("the set", lambda s: s["prepare"]["made"] == 1)
     made = json.loads((tmp_path / "out" / "maquette-prepared.json").read_text())
     (picture,) = made["pictures"]
     assert picture["photo"] == "ann.png" and abs(picture["angles"]["yaw"] - yaw) < 1e-3
@@ -164,7 +164,7 @@ def test_guesses_are_corrected_and_the_set_is_trained_on(opened: App, tmp_path: 
     app.wait("the form", lambda s: s["prepare"] is None and s["texts"]["train_data"] == folder)
     assert app.state["train"]["data"] == folder
     app.click("train_look")
-    app.wait("both were looked at", lambda s: s["train"]["groups"], 60)
+    app.wait("both were looked at", lambda s: s["train"]["groups"])
 
 
 def test_faces_that_are_certain_need_nobody_and_a_dead_process_is_told(
@@ -180,33 +180,33 @@ def test_faces_that_are_certain_need_nobody_and_a_dead_process_is_told(
         variables={"MAQUETTE_PHOTOS_PYTHON": str(python)},
     )  # fmt: skip
     try:
-        app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY", 60)
+        app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY")
         app.click("train")
         app.click("train_prepare")
-        state = app.wait("the finder", lambda s: (s["prepare"] or {}).get("finder"), 60)
+        state = app.wait("the finder", lambda s: (s["prepare"] or {}).get("finder"))
         assert state["texts"]["prepare_at_hand"] == "MediaPipe is at hand."
         app.fill("prepare_photos", "in")
         app.fill("prepare_out", "out")
         app.click("prepare_find")
-        state = app.wait("everything", lambda s: s["prepare"]["looked"], 60)
+        state = app.wait("everything", lambda s: s["prepare"]["looked"])
         assert kinds(state)["ann.png"] == kinds(state)["bea.png"] == "found"
         assert state["prepare"]["chosen"] == ""
         os.kill(state["prepare"]["pid"], signal.SIGKILL)
         app.wait("the news", lambda _s: any("killed by signal 9" in n for n in app.notices()))
         assert kinds(app.state) == {} and app.state["prepare"]["state"] == "idle"
         app.click("prepare_find")
-        app.wait("everything", lambda s: s["prepare"]["looked"], 60)
+        app.wait("everything", lambda s: s["prepare"]["looked"])
         app.click("prepare_photo_2")
         app.wait("the largest", lambda s: s["prepare"]["faces"] == ["left", "found"])
         app.choose("prepare_faces", 1, "All of them")
-        app.wait("both", lambda s: s["prepare"]["faces"] == ["found", "found"], 60)
+        app.wait("both", lambda s: s["prepare"]["faces"] == ["found", "found"])
         assert app.state["texts"]["prepare_which"] == "Face 1 of 2: found"
         app.click("prepare_face_next")
         app.wait("the second", lambda s: s["prepare"]["at"] == 1)
         app.click("prepare_none")
-        app.wait("one of them", lambda s: s["prepare"]["faces"] == ["by hand", "left"], 60)
+        app.wait("one of them", lambda s: s["prepare"]["faces"] == ["by hand", "left"])
         app.click("prepare_make")
-        made = app.wait("the set", lambda s: s["prepare"]["made"] > 0, 60)["prepare"]["made"]
+        made = app.wait("the set", lambda s: s["prepare"]["made"] > 0)["prepare"]["made"]
         assert made == len(list((tmp_path / "out").rglob("*.png")))
         report = json.loads((tmp_path / "out" / "maquette-prepared.json").read_text())
         photos = [one["photo"] for one in report["pictures"]]

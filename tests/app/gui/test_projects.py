@@ -35,7 +35,7 @@ def start(display: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         # What an earlier window said about itself is no news.
         app = App(tmp_path, display, opened)
         windows.append(app)
-        app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY", 60)
+        app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY")
         app.point(*app.middle())
         return app
 

@@ -27,7 +27,7 @@ def window(display: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[A
     folder = tmp_path_factory.mktemp("second")
     app = App(folder, display, FIRST)
     try:
-        app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY", 60)
+        app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY")
         app.resize(1280, 940)
         # Nine layers of nine widths: the picture is small and quick.
         yield app

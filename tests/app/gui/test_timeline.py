@@ -209,7 +209,7 @@ def test_a_video_of_it_is_filmed_while_work_goes_on(line: App, workplace: Path) 
     state = line.wait("an export", lambda s: s["exports"].get("video"))
     # The head can be turned meanwhile, and the video does not follow.
     line.drag(30, 0)
-    state = line.wait("the video", lambda s: s["exports"]["video"]["state"] == "finished", 60)
+    state = line.wait("the video", lambda s: s["exports"]["video"]["state"] == "finished")
     import av
 
     with av.open(state["exports"]["video"]["path"]) as container:
@@ -221,7 +221,7 @@ def test_a_video_of_it_is_filmed_while_work_goes_on(line: App, workplace: Path) 
     line.choose("video_format", 2, "PNG sequence")
     line.fill("video_path", str(workplace / "frames"), enter=False)
     line.click("timeline_export")
-    line.wait("the pictures", lambda s: (workplace / "frames" / "frame_0021.png").exists(), 60)
+    line.wait("the pictures", lambda s: (workplace / "frames" / "frame_0021.png").exists())
     middle = read_recipe(workplace / "frames" / "frame_0009.png")
     assert middle.fades and read_recipe(workplace / "frames" / "frame_0021.png").seed == 9
     line.choose("video_format", 0, "MP4 (H.264)")

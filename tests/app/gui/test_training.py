@@ -25,7 +25,7 @@ def opened(display: str, tmp_path: Path) -> Iterator[App]:
     # Paths are typed as they are seen from here: where frames are slow a long one takes long.
     app = App(tmp_path, display, GOLDEN, command=WINDOW, cwd=tmp_path)
     try:
-        app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY", 60)
+        app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY")
         app.click("train")
         app.wait("the window", lambda s: s["train"] is not None)
         yield app
@@ -39,7 +39,7 @@ def fill(app: App) -> None:
     app.fill("train_data", "discs")
     app.click("train_open_model")
     app.click("train_look")
-    app.wait("both were looked at", lambda s: s["train"]["groups"], 60)
+    app.wait("both were looked at", lambda s: s["train"]["groups"])
     app.fill("train_folder", "run")
 
 
@@ -47,7 +47,7 @@ def test_pictures_are_looked_through_and_dropped(opened: App, tmp_path: Path) ->
     app = opened
     fill(app)
     app.click("train_pictures")
-    app.wait("all pictures", lambda s: (s["train_pictures"] or {}).get("drawn") == 12, 60)
+    app.wait("all pictures", lambda s: (s["train_pictures"] or {}).get("drawn") == 12)
     names = app.state["train_pictures"]["names"]
     app.click("pictures_2")
     app.click("pictures_5")
@@ -67,11 +67,11 @@ def goes_back_and_forth(app: App) -> None:
     """To the start; what there is meanwhile is kept, gone to, and deleted when that is asked for."""
     assert app.state["train"]["snapshots"] == [0] and app.state["train"]["aside"] == []
     app.choose("train_back", 0, "0")
-    (one,) = app.wait("what was set aside", lambda s: s["train"]["aside"], 60)["train"]["aside"]
+    (one,) = app.wait("what was set aside", lambda s: s["train"]["aside"])["train"]["aside"]
     assert app.state["train"]["snapshots"] == [0] and one[0] > 2 and one[1] == 0
     trained(app, 1)
     app.choose("train_back", 1, f"{one[0]}, set aside")
-    app.wait("it again", lambda s: s["train"]["snapshots"] == [0, one[0]], 60)
+    app.wait("it again", lambda s: s["train"]["snapshots"] == [0, one[0]])
     (other,) = app.state["train"]["aside"]
     assert other[1] == 1
     app.click("train_pause")
@@ -85,7 +85,7 @@ def goes_back_and_forth(app: App) -> None:
     app.click("train_aside")
     app.wait("a question", lambda s: s["project"]["question"])
     app.click("train_aside_delete")
-    app.wait("it gone", lambda s: s["train"]["aside"] == [], 60)
+    app.wait("it gone", lambda s: s["train"]["aside"] == [])
     assert app.state["train"]["snapshots"] == [0, one[0]]
     app.click("train_pause")
     app.wait("training again", lambda s: s["train"]["state"] == "training")
@@ -96,14 +96,14 @@ def test_a_model_is_trained_watched_turned_stopped_and_opened(opened: App, tmp_p
     fill(app)
     assert app.state["train"]["groups"] == ["mapping", "geometry", "upsampler"]
     app.click("train_start")
-    app.wait("a run", lambda s: s["train"]["state"] == "training", 60)
+    app.wait("a run", lambda s: s["train"]["state"] == "training")
     trained(app, 2)
     # While it is trained it can be looked at, and is renewed.
     app.click("train_watch")
-    first = app.wait("it to look at", lambda s: s["train"]["live"] >= 0, 60)["train"]["live"]
-    app.wait("it open", lambda s: s["model_path"] == str(run / "live.json"), 60)
-    app.wait("it anew", lambda s: s["train"]["live"] > first, 60)
-    app.wait("all samples", lambda s: s["train"]["samples"] == 8, 60)
+    first = app.wait("it to look at", lambda s: s["train"]["live"] >= 0)["train"]["live"]
+    app.wait("it open", lambda s: s["model_path"] == str(run / "live.json"))
+    app.wait("it anew", lambda s: s["train"]["live"] > first)
+    app.wait("all samples", lambda s: s["train"]["samples"] == 8)
     steps = app.state["steps"]
     place = app.state["widgets"]["train_samples"][:2]
     app.slide("train_samples", 0.4, 0.6, hold=0.5)
@@ -119,17 +119,17 @@ def test_a_model_is_trained_watched_turned_stopped_and_opened(opened: App, tmp_p
     app.wait("training again", lambda s: s["train"]["state"] == "training")
     goes_back_and_forth(app)
     app.click("train_stop")
-    app.wait("the end", lambda s: s["train"]["state"] == "over", 60)
+    app.wait("the end", lambda s: s["train"]["state"] == "over")
     assert app.state["train"]["model"] == str(run / "model.json")
     app.click("train_result")
-    app.wait("it open", lambda s: s["model_path"] == str(run / "model.json"), 60)
+    app.wait("it open", lambda s: s["model_path"] == str(run / "model.json"))
     # And on.
     step = app.state["train"]["step"]
     app.click("train_resume")
-    app.wait("it to go on", lambda s: s["train"]["state"] == "training", 60)
+    app.wait("it to go on", lambda s: s["train"]["state"] == "training")
     trained(app, step + 1)
     app.click("train_stop")
-    app.wait("the end", lambda s: s["train"]["state"] == "over", 60)
+    app.wait("the end", lambda s: s["train"]["state"] == "over")
 
 
 def test_what_is_wrong_is_one_sentence_and_a_dead_run_goes_on(opened: App, tmp_path: Path) -> None:
@@ -138,10 +138,10 @@ def test_what_is_wrong_is_one_sentence_and_a_dead_run_goes_on(opened: App, tmp_p
     app.wait("what is missing", lambda _s: any("Choose the pictures" in n for n in app.notices()))
     app.fill("train_data", "nothing")
     app.click("train_look")
-    app.wait("the reason", lambda _s: any("nothing" in n for n in app.notices()), 60)
+    app.wait("the reason", lambda _s: any("nothing" in n for n in app.notices()))
     fill(app)
     app.click("train_start")
-    app.wait("a run", lambda s: s["train"]["state"] == "training", 60)
+    app.wait("a run", lambda s: s["train"]["state"] == "training")
     trained(app, 1)
     children = Path(f"/proc/{app.process.pid}/task/{app.process.pid}/children").read_text()
     training = [
@@ -155,7 +155,7 @@ def test_what_is_wrong_is_one_sentence_and_a_dead_run_goes_on(opened: App, tmp_p
     app.wait("the news", lambda _s: any("killed by signal 9" in n for n in app.notices()))
     assert app.state["train"]["state"] == "over"
     app.click("train_resume")
-    app.wait("it to go on", lambda s: s["train"]["state"] == "training", 60)
+    app.wait("it to go on", lambda s: s["train"]["state"] == "training")
     trained(app, 2)
     # Leaving asks, and keeps it.
     app.ask_to_close()

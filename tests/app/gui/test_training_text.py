@@ -33,7 +33,7 @@ def test_a_text_leads_and_shapes_stay(opened: App, tmp_path: Path) -> None:
     app.fill("train_neutral", "a man")
     app.click("train_open_model")
     app.click("train_look")
-    app.wait("the model's layers", lambda s: s["train"]["groups"], 60)
+    app.wait("the model's layers", lambda s: s["train"]["groups"])
     app.wait("a box for each", lambda s: "train_layer_geometry" in s["widgets"])
     # They lie below the others, and can be come by.
     here = app.state["widgets"]["train_freeze"][:2]
@@ -55,16 +55,16 @@ def test_a_text_leads_and_shapes_stay(opened: App, tmp_path: Path) -> None:
     app.slide("train_strength", 0.5, 0.3)
     app.fill("train_folder", "run")
     app.click("train_start")
-    app.wait("a run", lambda s: s["train"]["state"] == "training", 60)
+    app.wait("a run", lambda s: s["train"]["state"] == "training")
     app.wait("two steps", lambda s: s["train"]["step"] >= 2, 90)
     app.click("train_watch")
-    app.wait("it to look at", lambda s: s["train"]["live"] >= 0, 60)
-    app.wait("it open", lambda s: s["model_path"] == str(run / "live.json"), 60)
-    app.wait("all samples", lambda s: s["train"]["samples"] == 8, 60)
+    app.wait("it to look at", lambda s: s["train"]["live"] >= 0)
+    app.wait("it open", lambda s: s["model_path"] == str(run / "live.json"))
+    app.wait("all samples", lambda s: s["train"]["samples"] == 8)
     app.click("train_stop")
-    app.wait("the end", lambda s: s["train"]["state"] == "over", 60)
+    app.wait("the end", lambda s: s["train"]["state"] == "over")
     app.click("train_result")
-    app.wait("it open", lambda s: s["model_path"] == str(run / "model.json"), 60)
+    app.wait("it open", lambda s: s["model_path"] == str(run / "model.json"))
     shift = json.loads((run / "run.json").read_text())["plan"]["shift"]
     assert (shift["text"], shift["neutral"], shift["freeze_shape"]) == ("an old man", "a man", True)
     assert shift["strength"] < 1.0

@@ -1,0 +1,233 @@
+"""The real window, looked at from outside by screenshots and by its own account of itself.
+
+The window's own account of itself comes from the state hook (``app.state_hook``), what it
+really shows from the X server's frame buffer. However slow its frames are: after each thing that is
+done here the window is given the frames to see it, and what is waited for is what it said of itself
+after that.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageGrab
+
+from app.state_hook import PULSE
+
+ROOT = Path(__file__).parents[3]
+#: Frames until the window has surely seen what was done: the one that is being drawn may have asked for
+#: its input before, the next one takes it in.
+SEEN = 2
+#: Frames after that until its account of itself shows what came of it.
+SHOWN = 1
+State = dict[str, Any]
+
+
+class Watched:
+    """The running application, which is looked at.
+
+    Args:
+        folder: for its settings, its state file and its log.
+        display: where to show it.
+        model: what to open.
+        extra_path: folder to put in front of ``PATH``.
+        command: what to run instead of the window on the analytic head.
+        variables: more of the environment; an empty one is taken out of it.
+        cwd: where it starts, and what typed paths are relative to.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        display: str,
+        model: Path | str,
+        extra_path: Path | None = None,
+        command: tuple[str, ...] = ("-m", "tests.app.gui.launch"),
+        variables: dict[str, str] | None = None,
+        cwd: Path = ROOT,
+    ):
+        self.folder, self.display = folder, display
+        self._id = ""
+        # In memory where there is a place for that: a rename on a busy disk can stop the window for seconds.
+        memory = Path("/dev/shm")
+        self._desk = tempfile.TemporaryDirectory(
+            prefix="maquette-state-", dir=memory if memory.is_dir() else None
+        )
+        #: Where its state lies, and where it is asked for more.
+        self.desk = Path(self._desk.name)
+        self._state_file = self.desk / "state.json"
+        #: The frame whose account of itself is the first that knows what was done last.
+        self._acted = 0
+        config = folder / "config"
+        config.mkdir(exist_ok=True)
+        settings = config / "settings.json"
+        if not settings.exists():
+            text = {
+                "format": "maquette-settings/1",
+                "window_size": [1280, 820],
+                "window_position": [40, 40],
+                "export_folder": str(folder),
+            }
+            settings.write_text(json.dumps(text))
+        paths = [str(extra_path)] if extra_path else []
+        self._environment = {
+            **os.environ,
+            "DISPLAY": display,
+            "MAQUETTE_CONFIG_DIR": str(config),
+            "MAQUETTE_TEST_STATE": str(self._state_file),
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": str(ROOT),
+            "PATH": os.pathsep.join([*paths, os.environ["PATH"]]),
+            **(variables or {}),
+        }
+        self._environment = {name: value for name, value in self._environment.items() if value}
+        self.log = folder / "window.log"
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, *command, *([str(model)] if model else [])],
+                cwd=cwd, env=self._environment, stdout=log, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+
+    # Looking ----------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """What the window says about itself."""
+        data: State = json.loads(self._state_file.read_text())
+        return data
+
+    def wait(self, what: str, condition: Callable[[State], object], seconds: float = 120) -> State:
+        """Wait until the state satisfies ``condition``; it is returned. A busy machine paints few frames."""
+        end = time.monotonic() + seconds
+        state: State = {}
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                raise AssertionError(f"the window ended: {self.log.read_text()[-3000:]}")
+            if self._state_file.exists() and self._pulse()[1] >= self._acted:
+                state = self.state
+                if condition(state):
+                    return state
+            time.sleep(0.02)
+        log = self.log.read_text()[-2000:]
+        raise AssertionError(f"waited {seconds} s for: {what}\n{json.dumps(state)[:3000]}\n{log}")
+
+    def seen(self) -> None:
+        """Wait until the window has seen what was done, or has ended."""
+        frames, _ = self._pulse()
+        self._acted = frames + SEEN + SHOWN
+        end = time.monotonic() + 120
+        while self._pulse()[0] < frames + SEEN and self.process.poll() is None:
+            if time.monotonic() > end:
+                raise AssertionError(f"the window draws nothing: {self.log.read_text()[-3000:]}")
+            time.sleep(0.004)
+
+    def _pulse(self) -> tuple[int, int]:
+        """How many frames there were, and of which one the state was taken."""
+        try:
+            data = self._state_file.with_suffix(".pulse").read_bytes()
+        except FileNotFoundError:
+            return 0, 0
+        return PULSE.unpack(data) if len(data) == PULSE.size else (0, 0)
+
+    def settled(
+        self,
+        condition: Callable[[State], object] = lambda _state: True,
+        what: str = "the full picture of the present document",
+    ) -> State:
+        """Wait until ``condition`` holds, nothing has changed for a while, and the picture on
+        the screen is that of the present document."""
+        last: list[Any] = [None, 0.0, 0]
+
+        def done(state: State) -> bool:
+            frame, described = state["frame"], self._pulse()[1]
+            if state != last[0]:
+                last[:] = [state, time.monotonic(), described]
+            return bool(
+                state["engine"] == "READY"
+                and frame is not None
+                and frame["full_quality"]
+                and frame["recipe"] == state["recipe"]
+                and condition(state)
+                and time.monotonic() - last[1] > 0.3
+                and described >= last[2] + SEEN
+            )
+
+        return self.wait(what, done)
+
+    def picture(self) -> NDArray[np.float64]:
+        """``[H, W, 3]`` the pixels of the live picture on the screen, 0 to 255, without its
+        right upper corner's gizmo (the upper fifth is left out)."""
+        x, y, width, height = self.state["picture"]
+        left, top = self._origin()
+        box = (
+            int(left + x) + 2,
+            int(top + y + height / 5),
+            int(left + x + width) - 2,
+            int(top + y + height) - 2,
+        )
+        return np.asarray(self.screenshot().crop(box), dtype=np.float64)
+
+    def screenshot(self) -> Image.Image:
+        """The whole screen."""
+        return ImageGrab.grab(xdisplay=self.display).convert("RGB")
+
+    def notices(self) -> list[str]:
+        """The sentences that are shown."""
+        return [text for _, text in self.state["notices"]]
+
+    # The process ------------------------------------------------------------------------
+
+    def tool(self, *words: object) -> str:
+        """Run xdotool on the window's screen; what it prints."""
+        done = subprocess.run(
+            ["xdotool", *map(str, words)], env=self._environment, check=True,
+            capture_output=True, text=True, timeout=20,
+        )  # fmt: skip
+        return done.stdout
+
+    def close(self) -> int:
+        """End the application as a person closing a terminal would; the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        return self.process.returncode
+
+    def kill(self) -> None:
+        """End the window's process as the out-of-memory killer does."""
+        self.process.kill()
+        self.process.wait(10)
+
+    def ended(self, seconds: float = 15) -> int:
+        """Wait until the window has ended by itself; its exit status."""
+        return self.process.wait(seconds)
+
+    @property
+    def title(self) -> str:
+        """What stands in the window's title bar."""
+        return self.tool("getwindowname", self._window()).strip()
+
+    def _window(self) -> str:
+        if not self._id:
+            self._id = self.tool("search", "--onlyvisible", "--name", "Maquette").split()[0]
+        return self._id
+
+    def _origin(self) -> tuple[int, int]:
+        """Where the window lies on the screen (there is no window manager)."""
+        lines = self.tool("getwindowgeometry", "--shell", self._window()).splitlines()
+        values = dict(line.split("=") for line in lines if "=" in line)
+        return int(values["X"]), int(values["Y"])
