@@ -39,7 +39,9 @@ def pytest_configure(config: pytest.Config) -> None:
         os.nice(10)
     # Hypothesis asks of every example that it takes less than a fifth of a second, which says how busy
     # the machine is and nothing of what is tested.
-    settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile(
+        "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
     settings.load_profile("untimed")
 
 
