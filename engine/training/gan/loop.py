@@ -22,6 +22,7 @@ from engine.training.gan.events import Notice
 from engine.training.gan.faults import Diverged, MemoryFull
 from engine.training.gan.options import TrainingOptions
 from engine.training.gan.passes import Passes, PictureSource
+from engine.training.gan.precision import in_halves
 from engine.training.gan.steering import Steering
 
 NETWORKS: tuple[Network, Network] = ("generator", "discriminator")
@@ -99,7 +100,8 @@ class TrainingLoop:
         between_steps: whether the state is that after a whole step.
 
     Raises:
-        UserError: the batch cannot be shared by the team, or ``layers`` names what is no group.
+        UserError: the batch cannot be shared by the team, ``layers`` names what is no group, or the device
+            has not the precision that is asked for.
     """
 
     def __init__(
@@ -118,6 +120,7 @@ class TrainingLoop:
             pass_size=options.passes(team.size), strength=options.augmentation_strength
         )
         self.steering = Steering(options)
+        self._halves = in_halves(team.device, options.precision)
         self._trained = trained_parameters(training, options)
         training.train()
         self.optimisers = {
@@ -252,7 +255,7 @@ class TrainingLoop:
             augment = self._augment(chance(self.team.device, *where, "augmentation"))
             # Both, since gradients are waited for where the forward was not apart.
             with self.team.apart(module):
-                with self._precision():
+                with torch.autocast(self.team.device.type, torch.bfloat16, self._halves):
                     total, parts = module(phase, batch, progress, random, augment)
                 scaled = total * (phase.interval / len(mine))
                 # Nothing to do where a penalty reaches frozen layers only.
@@ -266,12 +269,6 @@ class TrainingLoop:
         if len(mine) > 1:
             self._set_buffers(ahead)
         return sums
-
-    def _precision(self) -> torch.autocast:
-        """bfloat16 has float32's range, so that no loss needs to be scaled."""
-        kind, wanted = self.team.device.type, self.options.precision
-        able = torch.cuda.is_bf16_supported() if kind == "cuda" else wanted == "mixed"
-        return torch.autocast(kind, dtype=torch.bfloat16, enabled=able and wanted != "full")
 
     def _augment(self, random: torch.Generator) -> Callable[[Tensor], Tensor]:
         augmentation, strength = self.augmentation, self.position.strength

@@ -31,6 +31,7 @@ from engine.training.gan.options import (
     preset_options,
 )
 from engine.training.gan.plan import NAME, RunFacts, RunPlan
+from engine.training.gan.precision import in_halves
 from engine.training.gan.result import Card, keep_model, model_source
 from engine.training.gan.run import Run, Scorer
 from engine.training.shift.options import ADAPTIVE, DEFAULTS, ShiftOptions, shift_training
@@ -125,6 +126,7 @@ def begin(
     known = DEFAULTS if shift is not None else PRESETS[plan.preset].options
     rough = TrainingOptions.from_json({**known.to_json(), **plan.changes})
     together = together or team(rough.device)
+    in_halves(together.device, rough.precision)
     data_path = "" if shift is not None else str(Path(plan.data).expanduser().absolute())
     plan = replace(plan, folder=str(folder.absolute()), data=data_path)
     judge: dict[str, Tensor] | None = None
@@ -197,6 +199,7 @@ def resume_run(
         if getattr(options, name) != getattr(facts.options, name):
             raise UserError(f"--{name} of a run cannot change; start a new run from its model.")
     together = together or team(options.device)
+    in_halves(together.device, options.precision)
     plan = facts.plan
     if data_path is not None:
         if plan.shift:

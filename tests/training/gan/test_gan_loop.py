@@ -20,6 +20,7 @@ from engine.training.gan.options import (
     TrainingOptions,
     preset_options,
 )
+from engine.training.gan.precision import in_halves
 from engine.training.gan.steering import EVERY, Steering
 from tests.training.gan.toy import Squares, Toy, noisy
 
@@ -259,6 +260,20 @@ def test_mixed_precision_computes_in_halves_and_learns_in_whole_numbers() -> Non
     for one, other in zip(mixed, whole, strict=True):
         losses = {name: value for name, value in other.items() if "score" not in name}
         assert {name: one[name] for name in losses} == pytest.approx(losses, rel=0.1, abs=0.02)
+
+
+def test_a_gpu_computes_in_halves_by_itself_and_a_cpu_when_it_is_told_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gpu, cpu = torch.device("cuda", 1), torch.device("cpu")
+    found = {}
+    for able in (True, False):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda able=able: able)
+        found[able] = [in_halves(gpu, wanted) for wanted in ("auto", "full")]
+    assert found == {True: [True, False], False: [False, False]}
+    with pytest.raises(UserError, match="does not compute in bfloat16"):
+        in_halves(gpu, "mixed")
+    assert [in_halves(cpu, wanted) for wanted in ("auto", "full", "mixed")] == [False, False, True]
 
 
 def test_lazy_share() -> None:
