@@ -16,6 +16,7 @@ from app.cli.parsing import Flag, finite, parse
 from app.cli.terminal import say
 from app.cli.train_back import GoingBack
 from app.cli.train_export import export_folder, write_theirs
+from app.cli.train_look import Looking
 from app.cli.train_text import ByText
 from engine.errors import UserError
 from engine.training.gan.options import PRESETS
@@ -205,11 +206,12 @@ def run(words: Sequence[str]) -> int:
 
     together = team(options.device or "auto")
     told = _Told(options.json) if together.leads else _silent
+    looking = Looking(options.json or not together.leads)
     if options.resume is not None:
         step, line = options.going_back.place()
         run = resume_run(
             options.resume, options.device, told, changes=changes, step=step, line=line,
-            together=together, data_path=options.data,
+            together=together, data_path=options.data, looking=looking,
         )  # fmt: skip
         if together.leads:
             options.going_back.tidy(run, told)
@@ -230,7 +232,7 @@ def run(words: Sequence[str]) -> int:
             options.name,
             shift,
         )
-        run = begin(plan, told, together=together, exported=out is not None)
+        run = begin(plan, told, together=together, exported=out is not None, looking=looking)
         for warning in getattr(run.loop.data, "warnings", ()):
             told(Notice(0, warning.text))
     with _stopping(run, quiet=not together.leads):

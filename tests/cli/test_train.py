@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from app.cli.train_look import Looking
 from engine.generators.registry import open_model
 from engine.training.gan.events import StepDone
 from engine.training.gan.logs import read_journal
@@ -31,7 +32,10 @@ def steps(folder: Path) -> list[int]:
     return [event.step for event in read_journal(folder) if isinstance(event, StepDone)]
 
 
-def test_a_run_its_resumption_and_what_it_leaves(run: Run, tmp_path: Path, pictures: Path) -> None:
+def test_a_run_its_resumption_and_what_it_leaves(
+    run: Run, tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.cli.train_look.EVERY", 0.0)
     done = run("train", pictures, "--out", "run", *NEW, "--steps", 2, "--loss", "r1_gamma=2")
     assert done.status == 0, done.err
     assert f"{tmp_path / 'run' / 'model.json'}: step 2, 4 pictures" in done.out
@@ -39,6 +43,7 @@ def test_a_run_its_resumption_and_what_it_leaves(run: Run, tmp_path: Path, pictu
     stated = json.loads((tmp_path / "run" / "run.json").read_text())["plan"]["family_options"]
     assert stated["r1_gamma"] == 2 and stated["density_weight"] == 0.25
     assert "Only 6 pictures are there" in done.out
+    assert "Looking at the pictures: 6 of 6" in done.out
     pictures.rename(tmp_path / "moved")
     assert "discs" in one_sentence(run("train", "--resume", "run", "--steps", 3))
     more = run("train", "moved", "--resume", "run", "--steps", 3, "--json")
@@ -57,6 +62,16 @@ def test_a_run_its_resumption_and_what_it_leaves(run: Run, tmp_path: Path, pictu
     assert "A snapshot that was set aside is deleted." in one.out
     assert not (tmp_path / "run" / "snapshots" / "step-000000001-1.safetensors").exists()
     assert open_model(tmp_path / "theirs" / "network.pkl", "cpu").capabilities.family == "eg3d"
+
+
+def test_looking_at_many_pictures_is_told_of(capfd: pytest.CaptureFixture[str]) -> None:
+    now = iter([0.0, 1.0, 11.0, 12.0, 22.0])
+    looking = Looking(quiet=False, clock=lambda: next(now))
+    for done in (64, 128, 192, 256):
+        looking(done, 70_000)
+    assert capfd.readouterr().out.splitlines() == [
+        "Looking at the pictures: 128 of 70000", "Looking at the pictures: 256 of 70000",
+    ]  # fmt: skip
 
 
 def test_the_layers_of_a_model_are_named(run: Run) -> None:

@@ -187,7 +187,10 @@ class ZipFiles(Files):
             self._archive = zipfile.ZipFile(path)
             infos = self._archive.infolist()
         except _DAMAGE as error:
-            raise UserError(f"{path} is damaged, or no zip archive ({error}).") from error
+            raise UserError(
+                f"{path} is damaged, or no zip archive ({error}); choose a folder of pictures or a "
+                "whole archive."
+            ) from error
         self._lock = threading.Lock()
         self._infos: dict[str, zipfile.ZipInfo] = {}
         refused: list[tuple[str, str]] = []

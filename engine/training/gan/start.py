@@ -17,6 +17,7 @@ from engine.errors import ExportError, UserError
 from engine.export.files import write_bytes
 from engine.generators.base import Generator
 from engine.generators.registry import build_generator, find_source
+from engine.training.data.scan import Progress as Looking
 from engine.training.data.training_data import TrainingData
 from engine.training.gan.adversarial import Adversarial
 from engine.training.gan.augment import augmentation
@@ -104,10 +105,12 @@ def begin(
     between: Callable[[], None] = lambda: None,
     together: Team | None = None,
     exported: bool = False,
+    looking: Looking | None = None,
 ) -> Run:
     """Open model and data, make the folder, and give a run at its start.
 
     Args:
+        looking: told (done, of how many) while pictures are looked at.
         exported: the authors' files will be wanted at the end, so that a model that has none is told of
             now and not then.
 
@@ -158,7 +161,7 @@ def begin(
     options = TrainingOptions.from_json({**preset.to_json(), **plan.changes})
     options.passes(together.size)
     options.frozen(groups)
-    data = _data(plan, training, options)
+    data = _data(plan, training, options, looking)
     title = plan.name or (f"{base or training.family}, trained on {data.summary.name}")
     facts = RunFacts(
         plan, options, title, base, assumptions, judge is not None, data.summary.to_json()
@@ -179,6 +182,7 @@ def resume_run(
     together: Team | None = None,
     data_path: Path | str | None = None,
     line: int | None = None,
+    looking: Looking | None = None,
 ) -> Run:
     """A run where its newest snapshot, or that of ``step``, was taken.
 
@@ -188,6 +192,7 @@ def resume_run(
         changes: options that are different from now on.
         data_path: where the pictures are now, if they have moved.
         step, line: see :meth:`~engine.training.gan.lines.Lines.find`.
+        looking: told (done, of how many) while pictures are looked at.
 
     Raises:
         UserError: there is no such run or snapshot, it is damaged, or its data is gone.
@@ -206,7 +211,7 @@ def resume_run(
             raise UserError("A text leads this run; leave the pictures out.")
         plan = replace(plan, data=str(Path(data_path).expanduser().absolute()))
     training = _again(facts, options, together.device)
-    data = _data(plan, training, options)
+    data = _data(plan, training, options, looking)
     changed = data.summary.fingerprint != facts.data.get("fingerprint")
     facts = replace(facts, plan=plan, options=options, data=data.summary.to_json())
     if together.leads:
@@ -293,12 +298,16 @@ def _make_folder(facts: RunFacts, training: Trained, judge: Mapping[str, Tensor]
         raise
 
 
-def _data(plan: RunPlan, training: Trained, options: TrainingOptions) -> TrainingData | NoPictures:
+def _data(
+    plan: RunPlan, training: Trained, options: TrainingOptions, looking: Looking | None
+) -> TrainingData | NoPictures:
     if isinstance(training, TextShift):
         if options.score_samples:
             raise UserError("--score-samples compares with real pictures, and a text has none.")
         return training.places()
-    data = TrainingData.open(plan.data, training.resolution, seed=options.seed, mirror=plan.mirror)
+    data = TrainingData.open(
+        plan.data, training.resolution, seed=options.seed, mirror=plan.mirror, progress=looking
+    )
     if training.family in NEED_CAMERAS and not data.summary.posed:
         raise UserError(
             f"The pictures of {data.path} have no cameras, which {training.family.upper()} learns "

@@ -98,7 +98,7 @@ def test_a_child_that_does_not_answer_is_ended(
 
 
 def test_a_python_without_mediapipe_is_told(
-    tmp_path: Path, python: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, python: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(environment, "own_folder", lambda: tmp_path / "none")
     monkeypatch.delenv(environment.VARIABLE, raising=False)
@@ -111,6 +111,11 @@ def test_a_python_without_mediapipe_is_told(
         find_python()
     bare = fake_python(tmp_path, np.zeros((478, 3)), mediapipe=False)
     assert not has_mediapipe(bare)
+    # What is no Python at all may complain, of what nobody asked for.
+    loud = tmp_path / "loud"
+    loud.write_text("#!/bin/sh\necho no such option; echo no such option >&2; exit 2\n")
+    loud.chmod(0o755)
+    assert not has_mediapipe(loud) and capfd.readouterr() == ("", "")
     with pytest.raises(UserError, match="has no MediaPipe"):
         find_python(str(bare))
     with pytest.raises(UserError, match=r"MediaPipe ended or did not answer.*No module named"):

@@ -222,6 +222,11 @@ def test_bad_points_are_told(tmp_path: Path, text: str) -> None:
         read_points(tmp_path / "p.json")
 
 
+def test_points_that_are_not_there_are_told_without_codes(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"points .*/p\.json cannot be read \(No such file or dir"):
+        read_points(tmp_path / "p.json")
+
+
 def test_nothing_is_left_after_a_mistake(tmp_path: Path) -> None:
     finder = write_photos(tmp_path / "photos")
     job = PrepareJob(tmp_path / "photos", tmp_path / "out", 64)

@@ -198,6 +198,11 @@ def test_nothing_to_train_on(tmp_path: Path) -> None:
         TrainingData.open(tmp_path / "empty", 16)
     with pytest.raises(Cancelled):
         TrainingData.open(write_folder(tmp_path / "set", 2), 16, cancelled=lambda: True)
+    (tmp_path / "letter.zip").write_text("dear reader")
+    with pytest.raises(
+        UserError, match="no zip archive .*; choose a folder of pictures or a whole"
+    ):
+        TrainingData.open(tmp_path / "letter.zip", 16)
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK", "1", "I;16"])

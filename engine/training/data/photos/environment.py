@@ -85,7 +85,7 @@ def find_python(named: str | None = None) -> Path | None:
 def has_mediapipe(python: Path) -> bool:
     """Whether it is installed there; imports nothing of it."""
     code = "import importlib.util as u, sys; sys.exit(u.find_spec('mediapipe') is None)"
-    return _run([str(python), "-c", code], _ASK_SECONDS) == 0
+    return _run([str(python), "-c", code], _ASK_SECONDS, quiet=True) == 0
 
 
 def install(
@@ -148,15 +148,24 @@ def _base_python() -> Path:
     )
 
 
-def _run(words: list[str], seconds: float, cancelled: Callable[[], bool] | None = None) -> int:
-    """Exit status; not 0 if it cannot be started or takes too long. What it prints is seen.
+def _run(
+    words: list[str],
+    seconds: float,
+    cancelled: Callable[[], bool] | None = None,
+    quiet: bool = False,
+) -> int:
+    """Exit status; not 0 if it cannot be started or takes too long. What it prints is seen unless it is to
+    be quiet.
 
     Raises:
         Cancelled: ``cancelled`` said so; it has ended then.
     """
     end = time.monotonic() + seconds
     try:
-        with subprocess.Popen(words, stdin=subprocess.DEVNULL, env=environment()) as process:
+        said = subprocess.DEVNULL if quiet else None
+        with subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=environment()
+        ) as process:
             try:
                 while time.monotonic() < end:
                     with contextlib.suppress(subprocess.TimeoutExpired):

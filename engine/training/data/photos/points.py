@@ -38,7 +38,11 @@ def read_points(path: Path) -> dict[str, tuple[Face, ...]]:
         if not isinstance(stated, dict) or stated.get("format") != _FORMAT:
             raise ValueError("it is of another format")
         return {name: tuple(map(_face, faces)) for name, faces in stated["faces"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except OSError as error:
+        raise UserError(
+            f"The points {path} cannot be read ({error.strerror or error}); check the path."
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"The points in {path} cannot be read ({error}); mend them.") from error
 
 
