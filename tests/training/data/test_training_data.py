@@ -200,7 +200,7 @@ def test_nothing_to_train_on(tmp_path: Path) -> None:
         TrainingData.open(write_folder(tmp_path / "set", 2), 16, cancelled=lambda: True)
     (tmp_path / "letter.zip").write_text("dear reader")
     with pytest.raises(
-        UserError, match="no zip archive .*; choose a folder of pictures or a whole"
+        UserError, match=r"no zip archive .*; choose a folder of pictures or a whole"
     ):
         TrainingData.open(tmp_path / "letter.zip", 16)
 
