@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,16 @@ from engine.errors import UserError
 from engine.generators.cips3d import CIPS3D
 from engine.generators.registry import open_model
 from engine.training.gan.cips3d import CIPS3DOptions, CIPS3DTraining
-from engine.training.gan.contract import Phase, Progress
+from engine.training.gan.contract import Batch, Phase, Progress
 from engine.training.gan.discriminator_equal import (
     AuxiliaryDiscriminator,
     MultiScaleDiscriminator,
     auxiliary_of,
 )
+from engine.training.gan.distributed import Team
 from engine.training.gan.families import fresh, training_of
+from engine.training.gan.loop import TrainingLoop
+from engine.training.gan.options import preset_options
 from tests.generators.tiny_cips3d import CONFIG, tiny_model, tiny_network
 from tests.training.gan.checks import (
     batch_of,
@@ -63,6 +67,23 @@ def test_a_step_of_every_phase(config: dict[str, Any]) -> None:
 def test_without_the_auxiliary_discriminator() -> None:
     dead = rf"{DEAD}|generator\.aux_to_rbg\..*|discriminator\.aux_disc\..*"
     check_every_phase(tiny(auxiliary=0), BATCH, MIDWAY, dead)
+
+
+def test_the_nerf_stays_to_the_last_bit_where_appearance_alone_is_trained() -> None:
+    class Pictures:
+        def batch(self, first: int, many: int) -> Batch:
+            return batch_of(16, count=many)
+
+    training = tiny()
+    options = preset_options("appearance", training.layer_groups())
+    options = replace(options, batch=2, judge_first=0, augmentation="none")
+    before = copy.deepcopy(training.generator.state_dict())
+    TrainingLoop(training, Pictures(), options, Team(0, 1, torch.device("cpu"))).step()
+    after = training.generator.state_dict()
+    moved = {
+        name.partition(".")[0] for name in before if not torch.equal(before[name], after[name])
+    }
+    assert moved == {"inr_net", "mapping_network_inr"}
 
 
 def test_people_of_a_new_model_differ_as_much_as_is_wished() -> None:
