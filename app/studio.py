@@ -50,7 +50,8 @@ from app.notices import NoticeBoard, Severity
 from app.project import is_project
 from app.recovery import Recovery
 from app.second_model import SecondModel
-from app.settings import Settings, save_settings
+from app.settings import Settings
+from app.settings_writer import SettingsWriter
 from app.training import Training, launch
 from app.typed_paths import whole_path
 from app.ways import WaysOfModel
@@ -84,7 +85,7 @@ class Studio:
         recovery: Recovery | None = None,
     ) -> None:
         self.client = client
-        self.settings = settings
+        self.settings, self.kept = settings, SettingsWriter(settings)
         self.clock = clock
         self.history = History()
         self.model: ModelLoaded | None = None
@@ -318,12 +319,8 @@ class Studio:
     def _remember(self, settings: Settings) -> None:
         before, self.settings = self.settings, settings
         self.touch()
-        if settings == before:
-            return
-        try:
-            save_settings(settings, base=before)
-        except UserError as error:
-            self.notices.post(str(error), "warning", self.clock(), "settings")
+        if settings != before:
+            self.kept.keep(settings)
 
     # Events -----------------------------------------------------------------------------
 
@@ -337,6 +334,8 @@ class Studio:
             self.end_gesture()
         for part in (self.desk, self.second, self.gallery, self.ways, self.training):
             part.poll()
+        if fault := self.kept.fault():
+            self.say(fault, "warning", "settings")
         if self.notices.expire(self.clock()):
             self.touch()
         # The client's own facts change without an event (a drawing that begins, for one).

@@ -96,6 +96,7 @@ def run(path: str | None = None, device: str = "auto", *, opener: str = "") -> i
         studio.gallery.shut()
         studio.training.close()
         client.close()
+        studio.kept.flush()
     return 0
 
 

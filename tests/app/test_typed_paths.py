@@ -42,6 +42,7 @@ def test_a_folder_is_kept_over_a_restart(
     monkeypatch.setenv("MAQUETTE_CONFIG_DIR", str(tmp_path / "config"))
     bench = Bench(tmp_path)
     keep_folder(bench.studio, "latents", folders["latents"])
+    bench.studio.kept.flush()
     assert load_settings().settings.folders == {"latents": str(folders["latents"])}
 
 

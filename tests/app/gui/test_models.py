@@ -66,8 +66,11 @@ def test_a_chosen_folder_is_searched_named_and_remembered(
     assert texts["models_found_1_title"] == "Named like EG3D (faces, 512 px)"
     assert texts["models_found_2_title"] == "Not in the catalogue"
     assert "models_found_3_title" not in texts  # ema.pth belongs to generator.pth
-    settings = json.loads((workplace / "config" / "settings.json").read_text())
-    assert settings["models_folder"] == str(folder)
+    settings = workplace / "config" / "settings.json"
+    models.wait(
+        "the folder in the settings",
+        lambda _s: json.loads(settings.read_text())["models_folder"] == str(folder),
+    )
 
 
 def test_one_click_opens_what_was_found(models: App, folder: Path, workplace: Path) -> None:
