@@ -16,7 +16,7 @@ from pathlib import Path
 
 from engine.assets import asset, data_dir
 from engine.errors import UserError
-from engine.export.files import write_bytes
+from engine.export.files import make_folder, write_bytes
 from engine.frozen import environment, is_frozen
 
 ENTRY = Path("applications/maquette.desktop")
@@ -59,12 +59,7 @@ def add(program: Path, folder: Path) -> list[Path]:
     }
     for place, content in contents.items():
         path = folder / place
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(
-                f"The folder {path.parent} cannot be made ({error.strerror}); check its permissions."
-            ) from error
+        make_folder(path.parent)
         write_bytes(path, content)
     _look_again(folder)
     return [folder / place for place in contents]

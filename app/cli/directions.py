@@ -135,11 +135,8 @@ def contact_sheet(
 
 
 def _folder(out: Path) -> Path:
-    from engine.export.files import check_writable, explain
+    from engine.export.files import check_writable, make_folder
 
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise explain(error, out) from error
+    make_folder(out)
     check_writable(out / "pca.png")
     return out

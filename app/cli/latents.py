@@ -78,15 +78,12 @@ def _targets(out: Path, seeds: list[int]) -> list[Path]:
     Raises:
         UserError: several seeds for one file, or the place cannot be written.
     """
-    from engine.export.files import check_writable, explain
+    from engine.export.files import check_writable, make_folder
 
     if len(seeds) == 1 and not out.is_dir():
         latent_suffix(out)
         return [check_writable(out)]
     if out.suffix and not out.is_dir():
         raise UserError(f"{len(seeds)} latents need a folder, but {out} is a file name.")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise explain(error, out) from error
+    make_folder(out)
     return [check_writable(out / f"seed{seed:04d}.npz") for seed in seeds]

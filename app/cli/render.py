@@ -61,6 +61,7 @@ def run(words: Sequence[str]) -> int:
 
     generator, base = open_subject(options, base)
     from engine.draw import Painter
+    from engine.export.files import make_folder
     from engine.export.picture import save_picture
 
     painter = Painter(generator)
@@ -73,7 +74,7 @@ def run(words: Sequence[str]) -> int:
             pixels = painter.picture(recipe)
             spent = time.perf_counter() - start
             if _is_folder(options, targets):
-                _make_folder(target.parent)
+                make_folder(target.parent)
             save_picture(pixels, target, recipe)
             facts.append(
                 {
@@ -158,12 +159,3 @@ def _nearest_folder(folder: Path) -> Path:
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     return folder
-
-
-def _make_folder(folder: Path) -> None:
-    from engine.export.files import explain
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise explain(error, folder) from error

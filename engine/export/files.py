@@ -30,6 +30,7 @@ _ADVICE: dict[int, str] = {
     errno.EROFS: "that disk is read-only; choose another folder",
     errno.ENOENT: "the folder is gone; choose another one",
     errno.ENOTDIR: "part of that path is a file, not a folder; choose another folder",
+    errno.EEXIST: "a file of that name is there; choose another name",
     errno.EISDIR: "that is a folder; choose a file name",
     errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
     errno.EFBIG: "the file would be larger than that disk allows; make it smaller",
@@ -44,6 +45,24 @@ def explain(error: OSError, target: Path) -> ExportError:
     code = error.errno or 0
     advice = _ADVICE.get(code) or f"{error.strerror or error}; choose another place"
     return ExportError(f"{target} could not be written: {advice}.")
+
+
+def make_folder(folder: str | Path) -> Path:
+    """Make a folder with those around it; one that is there stays as it is.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ExportError: it cannot be made, a file of that name included.
+    """
+    path = Path(folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        advice = _ADVICE.get(error.errno or 0) or f"{error.strerror or error}; choose another one"
+        raise ExportError(f"The folder {path} cannot be made: {advice}.") from error
+    return path
 
 
 def check_writable(target: str | Path) -> Path:

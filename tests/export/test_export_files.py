@@ -18,6 +18,7 @@ from engine.export.files import (
     check_new_folder,
     check_writable,
     explain,
+    make_folder,
     write_bytes,
 )
 
@@ -139,6 +140,27 @@ def test_checking_leaves_nothing(tmp_path: Path) -> None:
     assert check_new_folder(tmp_path / "frames") == tmp_path / "frames"
     assert names(tmp_path) == ["a.png"]
     assert (tmp_path / "a.png").read_bytes() == b"keep"
+
+
+def test_a_folder_is_made_with_those_around_it(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "b"
+    assert make_folder(folder) == folder and folder.is_dir()
+    (folder / "kept").write_text("x")
+    make_folder(str(folder))
+    assert (folder / "kept").read_text() == "x"
+
+
+def test_a_folder_where_a_file_is_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "letter").write_text("x")
+    with pytest.raises(ExportError, match=r"letter cannot be made: a file of that name is there"):
+        make_folder(tmp_path / "letter")
+    with pytest.raises(ExportError, match=r"new cannot be made: part of that path is a file"):
+        make_folder(tmp_path / "letter" / "new")
+
+
+def test_a_folder_that_may_not_be_made(locked_folder: Path) -> None:
+    with pytest.raises(ExportError, match=r"new cannot be made: you may not write there"):
+        make_folder(locked_folder / "new")
 
 
 def test_folder_appears_at_once(tmp_path: Path) -> None:

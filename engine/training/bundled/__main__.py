@@ -17,6 +17,7 @@ from typing import TypeVar
 import torch
 
 from engine.errors import UserError
+from engine.export.files import make_folder
 from engine.generators.registry import pick_device
 from engine.hashing import file_sha256
 from engine.training.bundled.card import pack_asset
@@ -133,7 +134,7 @@ def _prepare(options: argparse.Namespace, kind: type[M]) -> tuple[HeadPool, M]:
         torch.backends.cuda.matmul.allow_tf32 = True
         torch.backends.cudnn.allow_tf32 = True
         torch.backends.cudnn.benchmark = True
-    options.out.mkdir(parents=True, exist_ok=True)
+    make_folder(options.out)
     pool = HeadPool(
         options.heads, options.capacity, device, backdrop=BACKDROP, fine_labels=FINE_LABELS,
         look=look_of(getattr(options, "look", "")),
@@ -217,10 +218,7 @@ def _report(options: argparse.Namespace) -> int:
     pool = HeadPool(options.held_out, options.count, device, backdrop=subject.backdrop, look=look)
     pool.wait_for(1, seconds=0.0)
     pool.refresh()
-    try:
-        options.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"The folder {options.out} cannot be made ({error}).") from error
+    make_folder(options.out)
     features = bundled_features(device)
     count = min(options.count, pool.count)
     report = make_report(

@@ -12,7 +12,7 @@ from torch import Tensor
 from engine.checkpoints import write_model
 from engine.checkpoints.plain import LazyTensor, ModelSource
 from engine.errors import ExportError
-from engine.export.files import atomic_paths, write_bytes
+from engine.export.files import atomic_paths, make_folder, write_bytes
 from engine.training.gan.authors_folder import (
     NAME,
     check_theirs,
@@ -167,12 +167,7 @@ def export_authors(
     files = dict(training.authors_files(state))
     if moments is not None:
         files |= training.authors_resume(state, moments)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ExportError(
-            f"The folder {folder} cannot be made ({error.strerror or error}); choose another one."
-        ) from error
+    make_folder(folder)
     writing: list[tuple[Path, object, Callable[[object, IO[bytes]], None]]] = []
     for name, content in files.items():
         writing.append((folder / name, content, write_torch))

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from engine.assets import model_place
 from engine.checkpoints import read_checkpoint, write_model
-from engine.errors import ExportError, UserError
-from engine.export.files import write_bytes
+from engine.errors import UserError
+from engine.export.files import make_folder, write_bytes
 from engine.generators.base import Generator
 from engine.generators.registry import build_generator, find_source
 from engine.training.data.scan import Progress as Looking
@@ -271,12 +271,7 @@ def _check_folder(folder: Path) -> None:
 
 def _make_folder(facts: RunFacts, training: Trained, judge: Mapping[str, Tensor] | None) -> None:
     folder = Path(facts.plan.folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ExportError(
-            f"The folder {folder} cannot be made ({error.strerror}); choose another."
-        ) from error
+    make_folder(folder)
     try:
         state = training.generator.state_dict()
         write_model(

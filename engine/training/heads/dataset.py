@@ -42,6 +42,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import UserError
+from engine.export.files import make_folder
 from engine.training.heads.attributes import (
     attribute_vector,
     attributes_from_latent,
@@ -275,10 +276,7 @@ def render_dataset(job: RenderJob, report: Callable[[str], None] = print) -> int
         KeyboardInterrupt: after the workers have been stopped.
     """
     job.check()
-    try:
-        job.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"The folder {job.out} cannot be made ({error}).") from error
+    make_folder(job.out)
     todo = [heads for heads in job.shards() if not shard_path(job.out, heads).exists()]
     skipped = len(job.shards()) - len(todo)
     if skipped:

@@ -28,7 +28,7 @@ from PIL import Image
 
 from engine.camera import FAMILY_AXES
 from engine.errors import UserError
-from engine.export.files import atomic_path, write_bytes
+from engine.export.files import atomic_path, make_folder, write_bytes
 from engine.training.heads.attributes import attributes_from_latent
 from engine.training.heads.captions import caption
 from engine.training.heads.dataset import read_shard
@@ -172,10 +172,7 @@ def _begin(job: LayoutJob, shape: tuple[int, ...]) -> None:
 def _write_picture(path: Path, picture: NDArray[np.uint8]) -> None:
     if path.exists():
         return
-    try:
-        path.parent.mkdir(exist_ok=True)
-    except OSError as error:
-        raise UserError(f"The folder {path.parent} cannot be made ({error}).") from error
+    make_folder(path.parent)
     with atomic_path(path) as temporary:
         Image.fromarray(picture).save(temporary, format="PNG")
 

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from engine.errors import UserError
-from engine.export.files import write_bytes
+from engine.export.files import make_folder, write_bytes
 from engine.text.encoder import load
 from engine.training.text_encoder.model import SIZE
 from engine.training.text_encoder.pack import pack, trained
@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
-    options.out.mkdir(parents=True, exist_ok=True)
+    make_folder(options.out)
     pictures = Pictures(options.heads, SIZE, options.capacity)
     pictures.wait_for(options.wait_for)
     training = TrainOptions(

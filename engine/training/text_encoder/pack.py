@@ -11,8 +11,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from engine.errors import UserError
-from engine.export.files import atomic_path, write_bytes
+from engine.export.files import atomic_path, make_folder, write_bytes
 from engine.text.encoder import TextImageEncoder
 from engine.text.spec import build
 from engine.training.text_encoder.model import MODEL, PREPROCESS
@@ -39,10 +38,7 @@ def pack(folder: Path, to: Path) -> Path:
         UserError: the folder holds no training state, or ``to`` cannot be written.
     """
     state: dict[str, Tensor] = read_state(folder)["average"]
-    try:
-        to.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"The folder {to} cannot be made ({error}).") from error
+    make_folder(to)
     config = {"model_cfg": MODEL, "preprocess_cfg": PREPROCESS}
     write_bytes(to / "config.json", (json.dumps(config, indent=2) + "\n").encode())
     half = {
