@@ -111,10 +111,8 @@ class Hostile:
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "picture", "foreign", "truncated", "hostile"])
 @pytest.mark.parametrize("command", ["render", "video", "mesh", "inspect", "convert"])
-def test_a_bad_checkpoint(
-    run: Run, tmp_path: Path, checkpoint: Path, command: str, kind: str
-) -> None:
-    folder = checkpoint.parent
+def test_a_bad_checkpoint(run: Run, tmp_path: Path, golden: Path, command: str, kind: str) -> None:
+    folder = golden.parent
     victim = folder / "victim"
     path = folder / f"{kind}.pkl"
     if kind == "empty":
@@ -124,7 +122,7 @@ def test_a_bad_checkpoint(
     elif kind == "foreign":
         path = foreign(folder)
     elif kind == "truncated":
-        path = truncated(folder, checkpoint)
+        path = truncated(folder, golden)
     elif kind == "hostile":
         path.write_bytes(pickle.dumps(Hostile(str(victim))))
     words = (path,) if command in ("inspect", "convert") else ("--model", path)

@@ -25,6 +25,12 @@ from tests.cli.conftest import GOLDEN, Run
 
 
 @pytest.fixture
+def checkpoint(golden: Path) -> Path:
+    """In one file, of which a project knows the sum."""
+    return golden
+
+
+@pytest.fixture
 def project(tmp_path: Path, checkpoint: Path) -> Path:
     recipe = Recipe(
         model=ModelRef(str(checkpoint), file_sha256(checkpoint), "face"),
