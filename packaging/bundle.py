@@ -3,7 +3,7 @@
     python3 packaging/bundle.py [--archive] [--environment FOLDER]     (make bundle)
 
 Makes an environment of its own in ``build/bundle`` with the versions of ``constraints.txt`` and Maquette's wheel,
-runs PyInstaller on ``maquette.spec`` there, strips the largest libraries, collects the licence notices, and says how
+runs PyInstaller on ``maquette.spec`` there, strips the libraries, collects the licence notices, and says how
 large it all is. The result is ``dist/maquette``; ``check_bundle.py`` tries it out. The bundle is for processors:
 torch must be its CPU build, and pip must know where to find that (on Linux the package index has the CUDA build).
 """
@@ -20,17 +20,11 @@ import tarfile
 from pathlib import Path
 
 import bootstrap
+import stripping
 from bootstrap import ROOT, Stop, say
 
 WORK = ROOT / "build" / "bundle"
 DIST = ROOT / "dist"
-#: Libraries with a quarter of their size in names that only debuggers read. The others are left as they are:
-#: wheels' tools have moved parts of them about, which strip does not always understand.
-STRIPPED = (
-    "torch/lib/libtorch_cpu.so",
-    "torch/lib/libtorch_python.so",
-    "llvmlite/binding/libllvmlite.so",
-)
 #: What PyInstaller calls on Linux: program -> Debian's package.
 PROGRAMS = {"objdump": "binutils", "ldd": "libc-bin"}
 CPU_TORCH = (
@@ -115,16 +109,10 @@ def freeze(python: Path) -> Path:
 
 
 def strip(bundle: Path) -> int:
-    """Take the names for debuggers out of the largest libraries; bytes saved."""
+    """Take out of the libraries what only debuggers read; bytes saved."""
     if not sys.platform.startswith("linux") or shutil.which("strip") is None:
         return 0
-    saved = 0
-    for place in STRIPPED:
-        library = bundle / "_internal" / place
-        before = library.stat().st_size
-        run("strip", "--strip-unneeded", library)
-        saved += before - library.stat().st_size
-    return saved
+    return stripping.strip_all(bundle / "_internal")
 
 
 def size(folder: Path) -> int:
