@@ -82,11 +82,12 @@ class Moments:
     """What a run has learnt beside its networks, for programs that go on from there.
 
     Attributes:
-        steps: done so far.
+        steps, images: done so far, and real ones shown.
         optimisers: network -> ``state_dict()`` of its Adam over all of its parameters in their order.
     """
 
     steps: int
+    images: int
     optimisers: Mapping[Network, Mapping[str, Any]]
 
 

@@ -25,7 +25,7 @@ from engine.training.gan.adversarial import (
     read_off,
 )
 from engine.training.gan.ball import BallOptions, BallTraining
-from engine.training.gan.contract import Network, OptimiserOptions, Progress
+from engine.training.gan.contract import Moments, Network, OptimiserOptions, Progress
 from engine.training.gan.discriminator_blocks import block_widths, narrowed
 from engine.training.gan.discriminator_patch import PatchDiscriminator
 from engine.training.gan.discriminator_residual import widths_of
@@ -36,6 +36,7 @@ from engine.training.gan.epigraf_drawing import (
     planes_of,
 )
 from engine.training.gan.epigraf_files import PATCH, saved_networks
+from engine.training.gan.epigraf_resume import whole_state
 from engine.training.gan.families import Kind
 from engine.training.gan.losses import gaussian_blur
 from engine.training.gan.poses import PosePrior, known_poses, orbit, poses_of
@@ -221,6 +222,15 @@ class EpiGRAFTraining(BallTraining):
         """``network.pt``: the generator, averaged and as it is, and the discriminator."""
         saved = saved_networks(self.config, self.generator, state, self.discriminator)
         return {"network.pt": saved}
+
+    def authors_resume(self, state: Mapping[str, Tensor], moments: Moments) -> Mapping[str, object]:
+        """``network.pkl`` with all that their training reads, where it can."""
+        saved = saved_networks(self.config, self.generator, state, self.discriminator)
+        config = self.config
+        whole = whole_state(
+            saved, self.generator, self.discriminator, config.z_dim, config.c_dim, moments
+        )
+        return {} if whole is None else {"network.pkl": whole}
 
 
 def patch_side(side: int, options: EpiGRAFOptions) -> int:

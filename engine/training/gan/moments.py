@@ -39,4 +39,4 @@ def moments_of(loop: TrainingLoop) -> Moments:
             "state": kept,
             "param_groups": [{**group, "params": list(range(len(parameters)))}],
         }
-    return Moments(loop.position.step, states)
+    return Moments(loop.position.step, loop.position.images, states)

@@ -73,18 +73,29 @@ def is_snapshot(content: object) -> bool:
     )
 
 
+def persistent(source: str, name: str, state: Mapping[str, Any], package: str = "") -> Called:
+    """An object whose class comes with it.
+
+    Args:
+        source: of a module. name: of the class in it.
+        state: that its ``__setstate__`` is given.
+        package: in which the program's ``torch_utils`` stands, with a dot at its end.
+    """
+    meta = {
+        "type": "class",
+        "version": _VERSION,
+        "module_src": source,
+        "class_name": name,
+        "state": dict(state),
+    }
+    function = Named(f"{package}torch_utils.persistence", "_reconstruct_persistent_obj")
+    return Called(function, (meta,))
+
+
 def _persistent(saved: Mapping[str, Any]) -> Called | nn.Module:
     if saved.get(ARGUMENTS) is None:
         return nn.Identity()
     module, name = saved[MODULE], saved[CLASS]
     # EpiGRAF's packages stand in one of their own.
     package = module.partition("training.")[0]
-    meta = {
-        "type": "class",
-        "version": _VERSION,
-        "module_src": _SOURCE.format(module=module, name=name),
-        "class_name": name,
-        "state": dict(saved),
-    }
-    function = Named(f"{package}torch_utils.persistence", "_reconstruct_persistent_obj")
-    return Called(function, (meta,))
+    return persistent(_SOURCE.format(module=module, name=name), name, saved, package)

@@ -169,11 +169,13 @@ def export_authors(
         files |= training.authors_resume(state, moments)
     make_folder(folder)
     writing: list[tuple[Path, object, Callable[[object, IO[bytes]], None]]] = []
-    for name, content in files.items():
-        writing.append((folder / name, content, write_torch))
+    for name, content in list(files.items()):
         if is_snapshot(content):
-            pickled = snapshot(cast(Mapping[str, Any], content))
-            writing.append(((folder / name).with_suffix(".pkl"), pickled, write_pickle))
+            plain = snapshot(cast(Mapping[str, Any], content))
+            files.setdefault(f"{name.removesuffix('.pt')}.pkl", plain)
+    for name, content in files.items():
+        pickled = name.endswith(".pkl")
+        writing.append((folder / name, content, write_pickle if pickled else write_torch))
     paths = [path for path, _, _ in writing]
     names = {path.name for path in paths}
     check_theirs(folder, names)
