@@ -36,6 +36,7 @@ from app.mailboxes import EngineMailbox
 from app.messages import MemoryShort, ModelFailed, ModelLoaded, RenderFailed
 from app.opening import open_generator, reference
 from app.processor import preview_threads
+from app.survey_watch import SurveyWatch
 from app.turns import Shot, Turns
 from app.wire import (
     Draw,
@@ -86,7 +87,7 @@ class Engine:
         #: The model's settings that the controllers have measured.
         self._measured: tuple[tuple[str, SettingValue], ...] = ()
         self._frugality = Frugality(options.frugal)
-        self._levers = LeverWatch()
+        self._levers, self._surveys = LeverWatch(), SurveyWatch()
         self._delivery, self._pictures = Delivery(mailbox), PictureTaker()
         self._sha256 = ""
         #: Small pictures to draw while nothing else is to be drawn, and whether some were.
@@ -131,11 +132,14 @@ class Engine:
             self._idle(painter, request)
 
     def _idle(self, painter: Painter, request: Draw | None) -> None:
-        """Nothing is to be drawn at once: a thumbnail, or rest."""
+        """Nothing is to be drawn at once: a thumbnail, what makes the next pictures faster, or rest."""
         if self._thumbnails:
             self._draw_thumbnail(painter, self._thumbnails.popleft(), request)
         elif self._strayed and request is not None:
             self._return_to(painter, request)
+        elif request is not None and self._surveys.due(request):
+            self._use_threads(False)
+            self._surveys.step(painter, request)
         elif self._levers.due and request is not None:
             self._use_threads(False)
             self._levers.idle(self._mailbox, request)
@@ -180,7 +184,7 @@ class Engine:
         self._joins.attend(self._painter)
         self._device = str(generator.device)
         self._controllers.clear()
-        self._levers = LeverWatch()
+        self._levers, self._surveys = LeverWatch(), SurveyWatch()
         self._mailbox.forget_earlier_request()
         self._turns.forget()
         took = time.monotonic() - started

@@ -155,6 +155,15 @@ class Painter:
             w, model = self.latent(recipe), self.model(recipe)
             return model.render(w, recipe.pose.camera(), chosen, cancel)
 
+    def explore(self, recipe: Recipe) -> bool:
+        """Look at a part of the field of a recipe's face (:meth:`Generator.explore`), whose pictures are
+        drawn faster once nothing is left to look at: then it returns true.
+
+        Raises:
+            UserError: see :meth:`latent` and :meth:`model`.
+        """
+        return self.model(recipe).explore(self.latent(recipe))
+
     def model(self, recipe: Recipe) -> Generator:
         """The generator that a recipe is drawn by: the open one, or that with the layers of a
         second model. w is the same for both: no mapping is exchanged.

@@ -16,6 +16,7 @@ from engine.checkpoints.plain import ModelSource
 from engine.errors import Cancelled, UserError
 from engine.frame import Frame
 from engine.generators.evaluation import gradients_wanted
+from engine.rendering.occupancy import Grids, Survey
 
 #: Largest side of a volume rendering or picture that is accepted, in pixels.
 MAX_SIZE = 8192
@@ -121,6 +122,7 @@ class Generator(ABC):
     #: generators without a file.
     source: ModelSource | None = None
     _adjusted: Mapping[str, SettingValue] | None = None
+    _grids: Grids | None = None
 
     @property
     def settings(self) -> Mapping[str, SettingValue]:
@@ -141,11 +143,39 @@ class Generator(ABC):
         values = self.capabilities.settings_with(changes)
         if values != self.settings:
             self._adjusted = values
+            self.grids.clear()
             self.settings_changed()
 
     def settings_changed(self) -> None:
         """Called when a setting has changed: drop what was computed with the old one."""
         return
+
+    @property
+    def grids(self) -> Grids:
+        """Where the fields of the last few faces are empty, as far as :meth:`explore` has looked."""
+        if self._grids is None:
+            self._grids = Grids()
+        return self._grids
+
+    def survey(self, w: Tensor) -> Survey | None:
+        """What finds out where the field of ``w`` ``[num_ws, w_dim]`` is empty; ``None`` where
+        drawing would not be faster for it."""
+        return None
+
+    def explore(self, w: Tensor) -> bool:
+        """Look at a part of the field of ``w`` ``[num_ws, w_dim]``, some milliseconds of work, so that
+        pictures of it need not look where nothing is once all of it has been looked at.
+
+        Returns:
+            Whether nothing is left to look at.
+
+        Raises:
+            UserError: ``w`` has another shape.
+        """
+        if self.device.type != "cpu":
+            return True
+        with torch.inference_mode():
+            return self.grids.advance(self.checked_rows(w), self.survey)
 
     def checked_latent(self, z: Tensor) -> Tensor:
         """``z`` on the model's device in float32.

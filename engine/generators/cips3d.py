@@ -30,6 +30,7 @@ from engine.generators.loading import load_strictly, read_config
 from engine.generators.memo import LastFew
 from engine.generators.registry import Family
 from engine.rendering.nerf_march import March, march_in_chunks, unit_rays
+from engine.rendering.occupancy import Occupancy, Survey, level_below, reach
 
 __all__ = ["CIPS3D", "FAMILY", "RELEASED", "CIPS3DConfig", "CIPS3DNetwork", "PixelField"]
 
@@ -39,6 +40,8 @@ _AXES = FAMILY_AXES["cips3d"]
 _KEPT = 4
 #: Pixels that are drawn at once, by kind of device.
 TILE_PIXELS: dict[str, int] = {"cpu": 1 << 11, "cuda": 1 << 16}
+#: Cells of a face's grid along one axis, and points that are looked at in one slice (10 ms).
+_SURVEY_CELLS, _SURVEY_POINTS = 64, 1 << 12
 #: The release's models: all of one size.
 RELEASED: dict[str, CIPS3DConfig] = {"ffhq-256": CIPS3DConfig()}
 
@@ -159,7 +162,8 @@ class CIPS3D(Generator):
                 distance = float(matrix[:3, 3].norm())
                 march = self._march().scaled(quality.samples).shifted(distance - config.radius)
                 count = blocks_of(config.inr_blocks, quality.blocks) if quality.upsample else 0
-                drawn = self._draw(styled, origin, directions, march, count, cancel)
+                grid = self.grids.find(w)
+                drawn = self._draw(styled, origin, directions, march, count, cancel, grid)
             rgb, raw = (unit_picture(p.T.reshape(3, side, side)) for p in drawn[:2])
             depth, alpha = (plane.reshape(side, side) for plane in (drawn[3], drawn[4]))
             normal: Tensor | None = None
@@ -168,6 +172,18 @@ class CIPS3D(Generator):
                     rays = directions.reshape(side, side, 3)
                     normal = normals_from_depth(depth, alpha, origin.expand_as(rays), rays)
         return Frame(rgb if quality.upsample else raw, raw, depth, alpha, normal, watch.seconds)
+
+    def survey(self, w: Tensor) -> Survey | None:
+        """See :meth:`Generator.survey`."""
+        config, march, styled = self.config, self._march(), self.styled(w)
+        slab = 0.5 * (march.far - march.near)
+        return Survey(
+            lambda points: self.network.siren.density(styled.films, points),
+            reach(slab, config.radius, config.fov_y),
+            _SURVEY_CELLS,
+            level_below(2.0 * slab, march.activation),
+            _SURVEY_POINTS,
+        )
 
     def _march(self) -> March:
         """As the settings say."""
@@ -190,11 +206,13 @@ class CIPS3D(Generator):
         march: March,
         blocks: int,
         cancel: CancelToken = NEVER,
+        grid: Occupancy | None = None,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Pixels of ``[N, 3]`` unit rays from one origin, a tile at a time.
 
         Args:
             blocks: of the INR that run; 0 leaves it out.
+            grid: where the NeRF is empty, if that is known.
 
         Returns:
             ``[N, 3]`` picture (the auxiliary one without ``blocks`` of the INR) and auxiliary picture in
@@ -210,7 +228,7 @@ class CIPS3D(Generator):
         for tile in torch.split(directions, TILE_PIXELS.get(directions.device.type, 1 << 14)):
             # White belongs to the features, which follow from the sums of activations.
             ray = march_in_chunks(
-                look, origin, tile, replace(march, white_back=False), cancel.check
+                look, origin, tile, replace(march, white_back=False), cancel.check, grid=grid
             )
             features = network.siren.features(ray.features, ray.weight_sum[:, None])
             if march.white_back:
@@ -259,7 +277,9 @@ class CIPS3D(Generator):
             fov_y = float(options.get("fov_y", config.fov_y))
             matrix = case.cam2world.to(self.device, torch.float32)
             rays = unit_rays(matrix, fov_y, side, side)
-            rgb, raw, depth, _, _ = self._draw(self.styled(w), *rays, march, config.inr_blocks)
+            rgb, raw, depth, _, _ = self._draw(
+                self.styled(w), *rays, march, config.inr_blocks, grid=self.grids.find(w)
+            )
         return {
             "rgb": rgb.T.reshape(3, side, side),
             "raw": raw.T.reshape(3, side, side),

@@ -25,6 +25,7 @@ from engine.generators.evaluation import Stopwatch, by_chunks, exact, unit_pictu
 from engine.generators.loading import load_strictly, read_config
 from engine.generators.memo import LastFew
 from engine.generators.registry import Family
+from engine.rendering.occupancy import Survey, level_below
 from engine.rendering.rays import intrinsics_from_focal, pinhole_rays
 
 __all__ = ["EG3D", "FAMILY", "EG3DConfig", "EG3DNetwork", "TriplaneField", "Volume"]
@@ -32,6 +33,9 @@ __all__ = ["EG3D", "FAMILY", "EG3DConfig", "EG3DNetwork", "TriplaneField", "Volu
 _AXES = FAMILY_AXES["eg3d"]
 #: Identities whose planes stay in memory (25 MB each at full size).
 _CACHED_PLANES = 4
+
+#: Cells of a face's grid along one axis, and points that are looked at in one slice (5 ms).
+_SURVEY_CELLS, _SURVEY_POINTS = 96, 1 << 15
 
 
 def camera_label(camera: Camera) -> Tensor:
@@ -143,6 +147,18 @@ class EG3D(Generator):
         """The radiance field of ``w``; raw density and colours without view dependence."""
         return TriplaneField(self.network, self.planes(w))
 
+    def survey(self, w: Tensor) -> Survey | None:
+        """See :meth:`Generator.survey`."""
+        planes, settings = self.planes(w), self.config.rendering
+        return Survey(
+            lambda points: self.network.density_at(planes, points[None])[0],
+            settings.box_warp / 2.0,
+            _SURVEY_CELLS,
+            # A softplus of one less.
+            level_below(settings.longest, "softplus", shift=-1.0),
+            _SURVEY_POINTS,
+        )
+
     def render(
         self, w: Tensor, camera: Camera, quality: Quality = Quality(), cancel: CancelToken = NEVER
     ) -> Frame:
@@ -163,6 +179,7 @@ class EG3D(Generator):
                     side,
                     self.config.rendering.scaled(quality.samples),
                     check=cancel.check,
+                    grid=self.grids.find(w),
                 )
             raw = unit_picture(volume.rgb)
             depth, alpha = volume.depth[0, 0], volume.alpha[0, 0].clamp(0.0, 1.0)
@@ -211,6 +228,7 @@ class EG3D(Generator):
                 options.get("neural_resolution"),
                 self.config.rendering.scaled(float(options.get("samples_factor", 1.0))),
                 check=NEVER.check,
+                grid=self.grids.find(w),
             )
             image = self.network.superresolve(volume.rgb, volume.features, w[None])
         return {"rgb": image[0], "raw": volume.rgb[0], "depth": volume.depth[0]}

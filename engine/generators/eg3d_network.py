@@ -23,6 +23,7 @@ from engine.generators.superresolution import SuperResolution
 from engine.generators.triplane import TriplaneDecoder, sample_planes
 from engine.kernels.graphs import replayed
 from engine.kernels.launch import reaches
+from engine.rendering.occupancy import Occupancy
 from engine.rendering.rays import intrinsics_from_focal, pinhole_rays
 from engine.rendering.volume import (
     RayResult,
@@ -146,6 +147,7 @@ class EG3DNetwork(nn.Module):
         jitter: torch.Generator | None = None,
         depth_guide: Tensor | None = None,
         check: Callable[[], None] | None = None,
+        grid: Occupancy | None = None,
     ) -> Volume:
         """Render tri-planes.
 
@@ -157,6 +159,7 @@ class EG3DNetwork(nn.Module):
             settings: how to march; the model's own if absent.
             jitter, depth_guide: see :func:`~engine.rendering.volume.render_rays` (training).
             check: given, the rays are marched in chunks and it is called before each.
+            grid: where the field is empty, if that is known (with ``check``).
         """
         side = resolution or self.config.neural_rendering_resolution
         settings = settings or self.config.rendering
@@ -165,7 +168,9 @@ class EG3DNetwork(nn.Module):
         rays_o, rays_d = pinhole_rays(cam2world, intrinsics, side, side)
         result: RayResult
         if check is not None:
-            result = render_rays_in_chunks(planes, self.decoder, rays_o, rays_d, settings, check)
+            result = render_rays_in_chunks(
+                planes, self.decoder, rays_o, rays_d, settings, check, grid=grid
+            )
         else:
             guide = None if depth_guide is None else depth_guide.reshape(planes.shape[0], -1)
             result = render_rays(planes, self.decoder, rays_o, rays_d, settings, jitter, guide)

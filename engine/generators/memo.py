@@ -27,6 +27,13 @@ class LastFew(Generic[T]):
     def __len__(self) -> int:
         return len(self._kept)
 
+    def __contains__(self, key: Tensor) -> bool:
+        return any(torch.equal(known, key) for known, _ in self._kept)
+
+    def find(self, key: Tensor) -> T | None:
+        """What was made of a tensor equal to ``key``, if it is still kept."""
+        return next((made for known, made in self._kept if torch.equal(known, key)), None)
+
     def get(self, key: Tensor, make: Callable[[Tensor], T]) -> T:
         """What was made of a tensor equal to ``key``, or what ``make`` makes of it now. What is to be
         differentiated is always made anew and not kept: weights may be what is learned then."""

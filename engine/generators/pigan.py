@@ -16,26 +16,30 @@ import torch
 from torch import Tensor
 
 from engine.camera import FAMILY_AXES, Camera, OrbitPose
-from engine.capabilities import Capabilities, ModelSetting
+from engine.capabilities import Capabilities
 from engine.errors import UserError
 from engine.frame import Frame, normals_from_depth
 from engine.generators.base import NEVER, CancelToken, Field, Generator, GoldenCase, Quality
 from engine.generators.evaluation import Stopwatch, by_chunks, exact
 from engine.generators.loading import load_strictly, read_config
 from engine.generators.memo import LastFew
-from engine.generators.pigan_config import BOXED, DATA_SETS, MAX_STEPS, RELEASED, PiGANConfig
+from engine.generators.pigan_capabilities import settings_of
+from engine.generators.pigan_config import DATA_SETS, RELEASED, PiGANConfig
 from engine.generators.pigan_network import ModulatedSiren, PiGANNetwork
 from engine.generators.pigan_source import matches, source
 from engine.generators.registry import Family
 from engine.kernels.field import packed_once, try_evaluate
 from engine.kernels.launch import reaches
 from engine.rendering.nerf_march import March, PointField, march_in_chunks, unit_rays
+from engine.rendering.occupancy import EVERYWHERE, Survey, level_below, reach
 
 __all__ = ["FAMILY", "RELEASED", "PiGAN", "PiGANConfig", "PiGANField", "PiGANNetwork"]
 
 _AXES = FAMILY_AXES["pigan"]
 #: Identities whose modulated layers stay in memory (2.3 MB each at full size).
 _CACHED_LAYERS = 4
+#: Cells of a face's grid along one axis, and points that are looked at in one slice (7 ms).
+_SURVEY_CELLS, _SURVEY_POINTS = 64, 1 << 9
 #: The direction of every ray where the colour must not depend on the view: straight ahead.
 _AHEAD = (0.0, 0.0, -1.0)
 #: Distance of the camera that the limits of the rays are stated for.
@@ -128,7 +132,7 @@ class PiGAN(Generator):
             },
             yaw_range=data.yaw_range,
             pitch_range=data.pitch_range,
-            settings=_settings(config),
+            settings=settings_of(config),
         )
 
     def settings_changed(self) -> None:
@@ -178,6 +182,17 @@ class PiGAN(Generator):
         half = self.capabilities.bounds[1][0]
         return PiGANField(self.siren(w), half, bool(self.settings["lock_view_dependence"]))
 
+    def survey(self, w: Tensor) -> Survey | None:
+        """See :meth:`Generator.survey`."""
+        siren, data = self.siren(w), DATA_SETS[str(self.settings["range"])]
+        return Survey(
+            lambda points: siren.densities(siren.features(points)),
+            reach(data.half, _RADIUS, data.fov_y),
+            _SURVEY_CELLS,
+            level_below(data.far - data.near, "relu"),
+            _SURVEY_POINTS,
+        )
+
     def march(self, distance: float, samples: float = 1.0) -> March:
         """How rays are marched with the present settings from a camera at ``distance``."""
         data, steps = DATA_SETS[str(self.settings["range"])], int(self.settings["steps"])
@@ -211,7 +226,8 @@ class PiGAN(Generator):
                     )
                 )
                 field = _point_field(siren, bool(self.settings["lock_view_dependence"]))
-                marched = march_in_chunks(field, origin, directions, march, cancel.check)
+                grid = self.grids.find(w) or EVERYWHERE
+                marched = march_in_chunks(field, origin, directions, march, cancel.check, grid=grid)
             rgb = marched.features.clamp(0.0, 1.0).reshape(side, side, 3)
             depth = marched.expected_depth(march.far).reshape(side, side)
             alpha = marched.opacity.reshape(side, side)
@@ -257,7 +273,8 @@ class PiGAN(Generator):
             )
             locked = bool(options.get("lock_view_dependence", self.config.lock_view_dependence))
             field = _point_field(self.network.modulated(w), locked)
-            marched = march_in_chunks(field, origin, directions, march)
+            grid = self.grids.find(w) or EVERYWHERE
+            marched = march_in_chunks(field, origin, directions, march, grid=grid)
         side = case.side
         rgb = (marched.features * 2.0 - 1.0).T.reshape(3, side, side)
         return {"rgb": rgb, "depth": marched.depth.reshape(1, side, side)}
@@ -304,52 +321,6 @@ def _point_field(siren: ModulatedSiren, locked: bool) -> PointField:
         return siren.densities(features), colors
 
     return evaluate
-
-
-def _settings(config: PiGANConfig) -> tuple[ModelSetting, ...]:
-    """What the authors choose on the command line or by the name of a data set."""
-    ranges = ("celeba", "cats") if config.siren == BOXED else ("carla",)
-    if config.data_set not in ranges:
-        ranges = (*ranges, config.data_set)
-    said = "; ".join(
-        f"{DATA_SETS[name].title} {DATA_SETS[name].near:g} to {DATA_SETS[name].far:g}"
-        for name in ranges
-    )
-    return (
-        ModelSetting(
-            "range",
-            "Depth range",
-            "choice",
-            config.data_set,
-            f"Where rays start and end for a camera at distance 1: {said}.",
-            choices=ranges,
-        ),
-        ModelSetting(
-            "steps",
-            "Steps along a ray",
-            "integer",
-            config.steps,
-            "Even samples on a ray, and as many again where the first found something; trained "
-            "with 12 (CelebA), 24 (Cats) and 48 (CARLA), drawn by the authors with twice as many.",
-            low=4,
-            high=MAX_STEPS,
-        ),
-        ModelSetting(
-            "last_back",
-            "Close the back",
-            "flag",
-            config.last_back,
-            "Light that passes all samples takes the colour of the last one.",
-        ),
-        ModelSetting(
-            "lock_view_dependence",
-            "Lock view dependence",
-            "flag",
-            config.lock_view_dependence,
-            "Colours are those seen straight from the front: steadier while turning (eyebrows stay "
-            "in place), a little softer.",
-        ),
-    )
 
 
 def build(config: dict[str, Any], tensors: Mapping[str, Tensor], device: torch.device) -> PiGAN:

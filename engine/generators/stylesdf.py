@@ -30,11 +30,13 @@ from engine.generators.stylesdf_volume import (
     FilmField,
     Volume,
     depth_limits,
+    empty_beyond,
     picture_rays,
     render,
 )
 from engine.kernels.graphs import replayed
 from engine.kernels.launch import reaches
+from engine.rendering.occupancy import EVERYWHERE, Survey, reach
 
 __all__ = [
     "FAMILY",
@@ -49,6 +51,10 @@ __all__ = [
 _AXES = FAMILY_AXES["stylesdf"]
 #: Identities whose folded FiLM layers stay in memory (2 MB each at full size).
 _CACHED_FIELDS = 8
+#: Cells of a face's grid along one axis, and points that are looked at in one slice (7 ms).
+_SURVEY_CELLS, _SURVEY_POINTS = 48, 1 << 9
+#: Length of a ray to the corner of a picture, in those of the one to its middle, at most.
+_LONGEST = 1.1
 #: Seed of the noise "random": drawn once, so that the same arguments give the same picture.
 _NOISE_SEED = 0
 
@@ -191,6 +197,19 @@ class StyleSDF(Generator):
         """The signed distance field of ``w``."""
         return SDFField(self._film(w), self.config.half_depth, self.device)
 
+    def survey(self, w: Tensor) -> Survey | None:
+        """See :meth:`Generator.survey`."""
+        config, film = self.config, self._film(w)
+        # Rays in the corners are a little longer than the slab is deep.
+        length = 2.0 * config.half_depth * _LONGEST
+        return Survey(
+            lambda points: -film.distances(points),
+            reach(config.half_depth, config.radius, config.fov_y),
+            _SURVEY_CELLS,
+            -empty_beyond(float(film.beta), length),
+            _SURVEY_POINTS,
+        )
+
     def _samples(self, factor: float) -> int:
         return max(MIN_SAMPLES, round(int(self.settings["samples_per_ray"]) * factor))
 
@@ -254,7 +273,9 @@ class StyleSDF(Generator):
                     self._samples(quality.samples),
                     bool(self.settings["static_view"]),
                 )
-                volume = render(film, rays, upsample, cancel.check)
+                volume = render(
+                    film, rays, upsample, cancel.check, self.grids.find(w) or EVERYWHERE
+                )
             raw = unit_picture(volume.rgb)
             depth = volume.z * rays.lengths.reshape(side, side)
             alpha = (1.0 - volume.background).clamp(0.0, 1.0)
@@ -307,7 +328,8 @@ class StyleSDF(Generator):
             int(options.get("samples", self._samples(1.0))),
         )
         with exact(self.device):
-            volume = render(film, rays, self.network.decoder is not None)
+            grid = self.grids.find(w) or EVERYWHERE
+            volume = render(film, rays, self.network.decoder is not None, grid=grid)
             side = rays.side
             z = volume.z.reshape(-1, 1)
             drawn = {

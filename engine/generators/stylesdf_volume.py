@@ -6,7 +6,8 @@ Or-El et al., "StyleSDF" (2022), sections 3.1 and 3.2. The signed distance becom
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,13 +18,18 @@ from torch import Tensor
 from engine.generators.stylesdf_network import FilmLayer, StyleSDFNetwork
 from engine.kernels.field import PackedLayers, PointLayers, packed_once, try_evaluate
 from engine.kernels.launch import reaches
+from engine.kernels.lazy import LazySamples, available
 from engine.kernels.products import product
 from engine.kernels.sine import sine_
 from engine.rendering.compositing import alpha_weights, blend, close_last, step_alphas
+from engine.rendering.lazy_march import RAYS
+from engine.rendering.occupancy import EVERYWHERE, LEAST_SEEN, Occupancy
 from engine.rendering.rays import centred_grid, grid_rays
 
 #: Samples that are held at once, by kind of device: on a CPU as many as stay in its cache.
 CHUNK_SAMPLES: dict[str, int] = {"cpu": 1 << 12, "cuda": 1 << 19}
+#: Length of the step behind the last sample, which stands for the background.
+ENDLESS = 1e10
 #: Least distance of the first sample, in units of the half depth, for cameras among the rays'
 #: samples.
 _NEAREST = 0.01
@@ -206,9 +212,14 @@ class Volume(NamedTuple):
 
 
 def render(
-    field: FilmField, rays: Rays, with_features: bool, check: Callable[[], None] | None = None
+    field: FilmField,
+    rays: Rays,
+    with_features: bool,
+    check: Callable[[], None] | None = None,
+    grid: Occupancy = EVERYWHERE,
 ) -> Volume:
-    """Integrate a field along rays, a chunk of them at a time.
+    """Integrate a field along rays, a chunk of them at a time. On a CPU samples that are not seen are
+    left out (:mod:`engine.rendering.lazy_march`).
 
     Whatever passes all other samples is given to the last one ("forced background").
 
@@ -217,23 +228,31 @@ def render(
         rays: of one picture.
         with_features: also integrate the features.
         check: called before every chunk; raises to stop (``CancelToken.check``).
+        grid: where the field is empty.
     """
     count, rows, side = len(rays.depths), len(rays.directions), rays.side
+    lazy = available(rays.origin, rays.directions)
     size = max(1, CHUNK_SAMPLES.get(rays.origin.device.type, 1 << 16) // count)
     rgb = rays.directions.new_empty(rows, 3)
     z, background = rgb.new_empty(rows), rgb.new_empty(rows)
     features = rgb.new_empty(rows, field.width) if with_features else None
-    for first in range(0, rows, size):
-        if check is not None:
-            check()
-        chunk = slice(first, first + size)
-        points = rays.origin + rays.directions[chunk, None] * rays.depths[:, None]
-        distance, seen, colours = field.look(points, rays.view[chunk])
-        weights = _weights(distance, field.beta, rays.depths * rays.lengths[chunk, None])
-        rgb[chunk] = blend(weights, colours) * 2.0 - 1.0
+    for chunk in _slices(rows, RAYS if lazy else size):
+        if lazy:
+            weights, colours, seen = _seen(field, rays, chunk, with_features, check, grid)
+            rgb[chunk] = colours * 2.0 - 1.0
+        else:
+            if check is not None:
+                check()
+            points = rays.origin + rays.directions[chunk, None] * rays.depths[:, None]
+            distance, each, colours = field.look(points, rays.view[chunk])
+            depths = rays.depths * rays.lengths[chunk, None]
+            weights = _weights(_density(distance, field.beta), depths)
+            rgb[chunk] = blend(weights, colours) * 2.0 - 1.0
+            seen = blend(weights, each) if with_features else None
         z[chunk], background[chunk] = weights @ rays.depths, weights[:, -1]
         if features is not None:
-            features[chunk] = blend(weights, seen)
+            assert seen is not None
+            features[chunk] = seen
     square = (side, side)
     return Volume(
         rgb.reshape(*square, 3).permute(2, 0, 1),
@@ -243,8 +262,56 @@ def render(
     )
 
 
-def _weights(distance: Tensor, beta: Tensor, depths: Tensor) -> Tensor:
-    """``[R, S]`` signed distances at ``[R, S]`` depths along unit rays -> ``[R, S]`` weights that
-    add up to one."""
-    density = torch.sigmoid(-distance / beta) / beta
-    return close_last(alpha_weights(step_alphas(depths, density, last=1e10))[0])
+def _slices(count: int, size: int) -> Iterator[slice]:
+    for first in range(0, count, size):
+        yield slice(first, first + size)
+
+
+def _seen(
+    field: FilmField,
+    rays: Rays,
+    chunk: slice,
+    with_features: bool,
+    check: Callable[[], None] | None,
+    grid: Occupancy,
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Some of a picture's rays, but for what is not seen: their weights ``[R, S]``, and sums of
+    colours ``[R, 3]`` and of features ``[R, width]``."""
+    directions, view = rays.directions[chunk], rays.view[chunk]
+    count, columns = len(directions), len(rays.depths)
+
+    def evaluate(index: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
+        points = rays.origin + directions[index] * rays.depths[columns, None]
+        distance, seen, colours = field.look(points[:, None], view[index])
+        density = _density(distance[:, 0], field.beta)
+        if not with_features:
+            return density, colours[:, 0]
+        return density, torch.cat([colours[:, 0], seen[:, 0]], dim=1)
+
+    samples = LazySamples(count, columns, evaluate, CHUNK_SAMPLES["cpu"], check)
+    samples.skip_empty(grid, rays.origin, directions, rays.depths.expand(count, -1))
+    order = torch.arange(columns).expand(count, -1)
+    samples.keep(order[:, -1], columns)
+    depths = rays.depths * rays.lengths[chunk, None]
+    samples.settle(depths, order, ENDLESS)
+    weights = _weights(samples.solid, depths)
+    sums = samples.blend(weights, 3 + (field.width if with_features else 0))
+    return weights, sums[:, :3], sums[:, 3:] if with_features else None
+
+
+def _density(distance: Tensor, beta: Tensor) -> Tensor:
+    """Signed distances -> densities."""
+    return torch.sigmoid(-distance / beta) / beta
+
+
+def empty_beyond(beta: float, length: float) -> float:
+    """The signed distance at which ``length`` of a ray is hidden by
+    :data:`~engine.rendering.occupancy.LEAST_SEEN` at most."""
+    least = LEAST_SEEN / length
+    return beta * math.log(max(1.0 / (beta * least) - 1.0, 1e-30))
+
+
+def _weights(density: Tensor, depths: Tensor) -> Tensor:
+    """``[R, S]`` densities at ``[R, S]`` depths along unit rays -> ``[R, S]`` weights that add up to
+    one."""
+    return close_last(alpha_weights(step_alphas(depths, density, last=ENDLESS))[0])

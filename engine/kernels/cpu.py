@@ -23,6 +23,7 @@ from engine.generators.triplane import Axes, TriplaneDecoder
 from engine.kernels.march import finish
 from engine.kernels.pieces import POINTS, RAYS, in_pieces
 from engine.kernels.triplane import PackCache, projection_rows
+from engine.rendering.occupancy import LEAST_LIGHT, Occupancy
 from engine.rendering.volume import RayResult, RenderSettings, ray_limits
 
 Floats = NDArray[np.float32]
@@ -102,6 +103,7 @@ def try_march(
     rays_d: Tensor,
     settings: RenderSettings,
     check: Callable[[], None] | None = None,
+    grid: Occupancy | None = None,
 ) -> RayResult | None:
     """Whole pictures by the compiled functions where they can, else ``None``: the caller's
     torch path runs.
@@ -112,14 +114,20 @@ def try_march(
         rays_o, rays_d: ``[N, R, 3]``.
         settings: how to march.
         check: called every few milliseconds; raises to stop.
+        grid: where the field is empty, if that is known: then samples that are not seen are left out
+            (:mod:`engine.kernels.cpu_march_lazy`).
     """
     if problem(planes, decoder, rays_o, rays_d) is not None or rays_o.shape[1] == 0:
         return None
     assert isinstance(decoder, TriplaneDecoder)
-    from engine.kernels.cpu_march import march_rays
+    from engine.kernels import cpu_march, cpu_march_lazy
 
-    # Its array arguments are unpacked, which no type checker follows.
-    compiled: Callable[..., None] = march_rays
+    # Their array arguments are unpacked, which no type checker follows.
+    compiled: Callable[..., None] = cpu_march.march_rays
+    sparing: tuple[object, ...] = ()
+    if grid is not None:
+        compiled = cpu_march_lazy.march_rays
+        sparing = (grid.cells, np.float32(grid.half), np.float32(LEAST_LIGHT))
     start, end = ray_limits(rays_o, rays_d, settings)
     results = []
     for n in range(planes.shape[0]):
@@ -145,7 +153,8 @@ def try_march(
             how: tuple[int, int, bool] = how,
         ) -> None:
             part = slice(first, last)
-            compiled(*field, *(x[part] for x in rays), *how, *(x[part] for x in outputs))
+            ways = (x[part] for x in rays)
+            compiled(*field, *ways, *how, *sparing, *(x[part] for x in outputs))
 
         in_pieces(count, RAYS, work, check)
         found = [torch.from_numpy(x) for x in (features, depth, opacity, *extent.T)]
@@ -203,18 +212,20 @@ def try_evaluate(
 
 def prepare() -> None:
     """Compile everything for the CPU, or load it where it was compiled before."""
-    from engine.kernels import blur, cpu_sparse, folded, sine, winograd
+    from engine.kernels import blur, cpu_sparse, folded, lazy, sine, winograd
 
     blur.prepare()
     cpu_sparse.prepare()
     folded.prepare()
+    lazy.prepare()
     sine.prepare()
     winograd.prepare()
     decoder = TriplaneDecoder(4, 3, 4).requires_grad_(False)
     planes, points = torch.zeros(1, 3, 4, 4, 4), torch.zeros(1, 2, 3)
     settings = RenderSettings(4, 1)
     try_evaluate(planes, decoder, points, settings.box_warp, settings.plane_axes)
-    try_march(planes, decoder, points, torch.ones(1, 2, 3), settings)
+    for grid in (None, Occupancy(np.ones((1, 1, 1), np.uint8), 1.0)):
+        try_march(planes, decoder, points, torch.ones(1, 2, 3), settings, grid=grid)
 
 
 if __name__ == "__main__":

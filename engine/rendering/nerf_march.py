@@ -23,7 +23,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.errors import UserError
+from engine.kernels.lazy import available
 from engine.rendering.compositing import alpha_weights, blend, close_last, step_alphas
+from engine.rendering.occupancy import Occupancy
 from engine.rendering.rays import framed_grid, grid_rays, inclusive_grid
 from engine.rendering.sampling import (
     PDF_FLOOR,
@@ -181,7 +183,7 @@ def march_rays(field: PointField, origin: Tensor, directions: Tensor, march: Mar
     # The weights go back to the order of the features, which are many times larger.
     each = torch.zeros_like(weights).scatter(-1, order, weights)
     total = blend(each[:, : march.fine], more_features) + blend(each[:, march.fine :], features)
-    return _gathered(march, depths, weights, behind, total)
+    return gathered(march, depths, weights, behind, total)
 
 
 def march_guided(
@@ -220,7 +222,7 @@ def _march_at(
     densities, features = _look(field, origin, directions, depths)
     weights, behind = _weigh(march, depths, densities)
     weights = close_last(weights) if march.last_back else weights
-    return _gathered(march, depths, weights, behind, blend(weights, features))
+    return gathered(march, depths, weights, behind, blend(weights, features))
 
 
 def _look(
@@ -235,13 +237,18 @@ def _look(
 
 
 def _weigh(march: March, depths: Tensor, densities: Tensor) -> tuple[Tensor, Tensor]:
-    solid = F.relu(densities) if march.activation == "relu" else F.softplus(densities)
-    return alpha_weights(step_alphas(depths, solid, march.last_step))
+    return alpha_weights(step_alphas(depths, solid_of(march, densities), march.last_step))
 
 
-def _gathered(
+def solid_of(march: March, densities: Tensor) -> Tensor:
+    """Raw densities after their activation."""
+    return F.relu(densities) if march.activation == "relu" else F.softplus(densities)
+
+
+def gathered(
     march: March, depths: Tensor, weights: Tensor, behind: Tensor, features: Tensor
 ) -> Marched:
+    """What rays bring back, of their samples' weights ``[R, S]`` and their summed features."""
     weight_sum = weights.sum(dim=-1)
     if march.white_back:
         features = features + (1.0 - weight_sum)[:, None]
@@ -255,6 +262,7 @@ def march_in_chunks(
     march: March,
     check: Callable[[], None] | None = None,
     chunk_samples: int | None = None,
+    grid: Occupancy | None = None,
 ) -> Marched:
     """:func:`march_rays` in little memory.
 
@@ -262,7 +270,13 @@ def march_in_chunks(
         check: called before every chunk; raises to stop (``CancelToken.check``).
         chunk_samples: samples that a pass evaluates at once, about; by default what suits the
             device.
+        grid: where the field is empty, in its own world, if that is known: on a CPU what is not seen is
+            left out then (:mod:`engine.rendering.lazy_march`).
     """
+    if grid is not None and origin.ndim == 1 and available(origin, directions):
+        from engine.rendering.lazy_march import march_lazily
+
+        return march_lazily(field, origin, directions, march, grid, check)
     wanted = chunk_samples or CHUNK_SAMPLES.get(directions.device.type, 1 << 18)
     size = max(1, wanted // max(march.coarse, march.fine))
     parts: list[Marched] = []

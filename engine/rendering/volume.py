@@ -14,6 +14,7 @@ from engine.errors import UserError
 from engine.generators.triplane import EG3D_AXES, Axes, sample_planes
 from engine.kernels.launch import reaches
 from engine.rendering.compositing import blend, march_weights, mean_depth, sample_weights
+from engine.rendering.occupancy import Occupancy
 from engine.rendering.rays import box_limits
 from engine.rendering.sampling import guided_depths, importance_depths, stratified_depths
 
@@ -95,6 +96,13 @@ class RenderSettings:
         if any(abs(_determinant(plane)) < 1e-6 for plane in axes):
             raise UserError("The axes of a plane must be three independent directions.")
         object.__setattr__(self, "plane_axes", axes)
+
+    @property
+    def longest(self) -> float:
+        """Length of the longest ray, world units."""
+        if self.ray_start == "auto" or self.ray_end == "auto":
+            return self.box_warp * math.sqrt(3.0)
+        return float(self.ray_end) - float(self.ray_start)
 
     def scaled(self, samples: float) -> Self:
         """The settings with both sample counts multiplied (and rounded)."""
@@ -257,6 +265,7 @@ def render_rays_in_chunks(
     settings: RenderSettings,
     check: Callable[[], None] | None = None,
     chunk_samples: int | None = None,
+    grid: Occupancy | None = None,
 ) -> RayResult:
     """The deterministic :func:`render_rays` of whole pictures in little memory.
 
@@ -269,6 +278,7 @@ def render_rays_in_chunks(
         check: called before every chunk; raises to stop (``CancelToken.check``).
         chunk_samples: field evaluations per chunk, about; by default what suits the device.
             Where it is named, a CPU's picture is drawn by torch.
+        grid: where the field is empty, if that is known; compiled code for a CPU makes use of it.
     """
     # Imported here: the kernels' launchers speak of this module's types.
     marched: RayResult | None = None
@@ -281,7 +291,7 @@ def render_rays_in_chunks(
     elif chunk_samples is None:
         from engine.kernels import cpu
 
-        marched = cpu.try_march(planes, decoder, rays_o, rays_d, settings, check)
+        marched = cpu.try_march(planes, decoder, rays_o, rays_d, settings, check, grid)
     if marched is not None:
         return marched
     start, end = ray_limits(rays_o, rays_d, settings)

@@ -4,23 +4,44 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 
-from engine.kernels import cpu_blur, cpu_folded, cpu_march, cpu_math, cpu_sparse, cpu_winograd
+from engine.kernels import (
+    cpu_blur,
+    cpu_folded,
+    cpu_lazy,
+    cpu_march,
+    cpu_march_lazy,
+    cpu_math,
+    cpu_sparse,
+    cpu_winograd,
+)
 
 
 @pytest.mark.parametrize(
-    "user",
-    [cpu_march, cpu_folded, cpu_blur, cpu_sparse, cpu_winograd],
-    ids=lambda module: module.__name__,
-)
-def test_what_was_kept_on_disk_is_made_anew_when_they_change(user: object) -> None:
+    ("user", "name", "used"),
+    [
+        *(
+            (user, "MATH", cpu_math)
+            for user in (
+                cpu_march, cpu_folded, cpu_blur, cpu_sparse, cpu_winograd, cpu_lazy, cpu_march_lazy,
+            )
+        ),
+        (cpu_march_lazy, "MARCH", cpu_march),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)  # fmt: skip
+def test_what_was_kept_on_disk_is_made_anew_when_they_change(
+    user: ModuleType, name: str, used: ModuleType
+) -> None:
     """Numba looks at the file that a function is in: its users' text has to change with theirs."""
-    text = Path(cpu_math.__file__).read_bytes()
-    digest = hashlib.sha256(text).hexdigest()[:16]
-    assert vars(user)["MATH"] == digest, f"cpu_math.py has changed: write MATH = {digest!r} there"
+    assert used.__file__ is not None
+    digest = hashlib.sha256(Path(used.__file__).read_bytes()).hexdigest()[:16]
+    told = f"{used.__name__} has changed: write {name} = {digest!r} in {user.__name__}"
+    assert vars(user)[name] == digest, told
 
 
 @cpu_math.compiled()
