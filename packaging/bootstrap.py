@@ -21,6 +21,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -285,11 +286,10 @@ def set_up(testing: bool) -> None:
 
 
 def lint() -> list[str]:
-    """Run the linters and the type checker; names of those that failed."""
+    """Run the linters; names of those that failed."""
     steps = (
         ("ruff check", ["-m", "ruff", "check", "."]),
         ("ruff format", ["-m", "ruff", "format", "--check", "."]),
-        ("mypy", ["-m", "mypy"]),
     )
     failed = []
     for name, command in steps:
@@ -297,6 +297,23 @@ def lint() -> list[str]:
         if subprocess.run([str(PYTHON), *command], cwd=str(ROOT), check=False).returncode:
             failed.append(name)
     return failed
+
+
+def check_types(beside: bool = False) -> str:
+    """Run the type checker; what it has to say if it failed, else nothing.
+
+    Args:
+        beside: it works behind the tests, on a thread of its own, and steps back for them.
+    """
+    say("mypy" + (", beside the tests" if beside else ""))
+    if beside and sys.platform == "linux":
+        # Of this thread alone there, and of what it starts.
+        os.nice(10)
+    done = subprocess.run(
+        [str(PYTHON), "-m", "mypy"], cwd=str(ROOT), check=False, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    return "" if done.returncode == 0 else done.stdout.decode(errors="replace") or "mypy failed"
 
 
 def tests(arguments: list[str]) -> int:
@@ -320,15 +337,22 @@ def main(arguments: list[str]) -> int:
     if task == "setup":
         return 0
     if task == "check":
-        return 1 if lint() else 0
+        failed, said = lint(), check_types()
+        print(said, end="")
+        return 1 if failed or said else 0
     if task == "fast":
         # None of them waits, so that there are as many workers as cores.
         return tests(["-n", "2", "--fast", "-m", "not slow and not gui and not cuda", *rest])
     failed = lint()
-    status = tests([*WORKERS, *rest])
+    with ThreadPoolExecutor(1) as thread:
+        types = thread.submit(check_types, True)
+        status = tests([*WORKERS, *rest])
+        said = types.result()
+    if said:
+        failed.append("mypy")
     if failed:
         # pytest's own closing line stays the last one of the output.
-        print("[maquette] failed: " + ", ".join(failed), file=sys.stderr)
+        print(said + "[maquette] failed: " + ", ".join(failed), file=sys.stderr)
     return status or (1 if failed else 0)
 
 

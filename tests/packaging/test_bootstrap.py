@@ -197,27 +197,37 @@ def test_tests_end_with_pytests_closing_line(
         calls.append(command)
         if "pytest" in command:
             print("== 3 passed ==")
-        return SimpleNamespace(returncode=0)
+        return SimpleNamespace(returncode=0, stdout=b"Success")
 
     stamp(bootstrap, testing=True)
     monkeypatch.setattr(bootstrap.subprocess, "run", fake)
     assert bootstrap.main(["test"]) == 0
     assert capfd.readouterr().out.splitlines()[-1] == "== 3 passed =="
-    assert ["ruff" in c for c in calls] == [True, True, False, False]
+    assert [c[2] for c in calls[:2]] == ["ruff", "ruff"]
+    assert {c[2] for c in calls[2:]} == {"mypy", "pytest"}
 
 
 def test_a_failed_linter_fails_the_whole(
-    bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch
+    bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     stamp(bootstrap, testing=True)
-    status = {"mypy": 1}
+    failing = "mypy"
     monkeypatch.setattr(
         bootstrap.subprocess,
         "run",
-        lambda command, **_: SimpleNamespace(returncode=status.get(command[2], 0)),
+        lambda command, **_: SimpleNamespace(
+            returncode=int(command[2] == failing), stdout=b"a.py:1: error\n"
+        ),
     )
     assert bootstrap.main(["test"]) == 1
+    assert capfd.readouterr().err == "a.py:1: error\n[maquette] failed: mypy\n"
     assert bootstrap.main(["check"]) == 1
+    assert "a.py:1: error" in capfd.readouterr().out
+    failing = "ruff"
+    assert bootstrap.main(["test"]) == bootstrap.main(["check"]) == 1
+    assert "failed: ruff check, ruff format" in capfd.readouterr().err
+    failing = "nothing"
+    assert bootstrap.main(["test"]) == bootstrap.main(["check"]) == 0
 
 
 def test_every_dependency_is_pinned_inside_its_range() -> None:
