@@ -60,9 +60,9 @@ def test_a_text_leads_from_the_first_step_to_the_model(
 
 
 def test_layers_by_the_texts_choice_are_those_that_the_card_names(
-    run: Run, tmp_path: Path, folder: Path
+    run: Run, tmp_path: Path, folder: Path, tiny: Path
 ) -> None:
-    model = checkpoint(GOLDENS / "eg3d_ffhq")
+    model = tiny / "face.json"
     words = ("train", "--model", model, "--text", "an old man", "--encoder", "tiny", "--out", "run")
     done = run(*words, "--layers", "adaptive", "--loss", "rows=1", "--steps", 1, *NEW)
     assert done.status == 0, done.err

@@ -12,16 +12,15 @@ import torch
 from engine.editing.encoders import OpenEncoder
 from engine.editing.sefa import reading_layers
 from engine.errors import UserError
-from engine.generators.registry import open_model
 from engine.training.gan.families import training_of
 from engine.training.shift import adaptive
 from engine.training.shift.adaptive import LENGTH, MOVES, chosen_layers, moved_rows
 from engine.training.shift.options import ADAPTIVE, ShiftOptions, shift_training
 from engine.training.shift.training import TextShift
-from tests.generators.test_every_family import GOLDENS, checkpoint, every
+from tests.generators.test_every_family import GOLDENS, every
 from tests.generators.tiny_eg3d import tiny_model
 from tests.training.gan.checks import check_groups
-from tests.training.shift.test_text_training import SMALL, loop_of
+from tests.training.shift.test_text_training import SMALL, loop_of, small_model
 
 FEW = replace(SMALL, rows=1)
 
@@ -36,7 +35,7 @@ def made(
     monkeypatch.setattr(adaptive, "_SAMPLES", 4)
 
     def make(folder: Path, shift: ShiftOptions) -> TextShift:
-        inner = training_of(open_model(checkpoint(folder), "cpu"))
+        inner = training_of(small_model(folder))
         return TextShift(inner, shift, opened.encoder)
 
     return make

@@ -14,6 +14,7 @@ from engine.draw import Painter
 from engine.editing.aim import Aim
 from engine.editing.encoders import OpenEncoder
 from engine.errors import UserError
+from engine.generators.base import Generator, Quality
 from engine.generators.registry import open_model
 from engine.recipe import Recipe
 from engine.training.gan.contract import Phase, Progress
@@ -25,6 +26,7 @@ from engine.training.gan.options import TrainingOptions
 from engine.training.shift.options import COLOURS, ShiftOptions, shift_training
 from engine.training.shift.training import TextShift
 from tests.generators.test_every_family import GOLDENS, checkpoint, every
+from tests.generators.tiny_eg3d import tiny_model
 from tests.training.gan.checks import check_groups, losses_of
 
 ALONE = Team(0, 1, torch.device("cpu"))
@@ -33,12 +35,18 @@ GENERATOR = Phase("generator", "generator")
 Made = Callable[..., TextShift]
 
 
+def small_model(folder: Path) -> Generator:
+    """A golden set's model; EG3D's has planes as large as the released ones, and is exchanged for one that
+    has not."""
+    return tiny_model() if folder.name == "eg3d_ffhq" else open_model(checkpoint(folder), "cpu")
+
+
 @pytest.fixture
 def made(opened: OpenEncoder) -> Made:
     """A golden set's model with a text in the discriminator's place."""
 
     def make(folder: Path, shift: ShiftOptions = SMALL) -> TextShift:
-        inner = training_of(open_model(checkpoint(folder), "cpu"))
+        inner = training_of(small_model(folder))
         return TextShift(inner, shift, opened.encoder)
 
     return make
@@ -61,7 +69,7 @@ def depths(training: TextShift, state: Mapping[str, torch.Tensor]) -> torch.Tens
     facts = generator.capabilities
     w = generator.map(torch.linspace(-1.0, 1.0, facts.z_dim))
     pose = facts.default_pose
-    frames = [generator.render(w, pose.turned(yaw).camera()) for yaw in (0.0, 25.0)]
+    frames = [generator.render(w, pose.turned(yaw).camera(), Quality(16)) for yaw in (0.0, 25.0)]
     return torch.cat([torch.cat([f.depth.flatten(), f.alpha.flatten()]) for f in frames])
 
 
@@ -93,9 +101,9 @@ def test_steps_go_towards_the_text_and_repeat(folder: Path, made: Made) -> None:
     rate = 4.0 if "stylesdf" in folder.name else 1.0
     steps = stepped(made(folder, free), 6, rate=rate)
     assert max(step["score/reached"] for step in steps[2:]) > 1e-3
-    assert steps[:3] == stepped(made(folder, free), 3, rate=rate)
-    other = stepped(made(folder, free), 3, rate=rate, seed=1)
-    assert other[1:] != steps[1:3]
+    assert steps[:2] == stepped(made(folder, free), 2, rate=rate)
+    other = stepped(made(folder, free), 2, rate=rate, seed=1)
+    assert other[1] != steps[1]
 
 
 @every
