@@ -90,7 +90,7 @@ def test_golden_truncated_and_flipped(tmp_path: Path, file: str) -> None:
         _opens(tmp_path / "x", bytes(flipped))
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(body=st.binary(max_size=200), kind=st.sampled_from(["plain", "zip", "nested", "legacy"]))
 def test_random_programs(tmp_path_factory: pytest.TempPathFactory, body: bytes, kind: str) -> None:
     wrap = {
@@ -141,7 +141,7 @@ _OPCODES = st.lists(
 )
 
 
-@settings(max_examples=800, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 @given(parts=_OPCODES)
 def test_random_programs_of_known_parts(
     tmp_path_factory: pytest.TempPathFactory, parts: list[bytes]

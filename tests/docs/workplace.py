@@ -26,7 +26,7 @@ from tests.training.gan.pictures import write_pictures
 GOLDENS = ROOT / "tests" / "data" / "goldens"
 #: What the pages call these checkpoints.
 MODELS = {
-    "face.pkl": "eg3d_ffhq/checkpoint.pkl", "sdf.pt": "stylesdf/checkpoint.pt",
+    "face.pkl": "epigraf/checkpoint.pkl", "sdf.pt": "stylesdf/checkpoint.pt",
     "photos.pth": "cips3d/checkpoint.pth", "cartoons.pth": "cips3d/second.pth",
 }  # fmt: skip
 ARCHIVES = {"ffhq.zip": "cips3d/checkpoint.pth", "photo2cartoon.zip": "cips3d/second.pth"}

@@ -142,8 +142,8 @@ def test_nonsense_says_that_it_says_nothing() -> None:
 def test_the_bundled_generator_smiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """A slider of few people raises the encoder's own score of others, and minus lowers it; a
     nonsense text is told of."""
-    monkeypatch.setattr(samples, "COUNT", 60)
-    monkeypatch.setattr(refine, "STEPS", 6)
+    monkeypatch.setattr(samples, "COUNT", 40)
+    monkeypatch.setattr(refine, "STEPS", 2)
     generator, bundled = open_model(bundled_generator(), "cpu"), open_encoder()
     folder = None
     found = text_direction(
@@ -154,7 +154,7 @@ def test_the_bundled_generator_smiles(monkeypatch: pytest.MonkeyPatch) -> None:
     aim = text_delta(bundled.encoder, "smiling")
     step = torch.from_numpy(found.direction.offset.numbers.copy())
     gains = []
-    for w in sampled_w(generator, 64)[60:]:
+    for w in sampled_w(generator, 43)[40:]:
         with torch.inference_mode():
             less, more = (
                 bundled.encoder.encode_image(draw_small(generator, w + s * step)[None])[0].double()
