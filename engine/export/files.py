@@ -89,7 +89,9 @@ def check_writable(target: str | Path) -> Path:
             # Who we act as counts, not who started us; Windows cannot tell the two apart.
             effective = os.access in os.supports_effective_ids
             if not os.access(path, os.W_OK, effective_ids=effective):
-                raise ExportError(f"{path} is write-protected; choose another name.")
+                raise ExportError(
+                    f"{path} is write-protected; allow writing to it, or choose another name."
+                )
         _new_file(path).unlink()
     except OSError as error:
         raise explain(error, path) from error

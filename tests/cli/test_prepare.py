@@ -59,6 +59,7 @@ def test_the_rough_finder_waits_for_confirmed_points(
     assert result.status == 0, result.err
     assert "MediaPipe finds faces by itself" in result.out and "--install-finder" in result.out
     assert "0 pictures in wait" in result.out and "only guessed" in result.out
+    assert "wait in wait/maquette-points.json" in result.out and "another folder" in result.out
     path = tmp_path / "wait" / "maquette-points.json"
     stated = json.loads(path.read_text())
     stated["faces"]["astronaut.png"][0] |= {"certain": True, "yaw": -15.0, "pitch": 5.0}

@@ -39,7 +39,10 @@ def read_labels(files: Files) -> Labels | None:
     try:
         data = files.labels()
     except (Unreadable, OSError) as error:
-        raise UserError(f"{LABELS_NAME} of {files.path} cannot be read: {error}.") from error
+        why = (error.strerror if isinstance(error, OSError) else None) or error
+        raise UserError(
+            f"{LABELS_NAME} of {files.path} cannot be read ({why}); mend it, or allow reading it."
+        ) from error
     if data is None:
         return None
     try:

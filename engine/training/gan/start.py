@@ -271,6 +271,7 @@ def _check_folder(folder: Path) -> None:
 
 def _make_folder(facts: RunFacts, training: Trained, judge: Mapping[str, Tensor] | None) -> None:
     folder = Path(facts.plan.folder)
+    made = not folder.exists()
     make_folder(folder)
     try:
         state = training.generator.state_dict()
@@ -288,8 +289,9 @@ def _make_folder(facts: RunFacts, training: Trained, judge: Mapping[str, Tensor]
         # It was empty: the next try finds it so.
         for name in (f"{BASE}.json", f"{BASE}.safetensors", JUDGE):
             (folder / name).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            folder.rmdir()
+        if made:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
         raise
 
 

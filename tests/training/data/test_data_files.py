@@ -274,6 +274,21 @@ def test_bad_labels_are_told(tmp_path: Path, text: str, said: str) -> None:
         TrainingData.open(folder, 16)
 
 
+def test_labels_that_may_not_be_read_are_told_without_codes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = open_files(write_folder(tmp_path / "set", 1))
+
+    def shut(_name: str, _limit: int = 0) -> bytes:
+        raise PermissionError(13, "Permission denied", "dataset.json")
+
+    monkeypatch.setattr(files, "read", shut)
+    with pytest.raises(
+        UserError, match=r"set cannot be read \(Permission denied\); mend it, or allow"
+    ):
+        read_labels(files)
+
+
 def test_odd_labels_are_counted(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "set", 3)
     good = numbers_of(3)

@@ -174,6 +174,10 @@ def test_a_disk_that_is_full_at_the_start_leaves_no_run(
     with pytest.raises(ExportError):
         begin(plan_in(tmp_path, pictures))
     assert not (tmp_path / "run").exists()
+    (tmp_path / "run").mkdir()
+    with pytest.raises(ExportError):
+        begin(plan_in(tmp_path, pictures))
+    assert list((tmp_path / "run").iterdir()) == []
 
 
 def test_a_run_that_cannot_go_on_says_why(tmp_path: Path, pictures: Path) -> None:

@@ -260,8 +260,9 @@ class _Run:
             )
         if self._guesses:
             notes.append(
-                f"{len(self._guesses)} faces were only guessed and wait in {POINTS_NAME}: correct "
-                'the points, set "certain" to true, and give the file with --points.'
+                f"{len(self._guesses)} faces were only guessed and wait in "
+                f'{self._job.out.name}/{POINTS_NAME}: correct the points, set "certain" to true, and '
+                "prepare another folder with --points and this file."
             )
         return tuple(notes)
 
