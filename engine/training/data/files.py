@@ -124,7 +124,7 @@ class FolderFiles(Files):
         self._root = path.resolve()
         entries: list[Entry] = []
         refused: list[tuple[str, str]] = []
-        for name, place in _walk(self._root):
+        for name, place in _walk(self._root, refused):
             try:
                 if not place.resolve().is_relative_to(self._root):
                     refused.append((name, "it is a link that leads out of the folder"))
@@ -161,10 +161,26 @@ class FolderFiles(Files):
         return place
 
 
-def _walk(root: Path) -> Iterator[tuple[str, Path]]:
+def _walk(root: Path, refused: list[tuple[str, str]]) -> Iterator[tuple[str, Path]]:
     """Files that look like pictures, but for those that begin with a dot. Folders that are links
-    are not entered: they may lead around in circles."""
-    for folder, below, names in os.walk(root):
+    are not entered: they may lead around in circles.
+
+    Args:
+        refused: gets the folders that may not be looked into.
+
+    Raises:
+        OSError: that is the root itself.
+    """
+
+    def shut(error: OSError) -> None:
+        place = Path(error.filename)
+        if place == root:
+            raise error
+        refused.append(
+            (place.relative_to(root).as_posix(), f"it cannot be read ({error.strerror})")
+        )
+
+    for folder, below, names in os.walk(root, onerror=shut):
         below[:] = sorted(n for n in below if not n.startswith((".", "__MACOSX")))
         for name in names:
             place = Path(folder) / name

@@ -274,6 +274,30 @@ def test_bad_labels_are_told(tmp_path: Path, text: str, said: str) -> None:
         TrainingData.open(folder, 16)
 
 
+def test_folders_that_may_not_be_looked_into_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_folder(tmp_path / "set", 4)
+    scandir, shut = os.scandir, {str(folder / "00001")}
+
+    def looked(path: object) -> object:
+        if str(path) in shut:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(os, "scandir", looked)
+    files = open_files(folder)
+    assert files.refused == (("00001", "it cannot be read (Permission denied)"),)
+    assert [entry.name for entry in files.entries] == [
+        "00000/img00000000.png", "00000/img00000002.png",
+    ]  # fmt: skip
+    shut.add(str(folder))
+    with pytest.raises(
+        UserError, match=r"set cannot be read \(Permission denied\); check the path"
+    ):
+        open_files(folder)
+
+
 def test_labels_that_may_not_be_read_are_told_without_codes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
