@@ -21,6 +21,7 @@ from app.pointer import Pointer
 from app.runner import early
 from app.studio import Studio
 from app.theme import Fonts, Themes
+from app.typed_ahead import TypedAhead
 
 #: Width of the labels in front of the controls, at a scale of 1, pixels.
 LABEL_WIDTH = 92
@@ -50,6 +51,7 @@ class Kit:
     pointer: Pointer
     held: Held
     copies: Copies = field(init=False)
+    ahead: TypedAhead = field(init=False)
     named: dict[str, int] = field(default_factory=dict)
     _typed: list[int] = field(default_factory=list)
     _handlers: dict[int, int] = field(default_factory=dict)
@@ -58,6 +60,7 @@ class Kit:
 
     def __post_init__(self) -> None:
         self.copies = Copies(self.studio)
+        self.ahead = TypedAhead(self.scale)
 
     def px(self, pixels: float) -> int:
         """A length at the UI scale."""
@@ -65,8 +68,8 @@ class Kit:
 
     @property
     def typing(self) -> bool:
-        """Whether some widget holds the keyboard."""
-        return any(dpg.is_item_active(item) for item in self._typed)
+        """Whether some widget holds the keyboard, or is about to."""
+        return self.ahead.waits or any(dpg.is_item_active(item) for item in self._typed)
 
     def typed(self, item: int) -> int:
         """Register a widget that can be typed in."""
@@ -92,6 +95,7 @@ class Kit:
 
     def after_frame(self) -> None:
         """Do what is due; call once after each frame."""
+        self.ahead.after_frame()
         now = dpg.get_frame_count()
         due = [action for frame, action in self._later if frame <= now]
         self._later = [waits for waits in self._later if waits[0] > now]
@@ -101,6 +105,7 @@ class Kit:
     def delete(self) -> None:
         """Take away what does not go with the widgets: themes, and what waits for them to be let
         go, which would keep their panels alive."""
+        self.ahead.delete()
         self.themes.delete()
         for registry in self._handlers.values():
             dpg.delete_item(registry)
@@ -119,10 +124,14 @@ class Kit:
     def values(self) -> dict[str, Any]:
         """What stands in the named boxes, lists and check boxes."""
         return {
-            name: dpg.get_value(item)
+            name: self._value(item)
             for name, item in self.named.items()
             if dpg.get_item_type(item).rpartition("::")[2] in _HOLDERS
         }
+
+    def _value(self, item: int) -> Any:
+        value = dpg.get_value(item)
+        return self.ahead.value(item) if isinstance(value, str) else value
 
     def restore(self, values: dict[str, Any]) -> None:
         """Put :meth:`values` into the widgets of the same names."""

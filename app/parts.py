@@ -195,7 +195,10 @@ class Parts:
             self.kit.copies.press()
 
     def key(self, code: int) -> bool:
-        """Whether a key is for what waits for an answer, or for the palette."""
+        """Whether a key is for what waits for an answer, for a box that is about to have the keyboard,
+        or for the palette."""
+        if self.kit.ahead.key(code):
+            return True
         if self.kit.studio.desk.talk.is_open:
             return self.confirm.key(code)
         return self.palette.is_open and self.palette.key(code)
@@ -242,10 +245,11 @@ class Parts:
         Args:
             section: its key. box: finds the box once the section is there.
         """
+        self.kit.ahead.expect(self.kit.typing)
         self.docking.reveal(section)
 
         # Once it has been scrolled to.
-        self.kit.later(lambda: dpg.focus_item(box()))
+        self.kit.later(lambda: self.kit.ahead.into(box(), away=self.windows["viewport"]))
 
     def resize(self, step: int) -> None:
         """Make the interface larger (1) or smaller (-1)."""

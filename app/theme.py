@@ -44,6 +44,10 @@ def mixed(first: Color, second: Color, share: float) -> Color:
     return (r, g, b, a)
 
 
+#: Height of the letters of most texts, and what is free before them in a box, at a scale of 1, pixels.
+LETTERS, INDENT = 16, 9
+
+
 @dataclass(frozen=True)
 class Fonts:
     """Font items, loaded at size x scale so that they stay sharp."""
@@ -64,7 +68,7 @@ def load_fonts(scale: float) -> Fonts:
         return int(dpg.add_font(str(folder / name), round(size * scale), parent=registry))
 
     return Fonts(
-        body=font("Roboto-Regular.ttf", 16),
+        body=font("Roboto-Regular.ttf", LETTERS),
         strong=font("Roboto-Medium.ttf", 16),
         small=font("Roboto-Regular.ttf", 14),
         title=font("Roboto-Medium.ttf", 21),
@@ -186,7 +190,7 @@ def _base_colors() -> dict[str, Color]:
 #: Least length of what one grabs a slider by, at a scale of 1, pixels.
 GRAB = 11
 _BASE_STYLES: dict[str, tuple[float, float]] = {
-    "WindowPadding": (16, 14), "FramePadding": (9, 6), "ItemSpacing": (8, 8),
+    "WindowPadding": (16, 14), "FramePadding": (INDENT, 6), "ItemSpacing": (8, 8),
     "ItemInnerSpacing": (6, 6), "CellPadding": (6, 4), "ScrollbarSize": (11, -1),
     "GrabMinSize": (GRAB, -1),
     # Columns without sections and grips are thinner than the toolkit's own least size.
@@ -311,6 +315,13 @@ def _compact(scale: float) -> int:
     _style(part, dpg.mvStyleVar_FramePadding, 6 * scale, 3 * scale)
     _style(part, dpg.mvStyleVar_ItemSpacing, 4 * scale, 4 * scale)
     _style(part, dpg.mvStyleVar_GrabMinSize, 5 * scale)
+    return theme
+
+
+def indented(scale: float, by: float) -> int:
+    """A theme for a box whose text begins ``by`` pixels farther to the right; the caller's to delete."""
+    theme, part = _theme()
+    _style(part, dpg.mvStyleVar_FramePadding, INDENT * scale + by, 6 * scale)
     return theme
 
 

@@ -69,10 +69,11 @@ class Palette(Popup):
 
     def toggle(self) -> None:
         """Open or close it."""
+        typing = self._kit.typing
         super().toggle()
         if self.is_open:
             dpg.set_value(self._query, "")
-            dpg.focus_item(self._query)
+            self._kit.ahead.into(self._query, self._search, typing)
             self._search()
 
     def update(self, studio: Studio) -> None:
@@ -111,7 +112,7 @@ class Palette(Popup):
 
     def _search(self) -> None:
         studio = self._kit.studio
-        self.listed = found(dpg.get_value(self._query), lambda c: c.why_not(studio))
+        self.listed = found(self._kit.ahead.value(self._query), lambda c: c.why_not(studio))
         self.chosen = 0
         self._follow()
 

@@ -94,7 +94,7 @@ class ProjectPrompt:
                     "Leave everything as it is",
                     width=kit.px(150),
                 )
-        dpg.focus_item(self._path)
+        kit.ahead.into(self._path, typing=kit.typing)
 
     def _fill(self, recent: tuple[str, ...]) -> None:
         kit, self._listed = self._kit, recent

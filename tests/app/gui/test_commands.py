@@ -33,6 +33,20 @@ def test_a_command_is_found_chosen_and_done(app: App) -> None:
     assert state["palette"] is None
 
 
+def test_what_is_typed_right_after_the_key_is_in_the_box(app: App) -> None:
+    before = app.state["recipe"]
+    app.xdotool("key", "ctrl+p", "type", "--delay", 12, "--", "depth")
+    app.wait("the command", lambda s: s["palette"] and s["palette"]["listed"][:1] == ["view_depth"])
+    # Its first letters can be taken back, too.
+    app.xdotool("key", "--repeat", 5, "--delay", 60, "BackSpace")
+    app.wait("all commands", lambda s: len(s["palette"]["listed"]) == len(COMMANDS) - 1)
+    app.key("Escape")
+    app.wait("no palette", lambda s: s["palette"] is None and not s["active"])
+    app.xdotool("key", "--delay", 12, "ctrl+g", "1", "3", "7", "Return")
+    state = app.settled(lambda s: s["recipe"]["seed"] != before["seed"])
+    assert state["recipe"] == {**before, "seed": 137}
+
+
 def test_the_arrows_choose_and_escape_closes(app: App) -> None:
     listed = ask_palette(app, "look from")
     assert listed[:3] == ["look_front", "look_left", "look_top"]
@@ -90,7 +104,7 @@ def test_every_control_has_a_tooltip(app: App, workplace: Path) -> None:
     # What appears only at times has its own, too: a job that is over, and a mistake.
     app.click("tab_picture")
     app.fill("picture_path", str(workplace / "tipped.png"))
-    app.wait("the picture", lambda s: any(job[2] == "finished" for job in s["jobs"]), 60)
+    app.wait("the picture", lambda s: any(job[2] == "finished" for job in s["jobs"]))
     app.key("Escape", "ctrl+j")
     app.wait("the jobs", lambda s: s["jobs_open"])
     app.fill("picture_path", "wrong.txt")
