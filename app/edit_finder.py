@@ -3,8 +3,6 @@ live picture goes on."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,7 +23,7 @@ from app.edit_wire import (
     TryEncoder,
 )
 from app.faults import sentence
-from app.opening import open_generator
+from app.opening import open_generator, reference
 from app.settings import cache_folder
 from app.wire import ProcessOptions
 from engine.draw import Painter
@@ -38,10 +36,11 @@ from engine.editing.search import ordered, scores
 from engine.editing.sefa import sefa_directions
 from engine.editing.strength import enough
 from engine.editing.text_direction import encoder_name, text_direction
+from engine.editing.texts import weakness
 from engine.errors import Cancelled, UserError
 from engine.generators.base import CancelToken, Generator
 from engine.latents import edited
-from engine.recipe import Recipe
+from engine.recipe import ModelRef, Recipe
 
 #: Progress is told this often at most, in seconds.
 _TELL_EVERY = 0.1
@@ -54,7 +53,7 @@ class Finder:
     def __init__(self, mailbox: EditMailbox, options: ProcessOptions) -> None:
         self._mailbox, self._options = mailbox, options
         self._cache = Cache(cache_folder() / "edits")
-        self._model = ""
+        self._model = ModelRef()
         self._painter: Painter | None = None
         #: By the setting that names it.
         self._encoders: dict[str, OpenEncoder] = {}
@@ -82,7 +81,7 @@ class Finder:
             return TaskDone(number, note=encoder_name(self._encoder(task).encoder))
         painter, generator = self._open(task)
         cancel.check()
-        model = model_id(task.recipe)
+        model = ModelId.of(task.recipe)
         if isinstance(wish, FindWays):
             find = pca_directions if wish.kind == "pca" else sefa_directions
             self._tell(task, 0, 0, _PEOPLE)
@@ -128,6 +127,7 @@ class Finder:
         people = [face(recipe.checked()) for recipe in wish.faces]
         seen = []
         encoder = self._encoder(task).encoder
+        self._warn(task, weakness(encoder, wish.text))
         for one in scores(generator, people, encoder, wish.text, cancel=cancel):
             seen.append(one)
             self._tell(task, len(seen), len(people), "Looking at faces")
@@ -145,6 +145,7 @@ class Finder:
             options = replace(options, keep_pose=0.0)
         if not wish.keep_background:
             options = replace(options, keep_background=0.0)
+        self._warn(task, weakness(encoder.encoder, wish.text, wish.neutral))
         last = None
         for step in optimise(generator, start, encoder.encoder, options, cancel):
             last = step
@@ -153,16 +154,28 @@ class Finder:
             )
         if last is None:
             raise UserError("The edit has no steps; nothing was changed.")
-        direction = as_direction(last, options, generator, model_id(task.recipe))
+        direction = as_direction(last, options, generator, ModelId.of(task.recipe))
         return TaskDone(task.number, (direction,))
 
     def _open(self, task: EditTask) -> tuple[Painter, Generator]:
-        """The model, and what it is with a second model's layers and the recipe's settings."""
-        path = task.recipe.model.path
-        if self._painter is None or path != self._model:
+        """The model, and what it is with a second model's layers and the recipe's settings.
+
+        Raises:
+            UserError: it cannot be opened, or its file was replaced since the window opened it.
+        """
+        wanted = task.recipe.model
+        known, asked = (self._model.path, self._model.sha256), (wanted.path, wanted.sha256)
+        if self._painter is None or known != asked:
             self._tell(task, 0, 0, "Opening the model")
             self._painter = None
-            self._painter, self._model = Painter(open_generator(path, self._options)), path
+            painter = Painter(open_generator(wanted.path, self._options))
+            found = reference(wanted.path).sha256
+            if wanted.sha256 and found and found != wanted.sha256:
+                raise UserError(
+                    f"The file of the model, {wanted.path}, was replaced since it was opened: what is "
+                    "found with it now does not fit what the window shows. Open it again, then try again."
+                )
+            self._painter, self._model = painter, wanted
         self._painter.generator.adjust(dict(task.recipe.settings))
         return self._painter, self._painter.model(task.recipe)
 
@@ -173,19 +186,14 @@ class Finder:
             self._encoders = {task.encoder: open_encoder(task.encoder, device)}
         return self._encoders[task.encoder]
 
+    def _warn(self, task: EditTask, note: str) -> None:
+        """Tell a sentence at once, if there is one."""
+        if note:
+            self._mailbox.send(TaskProgress(task.number, 0, 0, "Beginning", note))
+
     def _tell(self, task: EditTask, done: int, total: int, doing: str) -> None:
         now = time.monotonic()
         if total and done < total and now - self._told < _TELL_EVERY:
             return
         self._told = now
         self._mailbox.send(TaskProgress(task.number, done, total, doing))
-
-
-def model_id(recipe: Recipe) -> ModelId:
-    """What a recipe's model is called in caches: its hash, or one of both models, the layers and
-    the share."""
-    swap = recipe.swap
-    if swap is None or not swap.changes:
-        return ModelId(recipe.model.sha256)
-    facts = json.dumps([recipe.model.sha256, swap.model.sha256, swap.layers, swap.gamma])
-    return ModelId(hashlib.sha256(facts.encode()).hexdigest())

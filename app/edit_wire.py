@@ -103,11 +103,13 @@ class TaskEvent:
 
 @dataclass(frozen=True)
 class TaskProgress(TaskEvent):
-    """How far a task is; ``total`` is 0 while that is not known. ``doing`` is for people."""
+    """How far a task is; ``total`` is 0 while that is not known. ``doing`` and ``note``, a sentence
+    that is told at once, are for people."""
 
     done: int
     total: int
     doing: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -27,16 +27,13 @@ from app.edit_wire import (
 )
 from engine.capabilities import Capabilities
 from engine.editing.directions import Direction, read_direction, write_direction
-from engine.edits import MAX_STACK, Edit
+from engine.edits import MAX_STACK, Edit, name_of
 from engine.errors import UserError
 from engine.recipe import Recipe
 
 if TYPE_CHECKING:
     from app.studio import Studio
 
-#: Strength at first of a direction that a text led to, which says the text in half of the model's
-#: people (as ``maquette edit`` has it), and of any other.
-TEXT_STRENGTH, STRENGTH = 3.0, 1.0
 Method = Literal["direction", "optimise"]
 METHODS: dict[Method, tuple[str, str]] = {
     "direction": ("Direction", "A way that fits every face, found from the model's own people; "
@@ -138,7 +135,7 @@ class Editing:
         """
         studio, facts = self._studio, self._facts
         plain, against = " ".join(text.split()), " ".join(neutral.split())
-        if not plain:
+        if not name_of(plain):
             raise UserError("Write what should be seen, such as smiling, and try again.")
         if self.seeking is not None or self.trial is not None:
             raise UserError("An edit is being made already; keep it, or stop it first.")
@@ -189,9 +186,11 @@ class Editing:
         """Make the edit that is tried out a part of the document; it is stopped first."""
         if (trial := self.trial) is None:
             raise UserError("No edit is being tried out.")
+        facts = self._facts
+        added = stack.add(self._studio.document, trial.edit, facts)  # a full stack loses nothing
         self.stop()
-        facts, self.trial = self._facts, None
-        self._studio.edit(f"Edit: {trial.edit.name}", lambda d: stack.add(d, trial.edit, facts))
+        self.trial = None
+        self._studio.edit(f"Edit: {trial.edit.name}", lambda _document: added)
         self.chosen = len(self._studio.document.recipe.edits) - 1
 
     def discard(self) -> None:
@@ -221,7 +220,7 @@ class Editing:
             UserError: they are no direction, or of a model of another size.
         """
         direction = read_direction(path)
-        self.add(direction, TEXT_STRENGTH if direction.kind == "text" else STRENGTH)
+        self.add(direction, direction.usual)
 
     def save(self, index: int, path: Path) -> Path:
         """Write the direction of an edit; the path of its JSON.
@@ -263,6 +262,8 @@ class Editing:
                 self.seeking = replace(
                     seeking, doing=event.doing, done=event.done, total=event.total
                 )
+                if event.note:
+                    self._studio.say(event.note, "warning", "edit")
             case TaskStep():
                 self._step(seeking, event)
             case TaskDone():
@@ -279,7 +280,7 @@ class Editing:
             seeking, doing=f"{event.reached:.0%} of the way", done=event.step, total=event.steps
         )
         model = self._studio.document.model.sha256
-        edit = Edit(seeking.text[:60], event.offset, model=model)
+        edit = Edit(name_of(seeking.text), event.offset, model=model)
         self.trial = Trial(edit, event.step, event.steps, event.reached)
         self._studio.redraw()
 
@@ -301,7 +302,7 @@ class Editing:
     def _add(self, direction: Direction, lock: Lock, strength: float | None = None) -> None:
         """A direction that a text led to, as an edit."""
         facts = self._facts
-        strength = TEXT_STRENGTH if strength is None else strength
+        strength = direction.usual if strength is None else strength
         edit = direction.edit(strength, stack.lock_rows(lock, facts))
         try:
             self._studio.edit(f"Edit: {direction.name}", lambda d: stack.add(d, edit, facts))

@@ -77,6 +77,8 @@ class TextOrder:
         if isinstance(event, TaskProgress):
             count = f": {event.done} of {event.total}" if event.total else ""
             self.doing = f"{event.doing}{count}"
+            if event.note:
+                self._studio.say(event.note, "warning", "order")
             return True
         self._asked, self.doing = None, ""
         if isinstance(event, TaskDone):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
+import unicodedata
 from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -27,6 +28,8 @@ MAX_STACK, MAX_EDITS = 16, 64
 #: Strengths lie within plus and minus this.
 MAX_STRENGTH = 20.0
 MAX_NAME = 60
+#: Unicode's categories of control characters and of halves of surrogate pairs.
+_NO_LETTERS = ("Cc", "Cs")
 
 
 @dataclass(frozen=True)
@@ -199,6 +202,18 @@ def check_name(name: str) -> None:
     """Raises :class:`~engine.errors.UserError` where an edit or direction cannot be called so."""
     if not (name.strip() and len(name) <= MAX_NAME and name.isprintable()):
         raise UserError(f"The name of an edit must be 1 to {MAX_NAME} ordinary letters.")
+
+
+def tidy(text: str) -> str:
+    """A text with single spaces, and without control characters and halves of letters."""
+    return "".join(c for c in " ".join(text.split()) if unicodedata.category(c) not in _NO_LETTERS)
+
+
+def name_of(text: str) -> str:
+    """What to call an edit that a text led to: the text's letters that can be shown, 60 at most.
+    Joiners between letters (of Persian, or of pictures made of several) cannot; empty where no
+    letter is left."""
+    return "".join(c for c in " ".join(text.split()) if c.isprintable())[:MAX_NAME].strip()
 
 
 def check_edits(edits: tuple[Edit, ...]) -> None:

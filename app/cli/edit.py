@@ -17,15 +17,12 @@ from app.cli.terminal import progress, say, show_json, warn
 from app.edit_stack import LOCKS, lock_rows
 from engine.capabilities import Capabilities
 from engine.editing.directions import Direction, direction_paths, read_direction, write_direction
-from engine.edits import MAX_STACK, MAX_STRENGTH, Edit
+from engine.edits import MAX_STACK, MAX_STRENGTH, Edit, name_of
 from engine.errors import UserError
 from engine.recipe import Recipe
 
 if TYPE_CHECKING:
     from engine.draw import Painter
-
-#: Strength of a direction, and of what an optimisation finds, which is made for one face.
-STRENGTH, OPTIMISED_STRENGTH = 3.0, 1.0
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,10 @@ class EditOptions(DrawingOptions):
     """Saved directions (.json) to go along."""
     strength: Annotated[
         float | None,
-        tyro.conf.arg(metavar="NUMBER", help_behavior_hint="(default: 3, or 1 for optimise)"),
+        tyro.conf.arg(
+            metavar="NUMBER",
+            help_behavior_hint="(default: 3 along a text's direction, else 1, or as saved)",
+        ),
     ] = None
     """How far, -20 to 20: 3 says a text in half of the model's people; below 0 the opposite."""
     enough: Flag = False
@@ -107,7 +107,9 @@ def run(words: Sequence[str]) -> int:
     for direction in kept:
         found = direction.warning(facts.family, recipe.model.sha256, facts.num_ws, facts.w_dim)
         notes += [found] if found else []
-        recipe = _with(recipe, direction.edit(STRENGTH if strength is None else strength, rows))
+        recipe = _with(
+            recipe, direction.edit(direction.usual if strength is None else strength, rows)
+        )
     if options.text is not None:
         direction, note, usual = _found(options, painter, recipe, rows)
         notes += [note] if note else []
@@ -144,8 +146,11 @@ def _checked(options: EditOptions) -> tuple[Recipe, list[Direction]]:
         raise UserError("--enough finds the strength; leave out --strength.")
     if options.text is None and options.save_direction is not None:
         raise UserError("--save-direction keeps what a text finds; give a --text.")
-    if options.text is not None and not options.text.strip():
+    if options.text is not None and not name_of(options.text):
         raise UserError("The --text is empty; write what should be seen, such as smiling.")
+    for name, given in (("pose", options.free_pose), ("background", options.free_background)):
+        if given and (options.text is None or options.method != "optimise"):
+            raise UserError(f"--free-{name} lets a --text by --method optimise change more.")
     recipe = chosen_seed(options, read_subject(options), options.seed)
     if options.size is not None:
         recipe = replace(recipe, size=options.size).checked()
@@ -203,7 +208,7 @@ def _found(
                 Cache(cache_folder() / "edits"), report,
             )  # fmt: skip
         if not options.enough:
-            return found.direction, found.note, STRENGTH
+            return found.direction, found.note, found.direction.usual
         start = painter.latent(recipe)
         just = enough(
             generator,
@@ -227,4 +232,5 @@ def _found(
         for step in optimise(generator, painter.latent(recipe), opened.encoder, wanted):
             report(step.number, step.steps)
     assert step is not None
-    return as_direction(step, wanted, generator, model), note, OPTIMISED_STRENGTH
+    moved = as_direction(step, wanted, generator, model)
+    return moved, note, moved.usual

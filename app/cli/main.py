@@ -90,8 +90,12 @@ def _dispatch(words: list[str]) -> int:
 def _known(error: Exception) -> str | None:
     """A sentence for what the machine ran out of; ``None`` for a fault of ours."""
     if isinstance(error, OSError):
+        if error.errno == errno.ENAMETOOLONG:
+            return "A path is longer than this system allows; check what was given."
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         return "The disk is full; free some space and try again." if full else None
+    if "home directory" in str(error):  # of pathlib, of a ~name that nobody here has
+        return "A path begins with ~ and the name of nobody here; write it in full."
     if is_memory_full(error):
         return (
             "There is not enough memory for this; choose a smaller size, neural resolution or "

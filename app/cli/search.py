@@ -12,7 +12,7 @@ import tyro
 from app.cli.describe import encoder_source
 from app.cli.parsing import Flag, parse, parse_seeds
 from app.cli.subject import DrawingOptions, check_one_face, open_subject, read_subject
-from app.cli.terminal import progress, say, show_json
+from app.cli.terminal import progress, say, show_json, warn
 from engine.errors import UserError
 from engine.recipe import Recipe
 
@@ -66,6 +66,7 @@ def run(words: Sequence[str]) -> int:
     from engine.draw import Painter
     from engine.editing.encoders import open_encoder
     from engine.editing.search import ordered, scores
+    from engine.editing.texts import weakness
 
     encoder = open_encoder(encoder_source(options.encoder), generator.device).encoder
     painter = Painter(generator)
@@ -73,6 +74,8 @@ def run(words: Sequence[str]) -> int:
     def face(seed: int) -> Callable[[], Any]:
         return lambda: painter.latent(base.of_seed(seed))
 
+    if note := weakness(encoder, options.text, options.neutral):
+        warn(note)
     found = []
     with progress("Looking at faces", quiet=options.json) as report:
         for one in scores(

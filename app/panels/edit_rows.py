@@ -55,6 +55,8 @@ class EditRow:
                     width=-1, tip="How strong; double-click to type it",
                 )  # fmt: skip
             self._slider = self._build_slider()
+            self._box = kit.box(f"{name}_name", tip="Its name; type another one", show=False)
+            kit.on_release(self._box, self._renamed)
             with dpg.group(horizontal=True, horizontal_spacing=kit.px(4), show=False) as tools:
                 self._up = self._arrow(dpg.mvDir_Up, -1)
                 self._down = self._arrow(dpg.mvDir_Down, 1)
@@ -118,6 +120,8 @@ class EditRow:
         kit.show_value(self._number, edit.strength)
         kit.show_value(self._slider, min(max(edit.strength, -REACH), REACH))
         kit.show(self._tools, chosen)
+        kit.show(self._box, chosen)
+        kit.show_value(self._box, edit.name)
         kit.enable(self._up, self._index > 0)
         kit.enable(self._down, self._index < count - 1)
         lock = None if facts is None else stack.lock_of(edit, facts)
@@ -137,6 +141,16 @@ class EditRow:
         editing = self._studio.editing
         editing.chosen = None if editing.chosen == self._index else self._index
         self._studio.touch()
+
+    def _renamed(self) -> None:
+        index, text, shown = self._index, str(dpg.get_value(self._box)), self._shown
+        if shown is None or text.strip() == shown.name:
+            return
+        try:
+            self._studio.edit("Rename an edit", lambda d: stack.rename(d, index, text))
+        except UserError:
+            dpg.set_value(self._box, shown.name)
+            raise
 
     def _move(self, strength: float) -> None:
         index = self._index

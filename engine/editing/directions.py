@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from engine.edits import MAX_NAME, Edit, Offset, check_name
+from engine.edits import MAX_NAME, MAX_STRENGTH, Edit, Offset, check_name
 from engine.errors import ExportError, UserError
 from engine.export.files import atomic_paths
 from engine.identity import MAX_LATENT
@@ -25,6 +25,12 @@ MAX_JSON, MAX_NUMBERS = 64 << 10, 4 * MAX_LATENT + (64 << 10)
 _MAX_TEXT, _MAX_DETAILS = 300, 40
 _TENSOR = "offset"
 _SHA256 = re.compile(r"^([0-9a-f]{64})?$")
+
+#: The strength that an edit has at first along a text's direction, which says the text in half of the
+#: model's people, and along any other.
+TEXT_STRENGTH, STRENGTH = 3.0, 1.0
+#: The detail that holds the strength of an edit whose direction was saved.
+_USUAL = "strength"
 
 #: How a direction was found.
 Kind = Literal["text", "pca", "sefa", "optimised", "other"]
@@ -75,14 +81,24 @@ class Direction:
                     f"The detail {name[:40]!r} of a direction is too long, or no number."
                 )
 
+    @property
+    def usual(self) -> float:
+        """The strength that an edit along it has at first, in the window and in the commands: the
+        one that it was saved with, else :data:`TEXT_STRENGTH` or :data:`STRENGTH`."""
+        kept = dict(self.details).get(_USUAL)
+        if isinstance(kept, float) and 0.0 < abs(kept) <= MAX_STRENGTH:
+            return kept
+        return TEXT_STRENGTH if self.kind == "text" else STRENGTH
+
     def edit(self, strength: float = 1.0, rows: tuple[int, ...] | None = None) -> Edit:
         """An edit along this direction."""
         return Edit(self.name, self.offset, strength, rows=rows, model=self.model)
 
     @classmethod
     def of_edit(cls, edit: Edit, family: str = "") -> Self:
-        """What an edit adds, as a direction of its own."""
-        return cls(edit.name, edit.offset, "other", family, edit.model)
+        """What an edit adds, as a direction of its own that remembers the edit's strength."""
+        details: Details = ((_USUAL, edit.strength),) if edit.strength else ()
+        return cls(edit.name, edit.offset, "other", family, edit.model, details)
 
     def warning(self, family: str, model: str, num_ws: int, w_dim: int) -> str:
         """What to say before it is applied to a model, in one sentence; empty where it is at home.
@@ -119,8 +135,14 @@ class Direction:
 
 
 def direction_paths(path: str | Path) -> tuple[Path, Path]:
-    """The two files of a direction, from either of their names or what they have in common."""
+    """The two files of a direction, from either of their names or what they have in common.
+
+    Raises:
+        UserError: the path ends in no name.
+    """
     where = Path(path).expanduser()
+    if not where.name:
+        raise UserError(f"{str(path)!r} is no name for a direction; give it one.")
     if where.suffix.lower() in (SUFFIX, NUMBERS_SUFFIX):
         where = where.with_suffix("")
     return where.with_name(where.name + SUFFIX), where.with_name(where.name + NUMBERS_SUFFIX)

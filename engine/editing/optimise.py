@@ -3,8 +3,9 @@
 The loss is that of StyleCLIP's optimisation (Patashnik et al. 2021) with the direction in the
 encoder's space of StyleGAN-NADA (Gal et al. 2021) in place of a bare similarity: what changed in
 the pictures' vectors is compared with what lies between the neutral text and the text. It is the
-mean over several camera views and random crops, so that no single view is drawn upon, with a
-price on the length of the way in w and on what changes in a small picture.
+mean over two random crops; the camera's views take turns from step to step, and the descent's
+momentum is their mean, so that no single view is drawn upon. There is a price on the length of the
+way in w and on what changes in a small picture.
 
 What comes is an iterator: every step tells where it is, and who asks for no more has stopped.
 """
@@ -27,7 +28,7 @@ from engine.editing.directions import Direction
 from engine.editing.pca import flat_rows, principal
 from engine.editing.samples import ModelId, sampled_w
 from engine.editing.texts import NEUTRAL, checked_text
-from engine.edits import Offset
+from engine.edits import Offset, name_of
 from engine.errors import UserError
 from engine.generators.base import NEVER, CancelToken, Generator, Quality
 from engine.generators.evaluation import gradients
@@ -38,7 +39,7 @@ from engine.text.encoder import TextImageEncoder
 SIDE, SAMPLES = 128, 0.6
 #: People whose w tells how far it reaches in which direction, and how many directions are used.
 SPREAD_SAMPLES, SPREAD = 400, 128
-MAX_STEPS = 500
+MAX_STEPS, MAX_SEED = 500, 2**32 - 1
 #: The small picture that is to stay like it was: pixels along a side.
 ANCHOR = 8
 _BETAS = (0.8, 0.95)
@@ -84,6 +85,10 @@ class OptimiseOptions:
         checked_text(self.text)
         if not 1 <= self.steps <= MAX_STEPS:
             raise UserError(f"An edit takes 1 to {MAX_STEPS} steps, not {self.steps}.")
+        if not 0 <= self.seed <= MAX_SEED:
+            raise UserError(
+                f"The seed of an edit's crops must be 0 to {MAX_SEED}, not {self.seed}."
+            )
         if not self.views or not all(math.isfinite(yaw) for yaw in self.views):
             raise UserError("An edit is looked at from one view or more, in degrees.")
         prices = (self.close, self.still, self.anchor, self.keep_background, self.keep_pose)
@@ -304,10 +309,9 @@ def as_direction(
     """What a step has reached, to be kept."""
     details = (
         ("text", checked_text(options.text)),
-        ("neutral", options.neutral.strip() or NEUTRAL),
+        ("neutral", checked_text(options.neutral) if options.neutral.strip() else NEUTRAL),
         ("seed", float(options.seed)),
         ("steps", float(step.number)),
     )
     family = generator.capabilities.family
-    name = checked_text(options.text)[:60]
-    return Direction(name, step.offset, "optimised", family, model.sha256, details)
+    return Direction(name_of(options.text), step.offset, "optimised", family, model.sha256, details)

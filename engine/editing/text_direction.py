@@ -36,7 +36,7 @@ from engine.editing.texts import (
     says_little,
     text_delta,
 )
-from engine.edits import Offset
+from engine.edits import Offset, name_of
 from engine.generators.base import NEVER, CancelToken, Generator
 from engine.text.encoder import TextImageEncoder
 
@@ -192,10 +192,10 @@ def from_samples(
     note = says_little(encoder, text) if power < WEAK else ""
     details = (
         ("text", text),
-        ("neutral", neutral.strip() or NEUTRAL),
+        ("neutral", checked_text(neutral) if neutral.strip() else NEUTRAL),
         ("encoder", encoder_name(encoder)[:100]),
         ("power", round(power, 4)),
     )
-    direction = Direction(text[:60], offset, "text", facts.family, model.sha256, details)
+    direction = Direction(name_of(text), offset, "text", facts.family, model.sha256, details)
     level = level_of(people, encoder, text, neutral)
     return TextDirection(direction, power, tuple(dict.fromkeys(rest.questions)), note, level)

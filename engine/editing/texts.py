@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine.edits import name_of, tidy
 from engine.errors import UserError
 from engine.text.encoder import TextImageEncoder
 from engine.text.prompts import QUESTIONS
@@ -39,13 +40,13 @@ OWN = 0.5
 
 
 def checked_text(text: str) -> str:
-    """A text as it is used.
+    """A text as it is used: without control characters and halves of letters, which no encoder reads.
 
     Raises:
-        UserError: there is none, or it is too long.
+        UserError: there is none, nothing of it can be seen, or it is too long.
     """
-    plain = " ".join(text.split())
-    if not plain:
+    plain = tidy(text)
+    if not name_of(plain):
         raise UserError("The text of an edit is empty; write what should be seen, such as smiling.")
     if len(plain) > MAX_TEXT:
         raise UserError(f"The text of an edit has {len(plain)} letters; use at most {MAX_TEXT}.")

@@ -56,18 +56,22 @@ def find_spec(source: str) -> Spec:
     Raises:
         UserError: there is nothing, or it is not described in a way that is read here.
     """
-    path = Path(source).expanduser()
+    try:
+        path = Path(source).expanduser()
+        is_there, is_folder = path.exists(), path.is_dir()
+    except (OSError, ValueError, RuntimeError):  # too long for any file, or of a stranger's home
+        path, is_there, is_folder = Path(source[:100]), False, False
     named = _NAMED.fullmatch(source)
-    if named and not path.exists():
+    if named and not is_there:
         return Spec(Path(named[2]).expanduser(), model_named(named[1]), name=named[1])
-    if path.is_dir():
+    if is_folder:
         return _of_folder(path)
-    if not path.exists() and is_name(source):
+    if not is_there and is_name(source):
         found = installed(source)
         check_offline(found.config, found.network)
         name = f"{found.network}/{found.weights}"
         return Spec(found.file, found.config, found.preprocess, name)
-    if not path.exists():
+    if not is_there:
         raise UserError(
             f"There are no CLIP weights at {path}; give a file or a folder of weights, a name of "
             "open_clip's whose weights are on this machine, such as ViT-B-32, or leave the text "

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from app import edit_tasks
-from app.edit_finder import model_id
 from app.edit_tasks import EditTasks
 from app.edit_wire import (
     FindDirection,
@@ -30,8 +29,9 @@ from app.edit_wire import (
 )
 from app.wire import ProcessOptions
 from engine.editing.optimise import OptimiseOptions
-from engine.editing.samples import COUNT
+from engine.editing.samples import COUNT, ModelId
 from engine.editing.strength import MOST
+from engine.hashing import model_sha256
 from engine.layer_swap import LayerSwap
 from engine.recipe import ModelRef, Recipe
 from tests.app.gui.head_generator import HeadGenerator
@@ -116,6 +116,30 @@ def test_a_text_becomes_a_direction_with_progress(found: Found) -> None:
     assert nowhere.strength == 0.0 and nowhere.note
 
 
+def test_a_model_whose_file_was_replaced_is_opened_anew_or_refused(
+    found: Found, tmp_path: Path
+) -> None:
+    """What is found is kept under the model's hash, so that it has to be that model's."""
+
+    def written(content: bytes) -> Recipe:
+        file = tmp_path / "a.head"
+        file.write_bytes(content)
+        return replace(RECIPE, model=ModelRef(str(file), model_sha256(file)))
+
+    def opened(number: int) -> bool:
+        found.wait(number, TaskDone)
+        told = [e for e in found.events if isinstance(e, TaskProgress) and e.number == number]
+        return any(e.doing == "Opening the model" for e in told)
+
+    first = written(b"one")
+    assert opened(found.tasks.add(FindWays("pca", 1), first))
+    second = written(b"another")
+    assert not opened(found.tasks.add(FindWays("pca", 1), first))  # it is in memory
+    assert opened(found.tasks.add(FindWays("pca", 1), second))
+    failed = found.wait(found.tasks.add(FindWays("pca", 1), first), TaskFailed)
+    assert "was replaced since it was opened" in failed.message
+
+
 def test_an_empty_text_is_one_sentence(found: Found) -> None:
     number = found.tasks.add(FindDirection(" "), RECIPE)
     assert "is empty" in found.wait(number, TaskFailed).message
@@ -144,6 +168,16 @@ def test_the_same_wish_takes_the_same_steps_and_leaves_locked_layers_alone(found
     assert not offsets[0].numbers[4:].any() and offsets[0].numbers[:4].any()
 
 
+@pytest.mark.parametrize("wish", [Optimise("qwxz flurb"), OrderFaces("qwxz flurb", (RECIPE,))])
+def test_nonsense_is_told_at_once(found: Found, wish: Optimise | OrderFaces) -> None:
+    number = found.tasks.add(wish, RECIPE)
+    found.wait(number, TaskStep if isinstance(wish, Optimise) else TaskDone)
+    found.tasks.stop(number)
+    notes = [e.note for e in found.events if isinstance(e, TaskProgress) and e.number == number]
+    assert any("'qwxz flurb' says next to nothing" in note for note in notes)
+    until(lambda: bool(found.tasks.poll() or not found.tasks.open), "the end", PATIENCE)
+
+
 def test_a_task_that_waits_can_be_stopped(found: Found) -> None:
     first = found.tasks.add(Optimise("a person with dark skin"), RECIPE)
     second = found.tasks.add(FindWays("pca", 1), RECIPE)
@@ -157,6 +191,8 @@ def test_faces_are_ordered_by_a_text(found: Found) -> None:
     faces = tuple(RECIPE.of_seed(seed) for seed in range(6))
     number = found.tasks.add(OrderFaces("a person with fair skin", faces), RECIPE)
     order = found.wait(number, TaskDone).order
+    told = [e for e in found.events if isinstance(e, TaskProgress) and e.number == number]
+    assert told and not any(e.note for e in told)
     assert sorted(order) == list(range(6))
     other = found.tasks.add(OrderFaces("a person with dark skin", faces), RECIPE)
     assert found.wait(other, TaskDone).order != order
@@ -191,6 +227,6 @@ def test_an_idle_process_gives_its_memory_back(
 
 def test_two_models_joined_are_another_model_in_caches() -> None:
     swap = LayerSwap(ModelRef("b.head", "cd" * 32), ("4",), 0.5)
-    plain, joined = model_id(RECIPE), model_id(replace(RECIPE, swap=swap))
+    plain, joined = ModelId.of(RECIPE), ModelId.of(replace(RECIPE, swap=swap))
     assert plain.sha256 == RECIPE.model.sha256 != joined.sha256 and len(joined.sha256) == 64
-    assert model_id(replace(RECIPE, swap=replace(swap, gamma=0.0))) == plain
+    assert ModelId.of(replace(RECIPE, swap=replace(swap, gamma=0.0))) == plain

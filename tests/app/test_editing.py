@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from app.editing import Editing, Trial
 from app.messages import ModelLoaded
 from app.settings import Settings
 from app.studio import Studio
-from engine.editing.directions import Direction
+from engine.editing.directions import Direction, Kind, write_direction
 from engine.edits import Offset
 from engine.errors import UserError
 from engine.recipe import ModelRef, Recipe
@@ -289,13 +290,61 @@ def test_directions_go_to_files_and_come_back(
     written = editing.save(0, tmp_path / "smile.json")
     editing.load(written)
     first, second = studio.document.recipe.edits
-    assert first.offset == second.offset and (first.strength, second.strength) == (2.0, 1.0)
+    assert first.offset == second.offset and first.strength == second.strength == 2.0
     other = Direction("x", Offset.of(np.ones((1, 5))), "other")
     with pytest.raises(UserError, match="cannot be applied"):
         editing.add(other, 1.0)
     foreign = Direction("y", Offset.of(np.ones((1, 6))), "pca", "head", "ee" * 32)
     editing.add(foreign, 1.0)
     assert any("found with another model" in n.text for n in studio.notices.notices)
+
+
+@pytest.mark.parametrize(("kind", "strength"), [("text", 3.0), ("pca", 1.0), ("optimised", 1.0)])
+def test_a_loaded_direction_begins_as_strong_as_its_kind_is(
+    editing: Editing, studio: Studio, tmp_path: Path, kind: Kind, strength: float
+) -> None:
+    editing.load(write_direction(tmp_path / "d", replace(direction(), kind=kind)))
+    assert [edit.strength for edit in studio.document.recipe.edits] == [strength]
+
+
+@pytest.mark.parametrize("text", ["می\u200cخندد", "\U0001f468\u200d\U0001f467 smiling", "a\x07b"])
+def test_letters_that_cannot_be_shown_are_in_no_name(
+    editing: Editing, studio: Studio, client: Client, text: str
+) -> None:
+    editing.method = "optimise"
+    editing.add_by_text(text, "")
+    client.send(studio, TaskStep(1, 1, 40, Offset.of(np.full((1, 6), 0.1)), 0.1))
+    assert editing.trial is not None and editing.trial.edit.name.isprintable()
+    editing.keep()
+    assert len(studio.document.recipe.edits) == 1
+    client.send(studio, TaskStopped(1))
+    with pytest.raises(UserError, match="Write what should be seen"):
+        editing.add_by_text("\u200b", "")
+
+
+def test_what_was_tried_out_outlasts_a_full_stack(
+    editing: Editing, studio: Studio, client: Client
+) -> None:
+    optimising(editing, studio, client)
+    for _ in range(16):
+        editing.add(direction(), 1.0)
+    with pytest.raises(UserError, match="16 edits at most"):
+        editing.keep()
+    tried = editing.trial
+    assert tried is not None and client.tasks.stopped == []
+    studio.edit("Remove an edit", lambda d: stack.remove(d, 0))
+    editing.keep()
+    assert studio.document.recipe.edits[-1] == tried.edit and editing.trial is None
+
+
+def test_a_text_that_says_nothing_is_told_while_it_goes_on(
+    editing: Editing, studio: Studio, client: Client
+) -> None:
+    editing.method = "optimise"
+    editing.add_by_text("qwxz", "")
+    client.send(studio, TaskProgress(1, 0, 0, "Beginning", "It says next to nothing."))
+    assert studio.notices.notices[-1].text == "It says next to nothing."
+    assert editing.seeking is not None
 
 
 def test_the_text_encoder_is_tried_and_named(

@@ -115,8 +115,16 @@ def test_an_optimised_face_is_drawn_and_kept(run: Run, encoder: Path, checkpoint
     direction = read_direction("found")
     assert direction.kind == "optimised" and (direction.offset.numbers[4:] == 0).all()
     assert (direction.offset.numbers[:4] != 0).all()
-    other = run(*words, "--draw", 1, "--free-pose", "--free-background", "--out", "c.png")
-    assert other.status == 0 and read_direction("found").offset != direction.offset
+    # Each of these counts by itself.
+    found = [direction.offset]
+    for more in (("--draw", 1), ("--free-pose",), ("--free-background",)):
+        assert run(*words, *more, "--out", "c.png").status == 0
+        found.append(read_direction("found").offset)
+    assert len({offset.sha256 for offset in found}) == 4
+    # It was made for this face, so that once is enough.
+    assert read_recipe("a.png").edits[0].strength == 1.0
+    assert run("edit", "--direction", "found", "--model", checkpoint).status == 0
+    assert read_recipe("edit.png").edits[0].strength == 1.0
 
 
 def test_nonsense_is_told_and_drawn_all_the_same(run: Run) -> None:
@@ -124,6 +132,20 @@ def test_nonsense_is_told_and_drawn_all_the_same(run: Run) -> None:
                "--out", "a.png")  # fmt: skip
     assert made.status == 0 and "'qwxz flurb' says next to nothing" in made.err
     assert Path("a.png").is_file()
+    found = run("search", "--text", "qwxz flurb", "--seeds", 1)
+    assert found.status == 0 and "'qwxz flurb' says next to nothing" in found.err
+
+
+def test_a_text_with_joiners_is_an_edit_like_any_other(
+    run: Run, encoder: Path, checkpoint: Path
+) -> None:
+    text = "می\u200cخندد"
+    words = ("edit", "--text", text, "--encoder", encoder, "--model", checkpoint)
+    for method in ("direction", "optimise"):
+        made = run(*words, "--method", method, "--steps", 1, "--save-direction", "kept")
+        assert made.status == 0, made.err
+        assert [edit.name for edit in read_recipe("edit.png").edits] == ["میخندد"]
+        assert dict(read_direction("kept").details)["text"] == text
 
 
 def test_directions_are_written_with_their_pictures(run: Run, checkpoint: Path) -> None:
@@ -138,7 +160,8 @@ def test_directions_are_written_with_their_pictures(run: Run, checkpoint: Path) 
     with Image.open("new/d/pca.png") as sheet:
         assert sheet.width >= 3 * 32 and sheet.height >= 3 * 32
     along = run("edit", "--direction", "new/d/pca-01", "new/d/sefa-02", "--model", checkpoint)
-    assert along.status == 0 and len(read_recipe("edit.png").edits) == 2
+    assert along.status == 0
+    assert [edit.strength for edit in read_recipe("edit.png").edits] == [1.0, 1.0]
     facts = json.loads(run("directions", checkpoint, "--pca", 1, "--sefa", 0, "--json").out)
     assert [one["kind"] for one in facts] == ["pca", "sheet"]
 
@@ -175,7 +198,17 @@ def test_a_search_orders_seeds(run: Run, encoder: Path, checkpoint: Path) -> Non
         (["edit", "--text", "a", "--method", "optimise", "--steps", "0"], "1 to 500"),
         (["edit", "--text", "a", "--layers", "99"], "no layers"),
         (["edit", "--direction", "nowhere.json"], "There is no direction"),
+        (["edit", "--direction", ""], "no name"),
         (["edit", "--direction", "x", "--save-direction", "y"], "--text"),
+        (["edit", "--text", "a", "--save-direction", ""], "no name"),
+        (["edit", "--text", "\u200b"], "empty"),
+        (["edit", "--text", "a", "--free-pose"], "--method optimise"),
+        (["edit", "--text", "a", "--free-background"], "--method optimise"),
+        (["edit", "--text", "a", "--method", "optimise", "--draw", "-1"], "0 to 4294967295"),
+        (["edit", "--text", "a", "--encoder", "x" * 5000], "no CLIP weights"),
+        (["edit", "--text", "a", "--encoder", "~nobody-here/clip.pt"], "no CLIP weights"),
+        (["edit", "--text", "a", "--model", "x" * 5000], "longer than"),
+        (["edit", "--text", "a", "--from", "~nobody-here/a.png"], "nobody here"),
         (["edit", "--text", "a", "--save-direction", "no/where"], "no"),
         (["directions", "bundled", "--pca", "0", "--sefa", "0"], "nothing to find"),
         (["directions", "bundled", "--pca", "101"], "0 to 100"),

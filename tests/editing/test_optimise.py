@@ -111,6 +111,37 @@ def test_prices_hold_it_back(opened: OpenEncoder) -> None:
         assert length(replace(free, **{price: 300.0})) < 0.8 * length(free)
 
 
+def test_background_and_outline_have_prices_of_their_own(opened: OpenEncoder) -> None:
+    """What changes beside the head, and a head that moves, cost more with their prices than without;
+    what changes on the head does not."""
+    from engine.editing.optimise import Look, _Loss
+    from engine.generators.base import NEVER
+
+    generator = tiny_model()
+    alpha = torch.zeros(1, 1, 8, 8)
+    alpha[..., 2:6, 2:6] = 1.0
+    before = Look(torch.full((1, 3, 32, 32), 0.5), alpha, torch.ones(1, 1, 8, 8))
+    beside, within = before.picture.clone(), before.picture.clone()
+    beside[..., :4, :4] = 1.0
+    within[..., 12:16, 12:16] = 1.0
+
+    def cost(look: Look, **prices: float) -> float:
+        options = replace(SHORT, **{"keep_background": 0.0, "keep_pose": 0.0, **prices})
+        loss = _Loss(generator, start_of(generator), opened.encoder, options, NEVER)
+        loss.before = {0.0: before}
+        draw = torch.Generator().manual_seed(0)
+        return float(loss(look, 0.0, torch.zeros(1), draw).total)
+
+    def more(look: Look, price: str) -> float:
+        return cost(look, **{price: 2.0}) - cost(look)
+
+    assert more(replace(before, picture=beside), "keep_background") > 0.01
+    assert more(replace(before, picture=within), "keep_background") == pytest.approx(0.0, abs=1e-6)
+    moved = replace(before, alpha=alpha.roll(2, -1))
+    assert more(moved, "keep_pose") > 0.01
+    assert more(replace(before, picture=beside), "keep_pose") == pytest.approx(0.0, abs=1e-6)
+
+
 def test_slopes_are_the_losses_own(opened: OpenEncoder) -> None:
     """The whole path, from w over pictures and crops to the loss, against differences."""
     from engine.editing.optimise import _Loss, learning_look
@@ -144,7 +175,10 @@ def test_slopes_are_the_losses_own(opened: OpenEncoder) -> None:
     ("change", "says"),
     [
         ({"text": " "}, "empty"),
+        ({"text": "\u200b"}, "empty"),
         ({"steps": 0}, "1 to 500"),
+        ({"seed": -1}, "0 to 4294967295"),
+        ({"seed": 2**64}, "0 to 4294967295"),
         ({"rate": 0.0}, "rate"),
         ({"views": ()}, "one view"),
         ({"goal": float("nan")}, "goal"),

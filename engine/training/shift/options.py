@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
+from engine.edits import name_of, tidy
 from engine.errors import UserError
 from engine.training.gan.options import SHAPES, TrainingOptions
 from engine.training.plain import option_values
@@ -82,10 +83,10 @@ class ShiftOptions:
         Raises:
             UserError: a text is missing or too long, or a number is out of range.
         """
-        tidy = replace(self, text=_tidy(self.text), neutral=_tidy(self.neutral))
-        if not tidy.text:
+        plain = replace(self, text=tidy(self.text), neutral=tidy(self.neutral))
+        if not name_of(plain.text):
             raise UserError("The text is empty; write what should be seen, such as 'an old man'.")
-        for text in (tidy.text, tidy.neutral):
+        for text in (plain.text, plain.neutral):
             if len(text) > MAX_TEXT:
                 raise UserError(
                     f"A text has {len(text)} letters; {MAX_TEXT} are the most that can be read."
@@ -97,7 +98,7 @@ class ShiftOptions:
                 raise UserError(f"{one.name} must be {low:g} to {high:g}, not {value:g}.")
         if not any((self.direction, self.reach, self.whole)):
             raise UserError("direction, reach and whole are all 0, so that no text leads.")
-        return tidy
+        return plain
 
     def with_prices(self, prices: Mapping[str, float]) -> Self:
         """These options with numbers by name, as ``--loss`` gives them.
@@ -130,10 +131,6 @@ class ShiftOptions:
             UserError: an unknown name, or a value of another kind or out of range.
         """
         return cls(**option_values(cls, plain, "a text-led run")).checked()
-
-
-def _tidy(text: str) -> str:
-    return " ".join(text.split())
 
 
 def shift_training(

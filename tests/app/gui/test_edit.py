@@ -140,6 +140,23 @@ def test_an_edit_is_saved_for_others(face: App) -> None:
     assert plain["name"] == "shared" and (app.folder / "given.safetensors").exists()
 
 
+def test_an_edit_is_renamed_and_saved_under_its_name(face: App) -> None:
+    app = face
+    load(app, "before", 0.7)
+    app.wait("its tools", lambda s: s["edit"]["chosen"] == 0)
+    reveal(app, "edit_0_name")
+    app.fill("edit_0_name", "Darker lips")
+    app.wait("the name", lambda s: edits(s)[0]["name"] == "Darker lips")
+    press(app, "edit_0_save")
+    app.wait("the question", lambda s: s["project"]["prompt"] == "save direction")
+    app.fill("prompt_path", "named.json")
+    app.wait("the file", lambda _s: any("named.json" in text for text in app.notices()))
+    plain = json.loads((app.folder / "named.json").read_text())
+    assert plain["name"] == "Darker lips" and plain["details"] == {"strength": 1.0}
+    app.key("ctrl+z")
+    app.settled(lambda s: edits(s)[0]["name"] == "before")
+
+
 def test_edits_stay_on_another_face(face: App) -> None:
     app = face
     load(app, "kept", 1.0)
