@@ -316,14 +316,30 @@ def check_types(beside: bool = False) -> str:
     return "" if done.returncode == 0 else done.stdout.decode(errors="replace") or "mypy failed"
 
 
-def tests(arguments: list[str]) -> int:
-    """Run pytest; its exit status. One thread a worker: more only fight each other."""
-    say("pytest " + " ".join(arguments))
+def pytest_environment() -> dict[str, str]:
+    """One thread a worker: more only fight each other."""
     environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
     # Every worker, and every process that a test starts, would compile the tests anew.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    return environment
+
+
+def compile_tests() -> None:
+    """Have pytest compile the tests where it never did: else every worker would, all at the same time."""
+    if any((ROOT / "tests" / "__pycache__").glob("*-pytest-*.pyc")):
+        return
+    say("compiling the tests")
+    command = [str(PYTHON), "-m", "pytest", "--collect-only", "-qq"]
+    subprocess.run(
+        command, cwd=str(ROOT), env=pytest_environment(), check=False, stdout=subprocess.DEVNULL
+    )
+
+
+def tests(arguments: list[str]) -> int:
+    """Run pytest; its exit status."""
+    say("pytest " + " ".join(arguments))
     command = [str(PYTHON), "-m", "pytest", *arguments]
-    return subprocess.run(command, cwd=str(ROOT), env=environment, check=False).returncode
+    return subprocess.run(command, cwd=str(ROOT), env=pytest_environment(), check=False).returncode
 
 
 def main(arguments: list[str]) -> int:
@@ -346,6 +362,7 @@ def main(arguments: list[str]) -> int:
     failed = lint()
     with ThreadPoolExecutor(1) as thread:
         types = thread.submit(check_types, True)
+        compile_tests()
         status = tests([*WORKERS, *rest])
         said = types.result()
     if said:

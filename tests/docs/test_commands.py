@@ -161,6 +161,7 @@ def make(words: list[str], monkeypatch: pytest.MonkeyPatch, place: Path) -> None
     asked: list[list[str]] = []
     monkeypatch.setattr(bootstrap, "lint", list)
     monkeypatch.setattr(bootstrap, "check_types", lambda beside=False: "")
+    monkeypatch.setattr(bootstrap, "compile_tests", lambda: None)
     monkeypatch.setattr(bootstrap, "tests", lambda given: asked.append(given) or 0)
     monkeypatch.setattr(bootstrap.os, "execv", lambda _path, given: asked.append(given))
     lines = [shlex.split(line) for line in done.stdout.splitlines() if not line.startswith("make")]

@@ -205,6 +205,14 @@ def test_tests_end_with_pytests_closing_line(
     assert capfd.readouterr().out.splitlines()[-1] == "== 3 passed =="
     assert [c[2] for c in calls[:2]] == ["ruff", "ruff"]
     assert {c[2] for c in calls[2:]} == {"mypy", "pytest"}
+    # The tests are compiled once: the first time, by a pytest that only looks at them.
+    assert ["--collect-only" in c for c in calls if c[2] == "pytest"] == [True, False]
+    cache = bootstrap.ROOT / "tests" / "__pycache__"
+    cache.mkdir(parents=True)
+    (cache / "conftest.cpython-311-pytest-9.2.0.pyc").touch()
+    calls.clear()
+    assert bootstrap.main(["test"]) == 0
+    assert not any("--collect-only" in c for c in calls)
 
 
 def test_a_failed_linter_fails_the_whole(
