@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -24,6 +25,11 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from engine.errors import UserError
+
+#: How long a process waits for the others: while one waits for its pictures, and while the leader writes,
+#: draws samples and scores them. With torch's ten minutes the run would end. One that has died is noticed by
+#: torchrun, which ends all of them.
+_PATIENCE = timedelta(hours=12)
 
 
 @dataclass(frozen=True)
@@ -124,7 +130,10 @@ def team(device: str = "auto") -> Team:
     importlib.import_module("torch._dynamo")
     try:
         dist.init_process_group(
-            "nccl" if where.type == "cuda" else "gloo", rank=rank, world_size=size
+            "nccl" if where.type == "cuda" else "gloo",
+            rank=rank,
+            world_size=size,
+            timeout=_PATIENCE,
         )
     except (RuntimeError, ValueError) as error:
         raise UserError(
