@@ -44,8 +44,8 @@ SORTS: dict[Sort, str] = {
 PAGE = 24
 #: Seeds that are looked at to find those that fit a text.
 LOOKED = 4 * PAGE
-#: Pictures that stay in memory.
-_KEPT = 400
+#: Pictures that stay in memory, of 48 KiB; all of them lie on the disk.
+_KEPT = 6 * PAGE
 Pixels = NDArray[np.uint8]
 
 

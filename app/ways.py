@@ -31,7 +31,8 @@ TABS: dict[Ways, tuple[str, str]] = {
 PAGE, PAGES = 12, 5
 #: How far the small pictures go, standard deviations.
 SIGMA = 2.0
-_PART, _KEPT = "ways", 200
+#: Pictures that stay in memory: both of every way there is.
+_PART, _KEPT = "ways", 2 * PAGE * PAGES
 Pixels = NDArray[np.uint8]
 
 

@@ -29,6 +29,7 @@ from app.geometry import (
     first_size,
     fitting_scale,
 )
+from app.heap import give_back
 from app.held import Held
 from app.input_watch import InputWatch
 from app.keyboard import Keyboard, is_key
@@ -102,8 +103,7 @@ def run(path: str | None = None, device: str = "auto", *, opener: str = "") -> i
 
 def _for_this_screen(settings: Settings) -> Settings:
     """The size of letters and window to begin with, before anybody has chosen another."""
-    screen = screen_size()
-    scale = first_scale(screen, screen_dots())
+    scale = first_scale(screen := screen_size(), screen_dots())
     size = first_size(settings.window_size, screen, scale)
     return replace(settings, ui_scale=scale, window_size=size)
 
@@ -233,6 +233,7 @@ class Window:
         self._kit.restore(values)
         self._parts.export.recall(memory)
         self._parts.open_again(opened, at_their_places=scale == kit.scale)
+        give_back()
 
     # The loop ---------------------------------------------------------------------------
 

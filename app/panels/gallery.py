@@ -361,7 +361,8 @@ class Textures:
         item = int(dpg.add_static_texture(SIDE, SIDE, rgba.ravel().tolist(), parent=self.registry))
         # The array is kept, too: its id stands for it.
         self._kept[id(picture)] = (picture, item)
-        while len(self._kept) > 3 * PAGE:
+        # The toolkit keeps the numbers of each as well, 256 KiB: this page and the one before.
+        while len(self._kept) > 2 * PAGE:
             _, (_, gone) = self._kept.popitem(last=False)
             self._old.append((gone, 2))
         return item
