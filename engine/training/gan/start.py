@@ -169,7 +169,16 @@ def begin(
     if together.leads:
         _make_folder(facts, training, judge)
     together.decide(0)  # the folder is there
-    return _run(facts, training, data, listener, between, together)
+    run = _run(facts, training, data, listener, between, together)
+    if not (options.minutes or options.steps or options.images):
+        listener(
+            Notice(
+                0,
+                "No length was given (--minutes, --steps or --images): training goes on until it is "
+                "stopped, which keeps everything.",
+            )
+        )
+    return run
 
 
 def resume_run(

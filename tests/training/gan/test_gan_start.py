@@ -164,6 +164,13 @@ def test_what_cannot_start_leaves_nothing_behind(tmp_path: Path, pictures: Path)
         begin(plan)
 
 
+def test_a_run_without_an_end_says_so(tmp_path: Path, pictures: Path) -> None:
+    for steps, said in ((0, ["No length was given"]), (1, [])):
+        told: list[Event] = []
+        begin(plan_in(tmp_path / str(steps), pictures, steps=steps), told.append).close()
+        assert [event.text[:19] for event in told if isinstance(event, Notice)] == said
+
+
 def test_a_disk_that_is_full_at_the_start_leaves_no_run(
     tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
