@@ -223,11 +223,12 @@ def resume_run(
     data = _data(plan, training, options, looking)
     changed = data.summary.fingerprint != facts.data.get("fingerprint")
     facts = replace(facts, plan=plan, options=options, data=data.summary.to_json())
-    if together.leads:
-        facts.write()
     run = _run(facts, training, data, listener, between, together)
     try:
         reached = run.resume(step, line)
+        # Once nobody else trains in this folder, and there is something to go on from.
+        if together.leads:
+            facts.write()
     except UserError:
         run.close()
         raise

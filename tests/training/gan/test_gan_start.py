@@ -18,6 +18,7 @@ from engine.generators.registry import open_model
 from engine.recipe import Recipe
 from engine.training.gan.events import Event, Notice, SamplesDrawn, ScoresMeasured, StepDone
 from engine.training.gan.families import MODULES, SMALL_JUDGE
+from engine.training.gan.lock import Lock
 from engine.training.gan.logs import read_journal
 from engine.training.gan.plan import RunFacts, RunPlan
 from engine.training.gan.result import export_authors
@@ -196,8 +197,14 @@ def test_a_run_that_cannot_go_on_says_why(tmp_path: Path, pictures: Path) -> Non
         begin(plan_in(tmp_path, pictures))
     with pytest.raises(UserError, match="--batch of a run cannot change"):
         resume_run(folder, changes={"batch": 4})
+    stated = (folder / "run.json").read_bytes()
     with pytest.raises(UserError, match="no snapshot of step 5"):
-        resume_run(folder, step=5)
+        resume_run(folder, step=5, changes={"steps": 9})
+    other = Lock(folder)
+    with pytest.raises(UserError, match="is being trained by another process"):
+        resume_run(folder, changes={"steps": 9})
+    other.release()
+    assert (folder / "run.json").read_bytes() == stated
     snapshots, model = folder / "snapshots", (folder / "model.safetensors").read_bytes()
     snapshots.rename(folder / "elsewhere")
     with pytest.raises(
