@@ -180,7 +180,8 @@ class Finder:
         return self._painter, self._painter.model(task.recipe)
 
     def _encoder(self, task: EditTask) -> OpenEncoder:
-        if task.encoder not in self._encoders:
+        known = self._encoders.get(task.encoder)
+        if known is None or not known.is_current:
             self._tell(task, 0, 0, "Opening the text encoder")
             device = "cpu" if self._painter is None else self._painter.generator.device
             self._encoders = {task.encoder: open_encoder(task.encoder, device)}

@@ -29,7 +29,8 @@ from engine.capabilities import Capabilities
 from engine.editing.directions import Direction, read_direction, write_direction
 from engine.edits import MAX_STACK, Edit, name_of
 from engine.errors import UserError
-from engine.recipe import Recipe
+from engine.layer_swap import joined_sha256
+from engine.recipe import ModelRef, Recipe
 
 if TYPE_CHECKING:
     from app.studio import Studio
@@ -108,6 +109,7 @@ class Editing:
         self.seeking: Seeking | None = None
         self.trial: Trial | None = None
         self._trying_encoder: int | None = None
+        self._opened: ModelRef | None = None
         self._key = ""
 
     # What is shown ----------------------------------------------------------------------
@@ -205,8 +207,11 @@ class Editing:
     def add(self, direction: Direction, strength: float) -> None:
         """One more edit along a direction."""
         facts = self._facts
-        studio, model = self._studio, self._studio.document.model.sha256
-        warning = direction.warning(facts.family, model, facts.num_ws, facts.w_dim)
+        studio, recipe = self._studio, self._studio.document.recipe
+        joined = joined_sha256(recipe.model, recipe.swap)
+        warning = direction.warning(
+            facts.family, recipe.model.sha256, facts.num_ws, facts.w_dim, joined
+        )
         edit = direction.edit(strength)
         studio.edit(f"Edit: {direction.name}", lambda d: stack.add(d, edit, facts))
         self.chosen = len(studio.document.recipe.edits) - 1
@@ -243,7 +248,15 @@ class Editing:
     # What the process says ----------------------------------------------------------------
 
     def model_opened(self) -> None:
-        """Another model is open: what was tried out with the one before is over."""
+        """A model is open. Where it is the one that was (the engine has come back, say), what is
+        sought or tried out goes on."""
+        ref = None if self._studio.model is None else self._studio.model.ref
+        if ref != self._opened:
+            self._opened = ref
+            self.end()
+
+    def end(self) -> None:
+        """Another model or document is here: what was sought or tried out for the one before is over."""
         self.stop()
         self.trial = self.chosen = None
 

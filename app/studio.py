@@ -246,6 +246,7 @@ class Studio:
                 saved = not wanted
         self._gesture_ends = None
         self.history = History.starting(document, saved)
+        self.editing.end()
         self._request(moving=False)
         self.touch()
 

@@ -6,6 +6,8 @@ is :mod:`engine.joining`. Needs no torch.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -57,3 +59,12 @@ class LayerSwap:
         if not isinstance(data["layers"], list):
             raise TypeError("the layers of a swap are not a list")
         return cls(model, tuple(map(str, data["layers"])), float(data["gamma"]))
+
+
+def joined_sha256(model: ModelRef, swap: LayerSwap | None) -> str:
+    """What a model is called with the layers that it borrows: its own hash without any, else one of
+    both models, the layers and the share."""
+    if swap is None or not swap.changes:
+        return model.sha256
+    facts = json.dumps([model.sha256, swap.model.sha256, swap.layers, swap.gamma])
+    return hashlib.sha256(facts.encode()).hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -69,8 +70,16 @@ def run(words: Sequence[str]) -> int:
         settings=options.settings,
     )
     recipe = chosen_seed(drawing, read_subject(drawing), options.seed)
-    folder = _folder(options.out.expanduser())
-    generator, recipe = open_subject(drawing, recipe)
+    folder = options.out.expanduser()
+    made = not folder.exists()
+    _folder(folder)
+    try:
+        generator, recipe = open_subject(drawing, recipe)
+    except BaseException:
+        if made:  # and nothing is in it
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
 
     from app.settings import cache_folder
     from engine.draw import Painter
@@ -134,9 +143,8 @@ def contact_sheet(
     return stream.getvalue()
 
 
-def _folder(out: Path) -> Path:
+def _folder(out: Path) -> None:
     from engine.export.files import check_writable, make_folder
 
     make_folder(out)
     check_writable(out / "pca.png")
-    return out

@@ -19,6 +19,7 @@ from engine.capabilities import Capabilities
 from engine.editing.directions import Direction, direction_paths, read_direction, write_direction
 from engine.edits import MAX_STACK, MAX_STRENGTH, Edit, name_of
 from engine.errors import UserError
+from engine.layer_swap import joined_sha256
 from engine.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -105,7 +106,10 @@ def run(words: Sequence[str]) -> int:
     notes: list[str] = []
     strength = options.strength
     for direction in kept:
-        found = direction.warning(facts.family, recipe.model.sha256, facts.num_ws, facts.w_dim)
+        found = direction.warning(
+            facts.family, recipe.model.sha256, facts.num_ws, facts.w_dim,
+            joined_sha256(recipe.model, recipe.swap),
+        )  # fmt: skip
         notes += [found] if found else []
         recipe = _with(
             recipe, direction.edit(direction.usual if strength is None else strength, rows)

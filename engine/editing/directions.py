@@ -100,11 +100,12 @@ class Direction:
         details: Details = ((_USUAL, edit.strength),) if edit.strength else ()
         return cls(edit.name, edit.offset, "other", family, edit.model, details)
 
-    def warning(self, family: str, model: str, num_ws: int, w_dim: int) -> str:
+    def warning(self, family: str, model: str, num_ws: int, w_dim: int, joined: str = "") -> str:
         """What to say before it is applied to a model, in one sentence; empty where it is at home.
 
         Args:
             family, model: the model's family and hash.
+            joined: its hash with the layers that it borrows (:func:`~engine.layer_swap.joined_sha256`).
             num_ws, w_dim: of its w.
 
         Raises:
@@ -112,7 +113,7 @@ class Direction:
         """
         if why := self.offset.why_not(num_ws, w_dim):
             raise UserError(f"The direction {self.name!r} cannot be applied: {why}.")
-        if self.model and model and self.model != model:
+        if self.model and model and self.model not in (model, joined):
             other = f" ({self.family})" if self.family and self.family != family else ""
             return (
                 f"The direction {self.name!r} was found with another model{other} of the same size; "

@@ -20,10 +20,28 @@ class OpenEncoder:
     Attributes:
         encoder: ready to use.
         identity: the hash of its weights.
+        weights: their file.
+        stamp: of that file when it was read.
     """
 
     encoder: TextImageEncoder
     identity: str
+    weights: Path = Path()
+    stamp: tuple[int, int] | None = None
+
+    @property
+    def is_current(self) -> bool:
+        """Whether its weights were not replaced since; what is gone from the disk was not."""
+        return stamp_of(self.weights) in (self.stamp, None)
+
+
+def stamp_of(file: Path) -> tuple[int, int] | None:
+    """Size and time of change of a file, ``None`` where it is gone."""
+    try:
+        facts = file.stat()
+    except (OSError, ValueError):
+        return None
+    return facts.st_size, facts.st_mtime_ns
 
 
 def open_encoder(source: str = "", device: str | torch.device = "cpu") -> OpenEncoder:
@@ -34,4 +52,6 @@ def open_encoder(source: str = "", device: str | torch.device = "cpu") -> OpenEn
         UserError: the weights are missing, damaged, unsafe, or of an unknown network.
     """
     spec = find_spec(source or str(asset(BUNDLED)))
-    return OpenEncoder(load(source, device), file_sha256(Path(spec.weights)))
+    weights = Path(spec.weights)
+    stamp = stamp_of(weights)
+    return OpenEncoder(load(source, device), file_sha256(weights), weights, stamp)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
@@ -15,6 +13,7 @@ from torch import Tensor
 
 from engine.editing.cache import Cache
 from engine.generators.base import NEVER, CancelToken, Generator, Quality, latent_from_seed
+from engine.layer_swap import joined_sha256
 from engine.recipe import Recipe
 from engine.text.encoder import TextImageEncoder
 
@@ -44,11 +43,7 @@ class ModelId:
     @classmethod
     def of(cls, recipe: Recipe) -> Self:
         """Of a recipe's model, with what a second model lends it."""
-        swap = recipe.swap
-        if swap is None or not swap.changes:
-            return cls(recipe.model.sha256)
-        facts = json.dumps([recipe.model.sha256, swap.model.sha256, swap.layers, swap.gamma])
-        return cls(hashlib.sha256(facts.encode()).hexdigest())
+        return cls(joined_sha256(recipe.model, recipe.swap))
 
     def facts(self, generator: Generator) -> dict[str, Any]:
         """What of a model its samples follow from."""

@@ -32,6 +32,7 @@ from app.studio import Studio
 from engine.editing.directions import Direction, Kind, write_direction
 from engine.edits import Offset
 from engine.errors import UserError
+from engine.layer_swap import joined_sha256
 from engine.recipe import ModelRef, Recipe
 from tests.app.gui.head_generator import HeadGenerator
 from tests.app.harness import until
@@ -256,6 +257,37 @@ def test_another_model_ends_what_is_tried_out(
     client.send(studio, ModelLoaded(ModelRef("b.head", "cd" * 32, "B"), HEAD, "cpu", 0.1))
     assert editing.trial is None and client.tasks.stopped == [1]
     assert drawn(client).edits == ()
+
+
+def test_it_goes_on_with_an_engine_that_comes_back_and_ends_with_the_document(
+    editing: Editing, studio: Studio, client: Client
+) -> None:
+    client.send(studio, ModelLoaded(REF, HEAD, "cpu", 0.1))
+    optimising(editing, studio, client)
+    client.send(studio, ModelLoaded(REF, HEAD, "cpu", 0.1))
+    assert editing.trial is not None and client.tasks.stopped == []
+    assert len(drawn(client).edits) == 1
+    studio.place(Document())
+    assert editing.trial is None and client.tasks.stopped == [1] and drawn(client).edits == ()
+    # What is found later belongs to nobody.
+    client.send(studio, TaskDone(1, (direction(),)))
+    assert studio.document.recipe.edits == ()
+
+
+def test_ways_of_two_joined_models_are_at_home_with_both(
+    editing: Editing, studio: Studio, client: Client
+) -> None:
+    second = ModelRef("b.head", "cd" * 32)
+    studio.edit("Second", lambda d: swap_edits.lend(d, second, ("4", "8"), ("4", "8")))
+    recipe = studio.document.recipe
+    joined = replace(direction(), model=joined_sha256(recipe.model, recipe.swap))
+    assert joined.model != REF.sha256
+    for own in (joined, direction()):
+        editing.add(own, 1.0)
+    assert not studio.notices.notices
+    studio.edit("Alone", swap_edits.clear)
+    editing.add(joined, 1.0)
+    assert "found with another model" in studio.notices.notices[-1].text
 
 
 @pytest.mark.parametrize("event", [TaskFailed(1, "It says nothing."), TaskStopped(1)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,10 +12,14 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from app.document import Document
+from app.edit_finder import Finder
 from app.edit_stack import add
+from app.edit_wire import EditTask, FindDirection, Optimise, TaskDone
 from app.project import Project, write_project
+from app.wire import ProcessOptions
 from engine.draw import Painter
 from engine.editing import optimise, pca, refine, samples, sefa, strength
+from engine.editing.cache import Cache
 from engine.editing.directions import read_direction
 from engine.export.picture import read_recipe
 from engine.generators.registry import open_model
@@ -127,6 +132,30 @@ def test_an_optimised_face_is_drawn_and_kept(run: Run, encoder: Path, checkpoint
     assert read_recipe("edit.png").edits[0].strength == 1.0
 
 
+def test_the_windows_process_finds_what_the_command_finds(
+    run: Run, encoder: Path, checkpoint: Path
+) -> None:
+    """Both ways to a text's edit, of one face with one edit already, from nothing kept."""
+    start = ("--encoder", encoder, "--model", checkpoint, "--seed", 3, "--psi", 0.6)
+    assert run("edit", "--text", "old", *start, "--out", "a.png").status == 0
+    recipe = read_recipe("a.png")
+    told: list[object] = []
+    mailbox = SimpleNamespace(stopped=False, send=told.append)
+    finder = Finder(mailbox, ProcessOptions("cpu"))  # type: ignore[arg-type]
+    finder._cache = Cache()
+    text = ("smiling", "a man")
+    wishes = {"direction": FindDirection(*text), "optimise": Optimise(*text, keep_pose=False)}
+    for method, wish in wishes.items():
+        more = ("--free-pose",) if method == "optimise" else ()
+        words = ("--text", text[0], "--neutral", text[1], "--method", method, *more)
+        assert run("edit", "--from", "a.png", *words, "--encoder", encoder).status == 0
+        command = read_recipe("edit.png").edits[-1]
+        done = finder._do(EditTask(1, wish, recipe, str(encoder)))
+        assert isinstance(done, TaskDone), done
+        (found,) = done.directions
+        assert found.edit(found.usual) == command
+
+
 def test_nonsense_is_told_and_drawn_all_the_same(run: Run) -> None:
     made = run("edit", "--text", "qwxz flurb", "--method", "optimise", "--steps", 1, "--size", 32,
                "--out", "a.png")  # fmt: skip
@@ -222,7 +251,7 @@ def test_mistakes_are_one_sentence(run: Run, words: list[str], says: str) -> Non
     result = run(*words)
     assert result.status == 2 and says in result.err
     one_sentence(result)
-    assert not Path("edit.png").exists()
+    assert not Path("edit.png").exists() and not Path("directions").exists()
 
 
 def test_a_direction_of_another_model_warns_or_is_refused(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from engine.editing.encoders import open_encoder
 from engine.errors import UserError
 from engine.text import encoder as module
 from engine.text import spec
@@ -224,3 +226,14 @@ def test_empty_texts_are_refused_and_long_ones_cut(folder: Path) -> None:
     assert torch.isfinite(encoder.encode_text([long])).all()
     assert encoder.tokenize([long]).shape == (1, 77)
     assert module.BUNDLED == "text_encoder"
+
+
+def test_weights_that_were_replaced_are_noticed_and_gone_ones_kept(folder: Path) -> None:
+    opened = open_encoder(str(folder))
+    assert opened.is_current and opened.weights.is_file()
+    content = opened.weights.read_bytes()
+    opened.weights.unlink()
+    assert opened.is_current
+    opened.weights.write_bytes(content)
+    os.utime(opened.weights, ns=(1, 1))
+    assert not opened.is_current
