@@ -7,10 +7,10 @@ off. Nothing else depends on it, and without the variable it does nothing. Descr
 takes as long as drawing it: it is done a dozen times a second, and not at all while a file
 ``file.hold`` lies beside it, for measurements.
 
-After every frame ``file.pulse`` says how many there were, and of which one the state was taken: two
-integers of eight bytes (:data:`PULSE`). So a test can wait until the window has seen where the mouse is
-before it presses a button: the toolkit does not take a click on a tab that the mouse was not over in
-the frame before.
+Before and after every frame ``file.pulse`` says how many have been begun and how many finished, and after
+which one the state was taken: three integers of eight bytes (:data:`PULSE`). So a test can wait until the
+window has seen where the mouse is before it presses a button: the toolkit does not take a click on a tab
+that the mouse was not over in the frame before.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ VARIABLE = "MAQUETTE_TEST_STATE"
 #: Seconds between two descriptions. An idle window draws ten frames a second, so that the last
 #: change is always described.
 PERIOD = 0.08
-#: Frames so far, and the number of the frame whose state was looked at last.
-PULSE = struct.Struct("<QQ")
+#: Frames that were begun, that were finished, and the number of the one whose state was looked at last.
+PULSE = struct.Struct("<QQQ")
 
 
 class StateHook:
@@ -45,7 +45,7 @@ class StateHook:
         self._hold = self._path.with_suffix(".hold") if self._path else None
         self._last: dict[str, Any] = {}
         self._due = 0.0
-        self._frames = self._described = 0
+        self._begun = self._finished = self._described = 0
         self._pulse = -1
         if self._path is not None:
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
@@ -55,6 +55,12 @@ class StateHook:
     def from_environment(cls) -> StateHook:
         """The hook that the environment asks for; it may do nothing."""
         return cls(os.environ.get(VARIABLE))
+
+    def begin(self) -> None:
+        """Say that a frame begins; the next thing is that it takes in what mouse and keyboard did."""
+        if self._path is not None:
+            self._begun += 1
+            self._tell()
 
     def write(
         self,
@@ -72,13 +78,16 @@ class StateHook:
         """
         if self._path is None or self._hold is None:
             return
-        self._frames += 1
+        self._finished = self._begun
         if time.monotonic() >= self._due and not self._hold.exists():
             self._describe(self._path, studio, kit, places, opened)
-            self._described = self._frames
+            self._described = self._finished
             self._due = time.monotonic() + PERIOD
+        self._tell()
+
+    def _tell(self) -> None:
         os.lseek(self._pulse, 0, os.SEEK_SET)
-        os.write(self._pulse, PULSE.pack(self._frames, self._described))
+        os.write(self._pulse, PULSE.pack(self._begun, self._finished, self._described))
 
     def _describe(
         self,

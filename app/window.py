@@ -274,6 +274,7 @@ class Window:
 
     def _paint(self) -> int:
         """Draw a frame; the number of callbacks that have run meanwhile, while a button is held."""
+        self._hook.begin()
         if any(dpg.is_mouse_button_down(button) for button in BUTTONS):
             return self._early.paint(dpg.render_dearpygui_frame)
         dpg.render_dearpygui_frame()
@@ -344,9 +345,8 @@ class Window:
     def _remember_size(self) -> None:
         x, y = (int(v) for v in dpg.get_viewport_pos())
         size = dpg.get_viewport_width(), dpg.get_viewport_height()
-        settings = replace(
-            self._studio.settings, window_size=size, window_position=(max(x, 0), max(y, 0))
-        )
+        place = max(x, 0), max(y, 0)
+        settings = replace(self._studio.settings, window_size=size, window_position=place)
         self._studio.change_settings(settings)
 
     # Mouse and keys ---------------------------------------------------------------------

@@ -26,11 +26,8 @@ from PIL import Image, ImageGrab
 from app.state_hook import PULSE
 
 ROOT = Path(__file__).parents[3]
-#: Frames until the window has surely seen what was done: the one that is being drawn may have asked for
-#: its input before, the next one takes it in.
-SEEN = 2
-#: Frames after that until its account of itself shows what came of it.
-SHOWN = 1
+#: Frames after the one that has seen what was done until the window's account of itself shows what came of it.
+SHOWN = 2
 State = dict[str, Any]
 
 
@@ -114,7 +111,7 @@ class Watched:
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 raise AssertionError(f"the window ended: {self.log.read_text()[-3000:]}")
-            if self._state_file.exists() and self._pulse()[1] >= self._acted:
+            if self._state_file.exists() and self._pulse()[2] >= self._acted:
                 state = self.state
                 if condition(state):
                     return state
@@ -124,21 +121,22 @@ class Watched:
 
     def seen(self) -> None:
         """Wait until the window has seen what was done, or has ended."""
-        frames, _ = self._pulse()
-        self._acted = frames + SEEN + SHOWN
+        # A frame that is being drawn may have asked for its input before: the next one takes it in.
+        wanted = self._pulse()[0] + 1
+        self._acted = wanted + SHOWN
         end = time.monotonic() + 120
-        while self._pulse()[0] < frames + SEEN and self.process.poll() is None:
+        while self._pulse()[1] < wanted and self.process.poll() is None:
             if time.monotonic() > end:
                 raise AssertionError(f"the window draws nothing: {self.log.read_text()[-3000:]}")
             time.sleep(0.004)
 
-    def _pulse(self) -> tuple[int, int]:
-        """How many frames there were, and of which one the state was taken."""
+    def _pulse(self) -> tuple[int, int, int]:
+        """How many frames have been begun and finished, and after which one the state was taken."""
         try:
             data = self._state_file.with_suffix(".pulse").read_bytes()
         except FileNotFoundError:
-            return 0, 0
-        return PULSE.unpack(data) if len(data) == PULSE.size else (0, 0)
+            return 0, 0, 0
+        return PULSE.unpack(data) if len(data) == PULSE.size else (0, 0, 0)
 
     def settled(
         self,
@@ -150,7 +148,7 @@ class Watched:
         last: list[Any] = [None, 0.0, 0]
 
         def done(state: State) -> bool:
-            frame, described = state["frame"], self._pulse()[1]
+            frame, described = state["frame"], self._pulse()[2]
             if state != last[0]:
                 last[:] = [state, time.monotonic(), described]
             return bool(
@@ -160,7 +158,7 @@ class Watched:
                 and frame["recipe"] == state["recipe"]
                 and condition(state)
                 and time.monotonic() - last[1] > 0.3
-                and described >= last[2] + SEEN
+                and described >= last[2] + SHOWN
             )
 
         return self.wait(what, done)
