@@ -4,10 +4,12 @@ torch."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from engine.training.data.photos.faces import Face
-from engine.training.data.photos.pose import Framing
+
+if TYPE_CHECKING:
+    from engine.training.data.photos.pose import Framing
 
 #: Longest side of a photograph as the window shows it, pixels.
 SHOWN_SIDE = 400

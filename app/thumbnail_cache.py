@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from app.settings import cache_folder
 from app.thumbnail_queue import SIDE
@@ -89,6 +88,9 @@ class ThumbnailCache:
         path = self._path(model, key)
         if path is None:
             return
+        # A hundredth of a second that the window's start does without.
+        from PIL import Image
+
         out = io.BytesIO()
         Image.fromarray(pixels).save(out, "PNG")
         try:
@@ -118,6 +120,8 @@ class ThumbnailCache:
 
 def read_thumbnail(path: Path) -> Pixels | None:
     """``[S, S, 3]`` of a file, or ``None`` where there is none, or it is no thumbnail."""
+    from PIL import Image
+
     try:
         if path.stat().st_size > MOST_FILE:
             return None

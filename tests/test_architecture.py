@@ -231,7 +231,7 @@ def test_torch_is_really_not_loaded() -> None:
         "import sys; sys.argv = ['maquette', '--version']\n"
         "import app.document, app.window, app.cli.main as m; m.main(['--version'])\n"
         "loaded = {n.split('.')[0] for n in sys.modules}\n"
-        "print(sorted(loaded & {'torch', 'torchvision', 'scipy', 'skimage', 'trimesh'}))"
+        "print(sorted(loaded & {'torch', 'torchvision', 'scipy', 'skimage', 'trimesh', 'PIL'}))"
     )
     answer = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True

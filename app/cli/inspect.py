@@ -43,7 +43,7 @@ def run(words: Sequence[str]) -> int:
             for line in project_lines(options.path):
                 say(line)
         return 0
-    from engine.export.picture import PICTURE_SUFFIXES
+    from engine.export.options import PICTURE_SUFFIXES
 
     if Path(options.path).suffix.lower() in PICTURE_SUFFIXES:
         from app.cli.picture import describe_picture, picture_lines

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import dearpygui.dearpygui as dpg
 
@@ -12,7 +13,9 @@ from app.panels.path_box import path_box
 from app.preparing import Preparing
 from app.preparing_wire import FaceChoice, FinderChoice
 from engine.training.data.photos.environment import WHAT
-from engine.training.data.photos.pose import Framing
+
+if TYPE_CHECKING:
+    from engine.training.data.photos.pose import Framing
 
 #: Width of the form and height of what stands below it, at a scale of 1, pixels.
 WIDTH, FOOT = 310, 174

@@ -13,7 +13,6 @@ from app.panels.prepare_list import WORDS
 from app.preparing import Pixels, Place, Pointed, Preparing
 from app.preparing_wire import PhotoSeen
 from engine.training.data.photos.faces import Face
-from engine.training.data.photos.pose import angles_of, framed
 
 #: Side of the room for the photograph, radius of a point, how far from it one may grab it, at a scale
 #: of 1, pixels.
@@ -175,6 +174,8 @@ class PreparePoints:
         self, face: Face, factor: float, left: float, top: float, line: tuple[int, ...]
     ) -> None:
         """What would be cut of a face."""
+        from engine.training.data.photos.pose import angles_of, framed
+
         square, _ = framed(face, angles_of(face), self._preparing.wish.framing)
         corners = square.outward(np.array([(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]))
         shown = [(left + factor * x, top + factor * y) for x, y in corners]

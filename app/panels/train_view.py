@@ -6,7 +6,6 @@ from pathlib import Path
 
 import dearpygui.dearpygui as dpg
 import numpy as np
-from PIL import Image
 
 from app.conversation import Choice, nothing
 from app.exports import time_left
@@ -251,6 +250,8 @@ class TrainView:
 
     def _draw_sheet(self, path: str) -> None:
         """The picture that the run itself has drawn."""
+        from PIL import Image
+
         try:
             with Image.open(Path(path)) as image:
                 pixels = np.asarray(image.convert("RGBA"), np.float32) / 255.0

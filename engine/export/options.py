@@ -22,6 +22,7 @@ from engine.trajectories import MAX_FRAMES, MAX_TURNS, MIN_FRAMES, TRAJECTORIES
 Trajectory = Literal["orbit", "circle", "figure-eight", "yaw-sweep", "still"]
 VideoFormat = Literal["mp4", "gif", "png"]
 
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 MAX_FPS = 120.0
 #: GIF counts in hundredths of a second, and players slow anything faster than this down.
 MAX_GIF_FPS = 50.0

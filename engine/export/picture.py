@@ -23,6 +23,7 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from engine.errors import ExportError, UserError
 from engine.export.files import atomic_path
+from engine.export.options import PICTURE_SUFFIXES
 from engine.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ SOFTWARE = "Maquette"
 MAX_RECIPE_BYTES = 1 << 20
 #: An EXIF segment of a JPEG has 16 bits for its length.
 _MAX_JPEG_RECIPE = 64_000
-
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 _EXIF_SOFTWARE, _EXIF_DESCRIPTION = 0x0131, 0x010E
 _EXIF_IFD, _EXIF_USER_COMMENT = 0x8769, 0x9286
@@ -60,7 +59,7 @@ def picture_suffix(path: str | Path) -> str:
     """The lower-case suffix of a picture's name.
 
     Raises:
-        ExportError: it is not one of :data:`PICTURE_SUFFIXES`.
+        ExportError: it is not one of :data:`engine.export.options.PICTURE_SUFFIXES`.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in PICTURE_SUFFIXES:
