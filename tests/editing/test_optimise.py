@@ -33,7 +33,8 @@ def steps_of(generator: Generator, opened: OpenEncoder, options: OptimiseOptions
 
 @every
 def test_every_family_moves_towards_the_text(folder: Path, opened: OpenEncoder) -> None:
-    generator = model(folder)
+    # EG3D's golden set has planes as large as the released ones.
+    generator = tiny_model() if folder.name == "eg3d_ffhq" else model(folder)
     facts = generator.capabilities
     # Prices aside: with them a tiny random model may rather stay where it is.
     free = replace(SHORT, close=0.0, still=0.0, anchor=0.0, keep_background=0.0, keep_pose=0.0,
@@ -107,8 +108,9 @@ def test_prices_hold_it_back(opened: OpenEncoder) -> None:
         return float(np.linalg.norm(steps_of(generator, opened, options)[-1].offset.numbers))
 
     free = replace(SHORT, close=0.0, still=0.0, anchor=0.0, keep_background=0.0, keep_pose=0.0)
+    far = length(free)
     for price in ("close", "anchor", "still"):
-        assert length(replace(free, **{price: 300.0})) < 0.8 * length(free)
+        assert length(replace(free, **{price: 300.0})) < 0.8 * far
 
 
 def test_background_and_outline_have_prices_of_their_own(opened: OpenEncoder) -> None:
