@@ -16,12 +16,11 @@ would be missed. Nothing like it was found in the generators that ship, and only
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -82,36 +81,40 @@ class Survey:
         points: int,
     ) -> None:
         self._density, self._half, self._side, self._level = density, half, side, level
-        self._points, self._done = points, 0
-        self._values = np.empty((side + 1) ** 3, np.float32)
+        self._points, self._slices = points, self._work()
 
     def step(self) -> Occupancy | None:
         """Look at the next slice; the grid once all have been looked at."""
-        ends = self._side + 1
-        last = min(self._done + self._points, len(self._values))
-        index = torch.arange(self._done, last)
-        axis = torch.linspace(-self._half, self._half, ends)
-        places = [index // ends**2, index // ends % ends, index % ends]
-        found = self._density(torch.stack([axis[place] for place in places], dim=1))
-        self._values[self._done : last] = found.numpy()
-        self._done = last
-        return self._result() if last == len(self._values) else None
+        return next(self._slices)
 
-    def _result(self) -> Occupancy:
-        values = torch.from_numpy(self._values.reshape([1, 1] + [self._side + 1] * 3))
-        high, low = _around(values), -_around(-values)
+    def _work(self) -> Iterator[Occupancy | None]:
+        ends = self._side + 1
+        values = torch.empty(ends**3)
+        axis = torch.linspace(-self._half, self._half, ends)
+        for index in torch.split(torch.arange(ends**3), self._points):
+            places = [index // ends**2, index // ends % ends, index % ends]
+            found = self._density(torch.stack([axis[place] for place in places], dim=1))
+            values[index[0] : index[-1] + 1] = found
+            yield None
+        high = low = values.reshape(ends, ends, ends)
+        for direction in range(3):
+            high = _around(high, direction, torch.maximum)
+            yield None
+            low = _around(low, direction, torch.minimum)
+            yield None
         # Written so that what is not a number is not empty.
         empty = high + MARGIN * (high - low) < self._level
-        return Occupancy((~empty)[0, 0].to(torch.uint8).contiguous().numpy(), self._half)
+        yield Occupancy((~empty).to(torch.uint8).numpy(), self._half)
 
 
-def _around(values: Tensor) -> Tensor:
-    """The largest of ``[1, 1, n + 1, n + 1, n + 1]`` values at the corners of each cell and of all
-    that touch it, ``[1, 1, n, n, n]``."""
-    for axis in range(3):
-        size, pad = ([k if i == axis else d for i in range(3)] for k, d in ((4, 1), (1, 0)))
-        values = F.max_pool3d(values, size, stride=1, padding=pad)
-    return values
+def _around(values: Tensor, axis: int, of: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """The largest (or least) of ``n + 1`` values along an axis at both ends of each cell and of those that
+    touch it: ``n``."""
+    cells = values.shape[axis] - 1
+    each = of(values.narrow(axis, 0, cells), values.narrow(axis, 1, cells))
+    before = torch.cat([each.narrow(axis, 0, 1), each.narrow(axis, 0, cells - 1)], dim=axis)
+    after = torch.cat([each.narrow(axis, 1, cells - 1), each.narrow(axis, -1, 1)], dim=axis)
+    return of(before, after)
 
 
 def level_below(

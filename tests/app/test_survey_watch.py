@@ -35,7 +35,7 @@ def test_slice_by_slice_until_all_is_known(painter: Painter) -> None:
         assert not known(painter, request.recipe)
         watch.step(painter, request)
         slices += 1
-    assert slices == 3 and known(painter, request.recipe)
+    assert slices > 3 and known(painter, request.recipe)
 
 
 def test_a_face_that_is_known_costs_one_look(painter: Painter) -> None:
@@ -83,7 +83,9 @@ def test_the_engine_looks_while_it_is_idle_and_then_rests(painter: Painter) -> N
     request = Draw(1, Recipe(seed=1), moving=False)
     mailbox = Mailbox(request)
     engine = Engine(mailbox, ProcessOptions(device="cpu"))  # type: ignore[arg-type]
-    for turns in range(4):
-        assert mailbox.waits == 0, turns
+    turns = 0
+    while not mailbox.waits:
+        assert turns < 20
         engine._idle(painter, request)
-    assert mailbox.waits == 1 and known(painter, request.recipe)
+        turns += 1
+    assert turns > 3 and known(painter, request.recipe)
