@@ -314,10 +314,10 @@ class Editing:
 
     def _add(self, direction: Direction, lock: Lock, strength: float | None = None) -> None:
         """A direction that a text led to, as an edit."""
-        facts = self._facts
         strength = direction.usual if strength is None else strength
-        edit = direction.edit(strength, stack.lock_rows(lock, facts))
         try:
+            facts = self._facts  # the model may have gone meanwhile
+            edit = direction.edit(strength, stack.lock_rows(lock, facts))
             self._studio.edit(f"Edit: {direction.name}", lambda d: stack.add(d, edit, facts))
         except UserError as error:
             self._studio.say(str(error), "error", "edit")

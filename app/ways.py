@@ -64,6 +64,8 @@ class WaysOfModel:
         self._pictures: OrderedDict[str, Pixels] = OrderedDict()
         self._failed: set[str] = set()
         self._revision = -1
+        #: What :attr:`note` is about, or was shown last.
+        self._last: tuple[object, ...] = ()
 
     # What it shows ----------------------------------------------------------------------
 
@@ -118,7 +120,8 @@ class WaysOfModel:
 
     def open(self) -> None:
         """Begin to look."""
-        self.is_open, self._revision = True, -1
+        # What failed before may work now.
+        self.is_open, self.note, self._revision = True, "", -1
         self._studio.touch()
 
     def close(self) -> None:
@@ -167,10 +170,12 @@ class WaysOfModel:
             return
         key = self._asked.pop(event.number)
         if isinstance(event, TaskDone):
-            self._found[key], self.note = event.directions, ""
-        elif isinstance(event, TaskFailed):
+            self._found[key] = event.directions
+            if key == self._key:
+                self.note = ""
+        elif isinstance(event, TaskFailed) and key == self._key:
             self.note = event.message
-        elif isinstance(event, TaskStopped):
+        elif isinstance(event, TaskStopped) and key == self._key:
             self.note = "Stopped."
         self._revision = -1
 
@@ -183,6 +188,10 @@ class WaysOfModel:
 
     def _refresh(self) -> None:
         studio, key = self._studio, self._key
+        if key != self._last:
+            # Another model: what went wrong with the one before says nothing about it.
+            self._last, self.note = key, ""
+        self.page = min(self.page, self.pages - 1)
         if key not in self._found and not self.is_looking and not self.note:
             wish = FindWays(self.kind, PAGE * PAGES)
             number = studio.client.tasks.add(wish, studio.document.recipe)

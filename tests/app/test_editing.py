@@ -303,6 +303,16 @@ def test_a_failure_is_told_and_the_next_text_can_come(
     assert len(client.tasks.asked) == 2
 
 
+def test_what_is_found_when_the_model_has_gone_is_told(
+    editing: Editing, studio: Studio, client: Client
+) -> None:
+    editing.add_by_text("smiling", "")
+    studio.model = None
+    client.send(studio, TaskDone(1, (direction(),)))
+    assert studio.notices.notices[-1].text.startswith("Open a model first")
+    assert studio.document.recipe.edits == () and editing.seeking is None
+
+
 def test_what_cannot_be_asked_is_told(editing: Editing, studio: Studio, client: Client) -> None:
     with pytest.raises(UserError, match="Write what should be seen"):
         editing.add_by_text("  ", "a face")

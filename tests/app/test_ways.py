@@ -89,6 +89,34 @@ def test_ways_are_shown_on_the_present_face_with_its_edits(studio: Studio, clien
     assert more.edits[0].strength == 1.0 and more.edits[1].strength == SIGMA
 
 
+def test_what_failed_with_one_model_is_tried_with_the_next_and_when_opened_again(
+    studio: Studio, client: Client
+) -> None:
+    ways: WaysOfModel = studio.ways
+    ways.open()
+    studio.poll()
+    client.send(studio, TaskFailed(1, "The process stopped."))
+    studio.poll()
+    assert ways.note == "The process stopped." and len(client.tasks.asked) == 1
+    ways.close()
+    ways.open()
+    studio.poll()
+    assert len(client.tasks.asked) == 2 and not ways.note
+    client.send(studio, TaskFailed(2, "It cannot be looked into."))
+    client.send(studio, ModelLoaded(ModelRef("b.head", "cd" * 32, "B"), HEAD, "cpu", 0.1))
+    studio.poll()
+    assert len(client.tasks.asked) == 3 and not ways.note
+    # A page that the next model has not is left.
+    client.send(studio, TaskDone(3, found(20)))
+    studio.poll()
+    ways.turn(1)
+    client.send(studio, ModelLoaded(ModelRef("c.head", "ef" * 32, "C"), HEAD, "cpu", 0.1))
+    studio.poll()
+    client.send(studio, TaskDone(4, found(2)))
+    studio.poll()
+    assert [way.direction.name for way in ways.ways()] == ["Component 1", "Component 2"]
+
+
 # The second model -----------------------------------------------------------------------------
 
 
