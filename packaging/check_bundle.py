@@ -33,6 +33,8 @@ SCREEN = (1400, 900)
 PATIENCE = 300.0
 #: More than this many in the middle of the screen are a head, not an empty window.
 ENOUGH_COLOURS = 500
+#: What no command may say: that it fell, and that a module looked for its source and missed it.
+FAULTS = ("Traceback", "Unable to retrieve source")
 State = dict[str, Any]
 
 
@@ -83,7 +85,7 @@ class Bench:
             ) from error
         said = f"{done.stdout}\n{done.stderr}"
         require(
-            done.returncode == 0 and "Traceback" not in said,
+            done.returncode == 0 and not any(fault in said for fault in FAULTS),
             f"maquette {' '.join(command[1:])} ended with {done.returncode}: {said.strip()[-2000:]}",
         )
         print(

@@ -127,6 +127,7 @@ WANTED = (
     "torch/functional.py",
     "torch/nn/functional.py",
     "torch/nn/modules/rnn.py",
+    "torchvision/models/densenet.py",
 )
 
 #: Libraries of a Linux system that the bundle does not bring, because another version of them would stand in

@@ -88,7 +88,7 @@ def test_what_stays_out(contents: ModuleType, place: str) -> None:
 @pytest.mark.parametrize(
     "place",
     ["torch/bin/torch_shm_manager", "torch/lib/libtorch_cpu.so", "torch/_dynamo/config.py",
-     "torch/nn/functional.py", "skimage/measure/__init__.pyi", "av.libs/libxcb-5ddf6756.so.1.1.0",
+     "torch/nn/functional.py", "torchvision/models/densenet.py", "skimage/measure/__init__.pyi", "av.libs/libxcb-5ddf6756.so.1.1.0",
      "engine/assets/generator/heads.safetensors", "app/cli/render.py", "libssl.so.3"],
 )  # fmt: skip
 def test_what_stays(contents: ModuleType, place: str) -> None:
