@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from engine.memory import give_back
 from engine.training.data.allowance import Allowance
 
 #: Endings that are taken for pictures, in lower case.
@@ -23,6 +24,8 @@ MAX_BYTES = 256 << 20
 #: Pixels that all threads together decode at once, and bytes of files that they hold for it: one of the
 #: largest pictures, or many of usual ones. A pixel takes up to 16 bytes on the way to 8-bit RGB.
 DECODING, READING = Allowance(MAX_PIXELS), Allowance(MAX_BYTES)
+#: From so many pixels on the memory of a picture is given back at once.
+_LARGE = 16_000_000
 #: What transparent pictures are laid over.
 _BEHIND = (255, 255, 255, 255)
 
@@ -58,8 +61,14 @@ def of_picture(data: bytes, work: Callable[[Image.Image], T]) -> T:
             if width * height > MAX_PIXELS:
                 raise Unreadable(f"it has more than {MAX_PIXELS // 1_000_000} million pixels")
             with DECODING.share(width * height):
-                opened.load()
-                return work(_eight_bits(ImageOps.exif_transpose(opened)))
+                try:
+                    opened.load()
+                    return work(_eight_bits(ImageOps.exif_transpose(opened)))
+                finally:
+                    opened.close()
+                    if width * height >= _LARGE:
+                        # Else each thread keeps what its largest picture took.
+                        give_back()
     except Unreadable:
         raise
     except Image.DecompressionBombError as error:

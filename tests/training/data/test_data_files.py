@@ -160,7 +160,10 @@ def test_threads_share_what_they_decode(tmp_path: Path, monkeypatch: pytest.Monk
         held.append(room.used)
         return looked(picture)
 
+    given_back: list[int] = []
     monkeypatch.setattr(decode_module, "DECODING", room)
+    monkeypatch.setattr(decode_module, "_LARGE", 1600)
+    monkeypatch.setattr(decode_module, "give_back", lambda: given_back.append(room.used))
     monkeypatch.setattr(scan_module, "look_of", look)
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     folder = write_folder(tmp_path / "set", 12)
@@ -170,6 +173,8 @@ def test_threads_share_what_they_decode(tmp_path: Path, monkeypatch: pytest.Monk
     assert [name for name, one in seen.items() if one.trouble] == ["00000/broken.png"]
     # One that is larger than the room has it alone; all is given back.
     assert max(size for size in held if size != 1600) <= 512 and 1600 in held and not room.used
+    # Before the next one may begin: each thread has a heap of its own.
+    assert given_back == [1600]
 
 
 def test_a_share_waits_for_room() -> None:
