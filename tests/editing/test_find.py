@@ -72,8 +72,20 @@ def test_factors_are_eigenvectors_of_what_reads_w() -> None:
     found = factorised(list(weights), w, 2)
     unit = found[0][0] / np.linalg.norm(found[0][0])
     assert unit == pytest.approx(upright(vectors.T[-1:])[0])
+    assert factorised(list(weights), w, 1)[0] == pytest.approx(found[0])
     assert found[0][0] == pytest.approx(found[0][1]) and len(found) == 2
     assert np.linalg.norm(found[0][0]) == pytest.approx((w[:, 0] @ unit).std())
+
+
+def test_factors_come_in_the_order_of_what_a_standard_deviation_does() -> None:
+    draw = np.random.RandomState(1)
+    w = draw.randn(500, 1, 3) * [0.01, 1.0, 0.5]
+    weights = [np.diag([10.0, 1.0, 4.0])]
+    found = factorised(list(weights), w, 3)
+    # The layer answers most to the first number, by which nobody differs: it comes last.
+    assert [int(np.abs(one[0]).argmax()) for one in found] == [2, 1, 0]
+    answers = [float(np.linalg.norm(weights[0] @ one[0])) for one in found]
+    assert answers == sorted(answers, reverse=True)
 
 
 def test_every_layer_of_a_known_network_is_found_to_read_its_row() -> None:
