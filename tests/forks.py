@@ -131,7 +131,7 @@ def start(
         words: ``"-m", module, ...`` or ``"-c", code, ...``.
         modules: what is imported already.
         cwd, env: as of :class:`subprocess.Popen`.
-        stdout: a file, or ``subprocess.PIPE``. stderr: a file, or ``subprocess.STDOUT``.
+        stdout: a file, or ``subprocess.PIPE``. stderr: a file, ``subprocess.STDOUT`` or ``DEVNULL``.
     """
     assert words[0] in ("-m", "-c"), words
     line, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -141,8 +141,10 @@ def start(
         readable, out = os.pipe()
         read = os.fdopen(readable, encoding="utf-8", errors="replace")
     out = out if isinstance(out, int) else out.fileno()
-    error = 2 if stderr is None else stderr
+    error: int | IO[Any] = 2 if stderr is None else stderr
     error = out if error == subprocess.STDOUT else error
+    nothing = os.open(os.devnull, os.O_WRONLY) if error == subprocess.DEVNULL else None
+    error = error if nothing is None else nothing
     error = error if isinstance(error, int) else error.fileno()
     request = {
         "words": list(words),
@@ -155,6 +157,8 @@ def start(
     its.close()
     if stdout == subprocess.PIPE:
         os.close(out)
+    if nothing is not None:
+        os.close(nothing)
     return Fork(line, read)
 
 
@@ -187,13 +191,13 @@ def _serve(control: socket.socket) -> dict[str, Any] | None:
             fork = os.fork()
             if fork == 0:
                 control.close()
+                request: dict[str, Any] = json.loads(message)
                 line, out, error = descriptors
                 os.close(line)
                 os.dup2(out, 1)
                 os.dup2(error, 2)
                 os.close(out)
                 os.close(error)
-                request: dict[str, Any] = json.loads(message)
                 return request
             line = socket.socket(fileno=descriptors[0])
             for descriptor in descriptors[1:]:

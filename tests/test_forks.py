@@ -1,0 +1,46 @@
+"""Forked processes are processes: arguments, environment, outputs and signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests import forks
+
+
+def test_words_environment_folder_and_outputs_are_its_own(tmp_path: Path) -> None:
+    code = (
+        "import os, sys\n"
+        "print(sys.argv, os.getcwd(), os.environ['ODD'], 'torch' in sys.modules, 'engine' in sys.modules)\n"
+        "print('wrong', file=sys.stderr); sys.exit(7)"
+    )
+    environment = {**os.environ, "ODD": "x"}
+    done = forks.run(["-c", code, "one"], cwd=tmp_path, env=environment)
+    assert done == (7, f"['-c', 'one'] {tmp_path} x True False\n", "wrong\n")
+    assert "ODD" not in os.environ and Path.cwd() != tmp_path
+
+
+def test_modules_run_and_errors_are_told() -> None:
+    assert forks.run(["-m", "app", "--version"], cwd=forks.ROOT).stdout.startswith("maquette ")
+    wrong = forks.run(["-m", "app", "render", "--hat"], cwd=forks.ROOT)
+    assert wrong.returncode == 2 and "--hat" in wrong.stderr
+    failed = forks.run(["-c", "raise ValueError('this')"])
+    assert failed.returncode == 1 and failed.stderr.endswith("ValueError: this\n")
+    assert not forks.run(["-c", "import sys; sys.exit('torch._dynamo' in sys.modules)"]).returncode
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_signals_end_it(number: signal.Signals) -> None:
+    code = "import time; print('here', flush=True); time.sleep(60)"
+    fork = forks.start(["-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert fork.stdout is not None and fork.stdout.readline() == "here\n"
+    assert fork.poll() is None
+    with pytest.raises(subprocess.TimeoutExpired):
+        fork.wait(0.01)
+    fork.send_signal(number)
+    assert fork.wait(60) == -number == fork.poll()
+    assert fork.stdout.read() == ""
