@@ -97,10 +97,10 @@ class Kit:
         """Do what is due; call once after each frame."""
         self.ahead.after_frame()
         now = dpg.get_frame_count()
-        due = [action for frame, action in self._later if frame <= now]
-        self._later = [waits for waits in self._later if waits[0] > now]
-        for action in due:
-            action()
+        while (due := next((one for one in self._later if one[0] <= now), None)) is not None:
+            # Taken away first: one that fails leaves the others to the next frame.
+            self._later.remove(due)
+            due[1]()
 
     def delete(self) -> None:
         """Take away what does not go with the widgets: themes, and what waits for them to be let

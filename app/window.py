@@ -244,11 +244,11 @@ class Window:
             self._rescale(scale)
         if self._studio.settings.theme != self._look:
             self._rescale(self._kit.scale)
-        self._studio.poll()
+        self._runner.call(self._studio.poll)
         self._runner.call(self._playback.tick)
         self._runner.call(self._poll_dialogs)
         if self._studio.revision != self._seen:
-            self._update()
+            self._runner.call(self._update)
             self._pace.touch(started)
         if not dpg.is_mouse_button_down(0) and self._kit.typing:
             # The text cursor blinks.
@@ -263,7 +263,7 @@ class Window:
         drawn = time.monotonic()
         self._pointer.compare(self._watch.last)
         self._texture.after_frame()
-        self._parts.after_frame()
+        self._runner.call(self._parts.after_frame)
         self._keyboard.see_modifiers()
         if self._runner.run(dpg.get_callback_queue()):
             self._pace.touch(started)

@@ -92,6 +92,12 @@ def test_a_loaded_direction_is_a_slider_and_seen(face: App) -> None:
     app.settled(lambda s: edits(s)[0]["strength"] == 1.0)
 
 
+def test_a_mistake_right_after_the_key_that_opens_a_box_is_told(face: App) -> None:
+    """What was typed ahead of the box is done after a frame, not in a callback of the toolkit."""
+    face.xdotool("key", "--delay", 1, "e", "Return")
+    face.wait("the sentence", lambda s: any("Write what" in text for _, text in s["notices"]))
+
+
 def test_a_double_click_centres_the_slider(face: App) -> None:
     app, before = face, face.picture()
     load(app, "darker", -2.0)
