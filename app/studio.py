@@ -329,7 +329,10 @@ class Studio:
         """Take in what the engine has sent; True when something changed."""
         before = self.revision
         for event in self.client.poll():
-            self._handle(event)
+            try:
+                self._handle(event)
+            except UserError as error:  # what comes must not end the window
+                self.complain(str(error))
             self.touch()
         if self._gesture_ends is not None and self.clock() >= self._gesture_ends:
             self.end_gesture()
@@ -427,9 +430,7 @@ class Studio:
             self._engine_up, self.model = True, None
 
     def _job(self, event: JobEvent) -> None:
-        if self.jobs.take(event) is None:
-            return
-        if (told := outcome(event)) is not None:
+        if self.jobs.take(event) is not None and (told := outcome(event)) is not None:
             self.notices.post(*told, self.clock(), f"job-{event.job}")
 
     def _request(self, moving: bool) -> None:
