@@ -13,13 +13,7 @@ from app.jobs import LAYOUTS, ExportComparison, ExportMesh, ExportPicture, Expor
 from app.kit import Kit
 from app.studio import Studio
 from engine.errors import UserError
-from engine.export.options import (
-    PICTURE_SUFFIXES,
-    MeshOptions,
-    VideoFormat,
-    VideoOptions,
-    timed,
-)
+from engine.export.options import PICTURE_SUFFIXES, MeshOptions, VideoFormat, VideoOptions, timed
 from engine.identity import MORPH_MODES
 from engine.recipe import Recipe
 from engine.trajectories import TRAJECTORIES
