@@ -11,9 +11,11 @@ Not for tests of starting, importing or memory: these begin with nothing.
 from __future__ import annotations
 
 import atexit
+import fcntl
 import gc
 import importlib
 import json
+import multiprocessing.util
 import os
 import runpy
 import signal
@@ -23,17 +25,20 @@ import sys
 import tempfile
 import time
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
+from multiprocessing import popen_spawn_posix
 from pathlib import Path
 from typing import IO, Any, NamedTuple
+from unittest import mock
 
 ROOT = Path(__file__).resolve().parents[1]
 #: What every fork finds imported.
 COMMON = ("torch", "numpy", "PIL.Image", "safetensors.torch")
 #: What training asks torch for at its first step.
 TRAINING = (*COMMON, "torch._dynamo", "torch.distributed")
-_MOST = 1 << 20  # bytes of a request
+_MOST, _MOST_FDS = 1 << 20, 64  # bytes of a request, and descriptors
 _spent = [0.0]
 
 
@@ -124,6 +129,7 @@ def start(
     env: Mapping[str, str] | None = None,
     stdout: int | IO[Any] | None = None,
     stderr: int | IO[Any] | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> Fork:
     """Start what ``python *words`` would.
 
@@ -132,6 +138,7 @@ def start(
         modules: what is imported already.
         cwd, env: as of :class:`subprocess.Popen`.
         stdout: a file, or ``subprocess.PIPE``. stderr: a file, ``subprocess.STDOUT`` or ``DEVNULL``.
+        pass_fds: descriptors that it has under the same numbers.
     """
     assert words[0] in ("-m", "-c"), words
     line, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -150,10 +157,11 @@ def start(
         "words": list(words),
         "cwd": str(Path.cwd() if cwd is None else cwd),
         "env": dict(os.environ if env is None else env),
+        "fds": [1, 2, *pass_fds],
     }
     message = json.dumps(request).encode()
     assert len(message) < _MOST
-    socket.send_fds(_server(modules), [message], [its.fileno(), out, error])
+    socket.send_fds(_server(modules), [message], [its.fileno(), out, error, *pass_fds])
     its.close()
     if stdout == subprocess.PIPE:
         os.close(out)
@@ -178,13 +186,39 @@ def run(words: Sequence[str], *, timeout: float = 240.0, **more: Any) -> Done:
     return Done(status, *texts)
 
 
+class _Spawned(popen_spawn_posix.Popen):
+    """A process of :mod:`multiprocessing`, method "spawn", that is forked."""
+
+    def _launch(self, process_obj: Any) -> None:
+        with mock.patch.object(multiprocessing.util, "spawnv_passfds", self._fork):
+            super()._launch(process_obj)
+
+    def _fork(self, _path: str, words: Sequence[str | bytes], fds: Sequence[int]) -> int:
+        given = [os.fsdecode(word) for word in words]
+        self._forked = start(given[given.index("-c") :], pass_fds=fds)
+        return self._forked.pid
+
+    def poll(self, flag: int = os.WNOHANG) -> int | None:
+        """Its exit status; waits for it with a ``flag`` of 0."""
+        if self.returncode is None:
+            self.returncode = self._forked.poll() if flag else self._forked.wait()
+        return self.returncode
+
+
+@contextmanager
+def spawning() -> Iterator[None]:
+    """Within, the processes that :mod:`multiprocessing` spawns are forked."""
+    with mock.patch.object(popen_spawn_posix, "Popen", _Spawned):
+        yield
+
+
 # ------------------------------------------------------------------ the process that is forked from
 
 
 def _serve(control: socket.socket) -> dict[str, Any] | None:
     """Fork for every request. Gives the request in the fork, and ``None`` at the end."""
     while True:
-        message, descriptors, _, _ = socket.recv_fds(control, _MOST, 3)
+        message, descriptors, _, _ = socket.recv_fds(control, _MOST, _MOST_FDS)
         if not message:
             return None
         if os.fork() == 0:  # waits for the fork, and tells how it ended
@@ -192,12 +226,13 @@ def _serve(control: socket.socket) -> dict[str, Any] | None:
             if fork == 0:
                 control.close()
                 request: dict[str, Any] = json.loads(message)
-                line, out, error = descriptors
-                os.close(line)
-                os.dup2(out, 1)
-                os.dup2(error, 2)
-                os.close(out)
-                os.close(error)
+                # Out of the way first: a number that is wanted may be another's now.
+                high = [fcntl.fcntl(one, fcntl.F_DUPFD, 1000) for one in descriptors[1:]]
+                for descriptor in descriptors:
+                    os.close(descriptor)
+                for descriptor, wanted in zip(high, request["fds"], strict=True):
+                    os.dup2(descriptor, wanted)
+                    os.close(descriptor)
                 return request
             line = socket.socket(fileno=descriptors[0])
             for descriptor in descriptors[1:]:

@@ -1,10 +1,13 @@
-"""Forked processes are processes: arguments, environment, outputs and signals."""
+"""Forked processes are processes: arguments, environment, outputs, signals, and what multiprocessing spawns."""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
+import sys
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -44,3 +47,29 @@ def test_signals_end_it(number: signal.Signals) -> None:
     fork.send_signal(number)
     assert fork.wait(60) == -number == fork.poll()
     assert fork.stdout.read() == ""
+
+
+def _echo(connection: Connection) -> None:
+    connection.send((os.getpid(), "torch" in sys.modules))
+    while connection.recv() != "end":
+        pass
+    sys.exit(5)
+
+
+def test_what_multiprocessing_spawns_is_forked() -> None:
+    context = multiprocessing.get_context("spawn")
+    with forks.spawning():
+        for end in ("end", "kill"):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_echo, args=(theirs,))
+            process.start()
+            theirs.close()
+            assert ours.recv() == (process.pid, True) and process.exitcode is None
+            if end == "end":
+                ours.send("end")
+            else:
+                process.kill()
+            process.join(60)
+            assert process.exitcode == (5 if end == "end" else -signal.SIGKILL)
+            with pytest.raises(EOFError):
+                ours.recv()

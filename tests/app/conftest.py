@@ -1,0 +1,17 @@
+"""What the tests of the application share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests import forks
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_processes() -> Iterator[None]:
+    """Processes behind the window find torch loaded. Those of a real window do not: tests/app/gui starts it as
+    its user does."""
+    with forks.spawning():
+        yield
