@@ -29,7 +29,6 @@ from app.geometry import (
     first_size,
     fitting_scale,
 )
-from app.heap import give_back
 from app.held import Held
 from app.input_watch import InputWatch
 from app.keyboard import Keyboard, is_key
@@ -48,6 +47,7 @@ from app.studio import Studio
 from app.timing_hook import TimingHook, timed
 from engine.assets import BUNDLED, asset
 from engine.errors import UserError
+from engine.memory import give_back
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ import sys
 _PROGRAM = """
 import ctypes, sys
 from pathlib import Path
-from app.heap import give_back
+from engine.memory import give_back
 
 C = ctypes.CDLL(None)
 C.malloc.restype, C.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
