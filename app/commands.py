@@ -284,8 +284,10 @@ COMMANDS: tuple[Command, ...] = (
     Command("settings", "Settings", WINDOW, lambda w: w.settings.toggle(),
             tip="Size of the letters, rate while moving, device"),
     Command("colours", "Switch between dark and light", WINDOW, lambda w: w.settings.switch_theme()),
-    Command("larger", "Larger letters and controls", WINDOW, lambda w: w.resize(1), "Ctrl++"),
-    Command("smaller", "Smaller letters and controls", WINDOW, lambda w: w.resize(-1), "Ctrl+-"),
+    Command("larger", "Larger letters and controls", WINDOW, lambda w: w.resize(1), "Ctrl++",
+            everywhere=True),
+    Command("smaller", "Smaller letters and controls", WINDOW, lambda w: w.resize(-1), "Ctrl+-",
+            everywhere=True),
     Command("reset_layout", "Reset the layout", WINDOW, lambda w: w.reset_layout(),
             tip="Every section at its first place and unfolded, columns as wide as at first, "
             "all popups closed"),

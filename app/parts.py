@@ -52,9 +52,12 @@ from app.panels.ways import WaysWindow
 from app.playback import Playback
 from app.studio import Studio
 from app.viewport import Viewport
+from engine.memory import give_back
 
 #: A button of the mouse.
 RIGHT = 1
+#: Seconds after which what was freed meanwhile goes back to the system.
+BETWEEN_GIVING_BACK = 60.0
 
 
 class Parts:
@@ -107,6 +110,7 @@ class Parts:
         rescale: Callable[[float], None],
     ) -> None:
         self.kit = kit
+        self._give_back_at = kit.studio.clock() + BETWEEN_GIVING_BACK
         self.modal = Modal(kit)
         self.help, self.settings = HelpWindow(kit), SettingsWindow(kit, rescale)
         self.history, self.menu = HistoryWindow(kit), ProjectMenu(kit)
@@ -213,6 +217,9 @@ class Parts:
         self.pictures.after_frame()
         self.prepare.after_frame()
         self.mixing.canvas.fit()
+        if (now := self.kit.studio.clock()) >= self._give_back_at:
+            self._give_back_at = now + BETWEEN_GIVING_BACK
+            give_back()
 
     @property
     def drawn(self) -> tuple[DockDrag, Viewport, MixingCanvas, TimelineCanvas]:

@@ -157,25 +157,28 @@ class ModelsWindow(Popup):
     def _fill_here(self, recent: tuple[str, ...], current: str) -> None:
         kit, result = self._kit, self._search.result
         self._clear(self._here)
+        found = result.found if result else []
+        if result and found:
+            # What was asked for comes first: what was opened before can be long.
+            dpg.push_container_stack(self._here)
+            kit.heading(f"In {result.folder}", first=True)
+            dpg.pop_container_stack()
+            with _table(self._here, (0.44, 0.56), kit.px(92)):
+                for index, one in enumerate(found[:MOST_ROWS]):
+                    place = one.path.relative_to(result.folder)
+                    title = f"{one.text[:1].upper()}{one.text[1:]}" or "Not in the catalogue"
+                    detail = f"{place}  ·  {size_text(one.size)}"
+                    path = str(one.path)
+                    self._here_row(title, detail, path, f"found_{index}", current, one)
+            dpg.push_container_stack(self._here)
+            kit.heading("Shipped, and opened before")
+            dpg.pop_container_stack()
         with _table(self._here, (0.44, 0.56), kit.px(92)):
             for ours in shipped_generators():
                 name = ours.key.replace(":", "_")
                 self._here_row(ours.title, ours.note, ours.key, name, current)
             for index, path in enumerate(recent):
                 self._here_row(Path(path).name, path, path, f"recent_{index}", current)
-        found = result.found if result else []
-        if not result or not found:
-            return
-        dpg.push_container_stack(self._here)
-        kit.heading(f"In {result.folder}")
-        dpg.pop_container_stack()
-        with _table(self._here, (0.44, 0.56), kit.px(92)):
-            for index, one in enumerate(found[:MOST_ROWS]):
-                place = one.path.relative_to(result.folder)
-                title = f"{one.text[:1].upper()}{one.text[1:]}" or "Not in the catalogue"
-                detail = f"{place}  ·  {size_text(one.size)}"
-                path = str(one.path)
-                self._here_row(title, detail, path, f"found_{index}", current, one)
 
     def _here_row(
         self,

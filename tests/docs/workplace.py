@@ -58,9 +58,10 @@ def prepare() -> None:
     points = {
         "eyes": [[195, 115], [245, 115]], "mouth": [[200, 165], [240, 165]], "yaw": 5, "pitch": 0, "certain": True,
     }  # fmt: skip
-    Path("maquette-points.json").write_text(
-        json.dumps({"format": 1, "faces": {"astronaut.png": [points]}})
-    )
+    for place in (".", "faces"):
+        Path(place, "maquette-points.json").write_text(
+            json.dumps({"format": 1, "faces": {"astronaut.png": [points]}})
+        )
     _encoders()
     Path("theirs").mkdir()
     _done(

@@ -66,6 +66,9 @@ def test_a_chosen_folder_is_searched_named_and_remembered(
     assert texts["models_found_1_title"] == "Named like EG3D (faces, 512 px)"
     assert texts["models_found_2_title"] == "Not in the catalogue"
     assert "models_found_3_title" not in texts  # ema.pth belongs to generator.pth
+    # Before what ships and what was opened before, of which there may be much.
+    places = models.settled()["widgets"]
+    assert places["models_found_2_title"][1] < places["models_bundled_title"][1]
     settings = workplace / "config" / "settings.json"
     models.wait(
         "the folder in the settings",
