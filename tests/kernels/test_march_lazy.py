@@ -1,12 +1,11 @@
 """Compiled tri-plane rays with most samples left out, against those with all of them.
 
-A failure names the seed: ``MAQUETTE_SEED`` repeats it.
+``MAQUETTE_SEED`` draws others.
 """
 
 from __future__ import annotations
 
 import os
-import random
 from dataclasses import replace
 
 import numpy as np
@@ -23,7 +22,7 @@ from engine.rendering.occupancy import EVERYWHERE, Occupancy, Survey, level_belo
 from engine.rendering.volume import RayResult, RenderSettings
 from tests.kernels.fields import CASES, Case, make_decoder, make_planes, make_rays
 
-SEED = int(os.environ.get("MAQUETTE_SEED") or random.SystemRandom().randrange(1 << 20))
+SEED = int(os.environ.get("MAQUETTE_SEED", "7"))
 #: Of features in -1 to 1, where nothing but what no light reaches is left out, and where what is empty is.
 EARLY, BOUND = 2e-5, 1e-4
 SHARP = (

@@ -1,12 +1,11 @@
 """Marches that leave out what is not seen, against those that evaluate every sample.
 
-A failure names the seed: ``MAQUETTE_SEED`` repeats it.
+``MAQUETTE_SEED`` draws others.
 """
 
 from __future__ import annotations
 
 import os
-import random
 from dataclasses import replace
 
 import pytest
@@ -26,7 +25,7 @@ from engine.rendering.occupancy import (
     level_below,
 )
 
-SEED = int(os.environ.get("MAQUETTE_SEED") or random.SystemRandom().randrange(1 << 20))
+SEED = int(os.environ.get("MAQUETTE_SEED", "7"))
 #: Of features in -1 to 1: what is left out, on both sides, and rounding.
 BOUND = 2.0 * (LEAST_SEEN + LEAST_LIGHT) + 5e-6
 MARCHES = (
