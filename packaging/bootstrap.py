@@ -305,7 +305,6 @@ def check_types(beside: bool = False) -> str:
     Args:
         beside: it works behind the tests, on a thread of its own, and steps back for them.
     """
-    say("mypy" + (", beside the tests" if beside else ""))
     if beside and sys.platform == "linux":
         # Of this thread alone there, and of what it starts.
         os.nice(10)
@@ -353,7 +352,9 @@ def main(arguments: list[str]) -> int:
     if task == "setup":
         return 0
     if task == "check":
-        failed, said = lint(), check_types()
+        failed = lint()
+        say("mypy")
+        said = check_types()
         print(said, end="")
         return 1 if failed or said else 0
     if task == "fast":
@@ -361,6 +362,7 @@ def main(arguments: list[str]) -> int:
         return tests(["-n", "2", "--fast", "-m", "not slow and not gui and not cuda", *rest])
     failed = lint()
     with ThreadPoolExecutor(1) as thread:
+        say("mypy, beside the tests")
         types = thread.submit(check_types, True)
         compile_tests()
         status = tests([*WORKERS, *rest])

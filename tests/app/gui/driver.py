@@ -115,15 +115,20 @@ class App(Watched):
 
     def choose(self, widget: str, index: int, text: str) -> None:
         """Choose the ``index``-th line, which reads ``text``, of a list that drops down."""
+        x, y, _, height = self._place_of(widget)
+        self.drop_down(widget)
+        self.click_on(x + 40, y + height + 22 + 24 * index)
+        self.wait(f"{text!r} in {widget}", lambda s: s["texts"][widget] == text)
+
+    def drop_down(self, widget: str) -> None:
+        """Click a widget below which a list or a menu drops down, and wait until it is there."""
         x, y, width, height = self._place_of(widget)
         left, top = self._origin()
         below = (left + x, top + y + height + 4, left + x + width, top + y + height + 60)
         closed = self.screenshot().crop(below)
         self.click(widget)
-        # Where frames are slow the list comes late, and a click before it would close it.
+        # Where frames are slow it comes late, and a click before it would close it.
         self.wait(f"the list of {widget}", lambda _state: self.screenshot().crop(below) != closed)
-        self.click_on(x + 40, y + height + 22 + 24 * index)
-        self.wait(f"{text!r} in {widget}", lambda s: s["texts"][widget] == text)
 
     def middle(self) -> tuple[float, float]:
         """The middle of the picture in the window."""

@@ -3,7 +3,6 @@ video of five seconds, save. With the bundled generator, and nothing remembered.
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import av
@@ -55,9 +54,9 @@ def first_steps(app: App, folder: Path) -> None:
         assert float(stream.duration * stream.time_base) == pytest.approx(5.0, abs=0.05)
 
     app.key("Escape")
-    app.click("project")
+    app.drop_down("project")
+    app.settled()
     # The lines of a menu have no size of their own: Save is the fourth.
-    time.sleep(0.4)
     x, y, _, tall = app.state["widgets"]["project"]
     app.point(x + 30, y + tall + 105)
     app.xdotool("click", 1)

@@ -118,10 +118,10 @@ def test_leaving_asks_and_the_answers_hold(start: Start, tmp_path: Path) -> None
     app.wait("no question", lambda s: project(s)["question"] is None)
     assert difference(before, app.settled() and app.picture()) < 0.5
 
-    app.click("project")
+    app.drop_down("project")
+    app.settled()
     x, y, _, height = app.state["widgets"]["project"]
-    app.point(x + 30, y + height + 26)  # the first line of the menu below
-    app.xdotool("click", 1)
+    app.click_on(x + 30, y + height + 26)  # the first line of the menu below
     app.wait("the question", lambda s: project(s)["question"])
     app.click("unsaved_save")
     app.wait("the prompt", lambda s: "prompt_path" in s["active"])
