@@ -2,44 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from app import edit_stack as stack
 from app.document import Document
-from app.edit_memory import EditMemory
 from app.edit_wire import TaskDone, TaskProgress, TaskStep, TaskStopped
 from app.editing import Editing
 from app.messages import ModelLoaded
-from app.settings import Settings
 from app.studio import Studio
 from engine.edits import Offset
 from engine.errors import UserError
-from tests.app.test_editing import HEAD, REF, Client, direction, drawn, optimising
-
-
-@pytest.fixture
-def client() -> Client:
-    return Client()
-
-
-@pytest.fixture
-def studio(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
-    monkeypatch.setenv("MAQUETTE_CONFIG_DIR", str(tmp_path))
-    made = Studio(client, Settings())  # type: ignore[arg-type]
-    client.send(made, ModelLoaded(REF, HEAD, "cpu", 0.1))
-    return made
-
-
-@pytest.fixture
-def editing(studio: Studio, tmp_path: Path) -> Iterator[Editing]:
-    memory = EditMemory(tmp_path / "texts")
-    studio.editing = Editing(studio, memory)
-    yield studio.editing
-    memory.close()
+from tests.app.editing.bench import HEAD, REF, Client, direction, drawn, optimising
 
 
 def test_it_goes_on_with_an_engine_that_comes_back_and_ends_with_the_document(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -23,83 +21,19 @@ from app.edit_wire import (
     TaskStep,
     TaskStopped,
     TryEncoder,
-    Wish,
 )
 from app.editing import Editing, Trial
 from app.messages import ModelLoaded
-from app.settings import Settings
 from app.studio import Studio
 from engine.editing.directions import Direction, Kind, write_direction
 from engine.edits import Offset
 from engine.errors import UserError
 from engine.layer_swap import joined_sha256
 from engine.recipe import ModelRef, Recipe
-from tests.app.gui.head_generator import HeadGenerator
+from tests.app.editing.bench import HEAD, REF, Client, direction, drawn, optimising
 from tests.app.harness import until
-from tests.app.test_studio import NotingClient
 
-HEAD = HeadGenerator().capabilities
-REF = ModelRef("a.head", "ab" * 32, "A")
 ROWS = 8
-
-
-class Tasks:
-    """Notes what is asked of the process that finds edits."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[Wish, Recipe, str]] = []
-        self.stopped: list[int] = []
-
-    def add(self, wish: Wish, recipe: Recipe, encoder: str = "") -> int:
-        self.asked.append((wish, recipe, encoder))
-        return len(self.asked)
-
-    def stop(self, number: int) -> None:
-        self.stopped.append(number)
-
-
-class Thumbnails:
-    def __init__(self) -> None:
-        self.wanted: dict[str, list[tuple[str, Recipe]]] = {}
-
-    def want(self, wanted: Any, part: str = "gallery") -> None:
-        self.wanted[part] = list(wanted)
-
-
-class Client(NotingClient):
-    def __init__(self) -> None:
-        super().__init__()
-        self.tasks, self.thumbnails = Tasks(), Thumbnails()
-
-
-@pytest.fixture
-def client() -> Client:
-    return Client()
-
-
-@pytest.fixture
-def studio(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
-    monkeypatch.setenv("MAQUETTE_CONFIG_DIR", str(tmp_path))
-    made = Studio(client, Settings())  # type: ignore[arg-type]
-    client.send(made, ModelLoaded(REF, HEAD, "cpu", 0.1))
-    return made
-
-
-@pytest.fixture
-def editing(studio: Studio, tmp_path: Path) -> Iterator[Editing]:
-    memory = EditMemory(tmp_path / "texts")
-    studio.editing = Editing(studio, memory)
-    yield studio.editing
-    memory.close()
-
-
-def direction(name: str = "smiling", value: float = 1.0) -> Direction:
-    return Direction(name, Offset.of(np.full((1, 6), value)), "text", "head", REF.sha256)
-
-
-def drawn(client: Client) -> Recipe:
-    """What the engine was asked to draw last."""
-    return client.asked[-1][0]
 
 
 def test_a_text_becomes_a_slider_that_can_be_undone(
@@ -187,13 +121,6 @@ def test_a_direction_is_known_by_all_that_it_follows_from(tmp_path: Path) -> Non
     assert len(set(keys)) == len(keys)
     # Who is seen, and from where, is no part of it.
     assert memory_key(recipe.of_seed(9), "", "smiling", "") == keys[0]
-
-
-def optimising(editing: Editing, studio: Studio, client: Client) -> None:
-    editing.method = "optimise"
-    editing.add_by_text("a beard", "")
-    client.send(studio, TaskStep(1, 1, 40, Offset.of(np.full((1, 6), 0.1)), 0.1))
-    client.send(studio, TaskStep(1, 2, 40, Offset.of(np.full((1, 6), 0.2)), 0.2))
 
 
 def test_an_optimisation_is_seen_but_no_step_until_it_is_kept(

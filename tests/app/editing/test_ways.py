@@ -19,22 +19,8 @@ from engine.editing.directions import Direction
 from engine.errors import UserError
 from engine.hashing import model_sha256
 from engine.recipe import ModelRef
+from tests.app.editing.bench import HEAD, REF, Client, direction, drawn
 from tests.app.harness import until
-from tests.app.test_editing import HEAD, REF, Client, direction, drawn
-
-
-@pytest.fixture
-def client() -> Client:
-    return Client()
-
-
-@pytest.fixture
-def studio(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
-    monkeypatch.setenv("MAQUETTE_CONFIG_DIR", str(tmp_path))
-    made = Studio(client, Settings())  # type: ignore[arg-type]
-    client.send(made, ModelLoaded(REF, HEAD, "cpu", 0.1))
-    return made
-
 
 # The model's own ways -------------------------------------------------------------------------
 
