@@ -31,7 +31,7 @@ Bytes = NDArray[np.uint8]
 
 #: Of :mod:`engine.kernels.cpu_math` and :mod:`engine.kernels.cpu_march`, which go into this file's
 #: functions: see the former.
-MATH, MARCH = "3dec281f26d308c1", "30976d91230d7ae2"
+MATH, MARCH = "21c3f7ee8df6fc33", "cf4574d891f6268a"
 
 f32, i32 = np.float32, np.int32
 

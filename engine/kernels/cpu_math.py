@@ -13,6 +13,8 @@ from typing import TypeVar, cast
 import numpy as np
 from numba import njit
 
+from engine.kernels.kept import kept
+
 F = TypeVar("F", bound=Callable[..., object])
 
 f32, i32 = np.float32, np.int32
@@ -33,7 +35,7 @@ A3, A2, A1 = f32(1.0 / 7.0), f32(1.0 / 5.0), f32(1.0 / 3.0)
 
 def compiled(inline: bool = False, reorder: bool = False) -> Callable[[F], F]:
     """``numba.njit`` as the fields want it: without the interpreter's lock, so that several threads
-    work; kept on disk; divisions as the processor does them, since a check for zero would keep loops
+    work; kept on disk where that can be; divisions as the processor does them, since a check for zero would keep loops
     from becoming vector instructions.
 
     Args:
@@ -42,8 +44,9 @@ def compiled(inline: bool = False, reorder: bool = False) -> Callable[[F], F]:
     """
     options: dict[str, object] = {"error_model": "numpy"}
     options["fastmath"] = {"contract", "nsz", "reassoc"} if reorder else {"contract", "nsz"}
-    options |= {"inline": "always"} if inline else {"nogil": True, "cache": True}
-    return cast("Callable[[F], F]", njit(**options))
+    if inline:
+        return cast("Callable[[F], F]", njit(inline="always", **options))
+    return cast("Callable[[F], F]", kept(nogil=True, **options))
 
 
 @compiled(inline=True)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from engine.kernels.kept import kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +51,6 @@ def _sines(x: NDArray[np.float32]) -> None:
         x[s] = i32(f32(value).view(np.int32) ^ sign).view(np.float32)
 
 
-sines: Callable[[NDArray[np.float32]], None] = njit(
-    fastmath={"contract", "nsz"}, error_model="numpy", nogil=True, cache=True
+sines: Callable[[NDArray[np.float32]], None] = kept(
+    fastmath={"contract", "nsz"}, error_model="numpy", nogil=True
 )(_sines)

@@ -24,7 +24,7 @@ Flags = NDArray[np.uint8]
 Bools = NDArray[np.bool_]
 
 #: Of :mod:`engine.kernels.cpu_math`, which goes into this file's functions: see there.
-MATH = "3dec281f26d308c1"
+MATH = "21c3f7ee8df6fc33"
 
 f32, i32, u8, u32, u64 = np.float32, np.int32, np.uint8, np.uint32, np.uint64
 

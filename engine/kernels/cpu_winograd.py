@@ -29,7 +29,7 @@ from engine.kernels.cpu_math import compiled
 Floats = NDArray[np.float32]
 
 #: Of :mod:`engine.kernels.cpu_math`, which goes into this file's functions: see there.
-MATH = "3dec281f26d308c1"
+MATH = "21c3f7ee8df6fc33"
 
 f32 = np.float32
 
