@@ -1,13 +1,14 @@
 """The licence notices of everything in a bundle, collected from where each thing came from.
 
 A Python package tells by the licence files of its installation, a library of the system by Debian's copyright file,
-Python by its own; a library that came inside a package is looked up in ``licences/libraries.toml``. What none of
-them tells about stops the build: a bundle without its notices must not leave the house.
+Python by its own; a library that came inside a package is looked up in ``licences/libraries.toml``, and so is what was
+compiled into one. What none of them tells about stops the build: a bundle without its notices must not leave the house.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -17,11 +18,15 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 TEXTS = HERE / "licences"
-LICENCE_FILE = re.compile(r"^(licen[cs]es?|notices?|copying|copyright|authors)\b", re.IGNORECASE)
+#: A whole word, perhaps with another behind it (SciPy's COPYING_QHULL.txt and LICENSE_DOP).
+LICENCE_FILE = re.compile(
+    r"^(licen[cs]es?|notices?|copying|copyright|authors)(?![a-z0-9])", re.IGNORECASE
+)
 #: Files of these kinds are code, whatever their name.
 _CODE = (".py", ".pyc", ".so", ".pyd")
 _LIBRARY = re.compile(r"^lib.*\.(so|dylib)([.\d]*)$|\.dll$", re.IGNORECASE)
@@ -58,10 +63,12 @@ class Collector:
     """Finds whose each file is.
 
     Args:
-        libraries: the table of ``licences/libraries.toml``.
+        libraries: the rows of ``licences/libraries.toml`` about libraries that are files of their own.
+        linked: those about what was compiled into a file of somebody else's.
     """
 
     libraries: list[dict[str, object]]
+    linked: list[dict[str, object]] = field(default_factory=list)
     components: dict[str, Component] = field(default_factory=dict)
     _owners: dict[str, metadata.Distribution] | None = None
 
@@ -83,6 +90,7 @@ class Collector:
                 "packaging/licences/libraries.toml, or leave it out in packaging/contents.py."
             )
         component.files += 1
+        self._inside(component, path)
 
     def package(self, name: str) -> Component:
         """The component of an installed Python package.
@@ -128,12 +136,14 @@ class Collector:
 
     def _packaged(self, path: Path) -> Component | None:
         if self._owners is None:
-            self._owners = {
-                str(Path(str(distribution.locate_file(file))).resolve()): distribution
-                for distribution in metadata.distributions()
-                for file in distribution.files or ()
-            }
-        owner = self._owners.get(str(path.resolve()))
+            self._owners = {}
+            for distribution in metadata.distributions():
+                # Tens of thousands of files: only their folder is asked for where it really lies.
+                base = Path(str(distribution.locate_file(""))).resolve()
+                for file in distribution.files or ():
+                    self._owners[os.path.normpath(f"{base}/{file}")] = distribution
+        owner = self._owners.get(f"{path.parent.resolve()}{os.sep}{path.name}")
+        owner = owner or self._owners.get(str(path.resolve()))
         return None if owner is None else self.package(owner.name)
 
     def _python(self) -> Component:
@@ -165,6 +175,22 @@ class Collector:
                 )
             return teller
         return None
+
+    def _inside(self, component: Component, path: Path) -> None:
+        """Count what was compiled into a file."""
+        for row in self.linked:
+            if (
+                component.name.lower() != str(row["linked"]).lower()
+                or not re.fullmatch(str(row["files"]), path.name)
+                or not sys.platform.startswith(str(row.get("on", "")))
+            ):
+                continue
+            if not holds(path, str(row["sign"]).encode()):
+                raise Missing(
+                    f"{path.name} no longer says {row['sign']!r}, by which it is known to hold {row['name']}; "
+                    "see what it holds now, and mend its row in packaging/licences/libraries.toml."
+                )
+            self._stated(row).files += 1
 
     def _stated(self, row: Mapping[str, object]) -> Component:
         name = str(row["name"])
@@ -204,6 +230,14 @@ def _within(path: Path, *folders: str) -> bool:
 def text_file(name: str) -> Path:
     """The file of a standard text: one of ``licences/``, or Maquette's own licence."""
     return HERE.parent / "LICENSE" if name == "Apache-2.0" else TEXTS / f"{name}.txt"
+
+
+def holds(path: Path, words: bytes) -> bool:
+    """Whether these bytes stand anywhere in a file; it may be larger than the memory."""
+    if path.stat().st_size == 0:
+        return False
+    with path.open("rb") as stream, mmap(stream.fileno(), 0, access=ACCESS_READ) as data:
+        return data.find(words) >= 0
 
 
 def licence_texts(distribution: metadata.Distribution) -> dict[str, str]:
@@ -266,7 +300,8 @@ def collect(files: Iterable[Mapping[str, str]]) -> list[Component]:
         Missing: with every file whose licence nobody tells.
     """
     with (TEXTS / "libraries.toml").open("rb") as table:
-        collector = Collector(tomllib.load(table)["library"])
+        rows = tomllib.load(table)
+    collector = Collector(rows["library"], rows["linked"])
     faults = []
     for one in files:
         # A link points at a file that is listed itself; a module of no file is an empty package.
@@ -303,6 +338,10 @@ def write(folder: Path, components: Iterable[Component]) -> Path:
         "FFmpeg's libraries are linked with x264 and x265, which are under the GNU General Public License: who",
         "passes this bundle on does so under that licence (version 3) and owes the sources of these libraries,",
         "which PyAV's releases name. Maquette's own files stay under the Apache License.",
+        "",
+        "torch's largest library holds Intel's oneMKL. Intel lets it be passed on, but neither changed nor taken",
+        "apart, which the GNU General Public License does not know: see docs/packaging.md of Maquette before",
+        "you pass this bundle on.",
         "",
     ]
     for one in components:

@@ -176,14 +176,60 @@ def test_a_package_that_stops_telling_about_its_library_is_noticed(
 
 
 def test_the_table_of_libraries_is_whole(notices: ModuleType) -> None:
-    rows = tomllib.loads((notices.TEXTS / "libraries.toml").read_text(encoding="utf-8"))["library"]
-    for row in rows:
+    table = tomllib.loads((notices.TEXTS / "libraries.toml").read_text(encoding="utf-8"))
+    assert all(row["sign"] and row["files"] for row in table["linked"])
+    for row in (*table["library"], *table["linked"]):
         if "within" in row:
             assert row["says"]
             continue
         assert row["holder"] and row["licence"] and row["home"].startswith("https://")
         for name in row["texts"]:
             assert notices.text_file(name).stat().st_size > 500
+
+
+def test_what_is_compiled_into_a_library_is_named(
+    notices: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = tomllib.loads((notices.TEXTS / "libraries.toml").read_text(encoding="utf-8"))
+    collector = notices.Collector(table["library"], table["linked"])
+    toolkit = notices.Component("dearpygui")
+    folder = Path(str(metadata.distribution("dearpygui").locate_file("dearpygui")))
+    collector._inside(toolkit, folder / "_dearpygui.so")
+    found = collector.components
+    assert set(found) == {"Dear ImGui", "ImPlot", "imnodes", "ImGuiFileDialog", "GLFW"}
+    assert "without any express or implied" in found["GLFW"].text and found["GLFW"].files == 1
+    collector._inside(toolkit, folder / "_dearpygui.pyi")
+    assert found["GLFW"].files == 1
+    monkeypatch.setattr(notices, "holds", lambda _path, words: words != b"GLFW")
+    with pytest.raises(notices.Missing, match="no longer says 'GLFW'"):
+        collector._inside(toolkit, folder / "_dearpygui.so")
+
+
+def test_taking_a_file_looks_into_it(notices: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[tuple[str, str]] = []
+    monkeypatch.setattr(
+        notices.Collector, "_inside", lambda _self, one, path: looked.append((one.name, path.name))
+    )
+    collector = notices.Collector([], [])
+    collector.take("json/decoder.py", json.decoder.__file__)
+    assert looked == [("Python", "decoder.py")]
+
+
+def test_a_row_for_another_system_does_not_count(notices: ModuleType, tmp_path: Path) -> None:
+    library = tmp_path / "libtorch_cpu.so"
+    library.write_bytes(b"\0\0Intel oneMKL ERROR\0")
+    row = {"linked": "torch", "files": r"libtorch_cpu\.so", "sign": "Intel oneMKL ERROR",
+           "name": "Intel oneMKL", "licence": "L", "texts": ["MIT"], "holder": "H", "home": "https://h"}  # fmt: skip
+    for system, expected in ((sys.platform[:3], {"Intel oneMKL"}), ("elsewhere", set())):
+        collector = notices.Collector([], [{**row, "on": system}])
+        collector._inside(notices.Component("torch"), library)
+        assert set(collector.components) == expected
+
+
+def test_licence_files_of_two_words_are_taken(notices: ModuleType) -> None:
+    names = {Path(name).name for name in notices.licence_texts(metadata.distribution("scipy"))}
+    assert {"COPYING_QHULL.txt", "LICENSE_DOP", "LICENSE.txt"} <= names
+    assert not notices.LICENCE_FILE.match("copyrights2.txt")
 
 
 def test_packages_of_this_environment_have_licence_files(notices: ModuleType) -> None:
