@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Set
 
 import dearpygui.dearpygui as dpg
 
@@ -43,15 +43,12 @@ class Copies:
         self._offered[item] = text or (lambda: str(dpg.get_value(item) or ""))
         return item
 
-    def forget(self, items: Iterable[int]) -> None:
-        """Strike items that are about to go."""
-        for item in items:
-            self._offered.pop(item, None)
+    def keep(self, there: Set[int]) -> None:
+        """Strike the items that are not among those that there still are."""
+        self._offered = {item: text for item, text in self._offered.items() if item in there}
 
     def press(self) -> None:
         """The right button went down: copy what the mouse is on."""
-        for item in [item for item in self._offered if not dpg.does_item_exist(item)]:
-            del self._offered[item]
         for item, text in self._offered.items():
             if dpg.is_item_hovered(item):
                 self.copy(text())

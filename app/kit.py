@@ -7,7 +7,7 @@ texts can be copied, and which widgets have a name for the tests.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -76,13 +76,23 @@ class Kit:
         self._typed.append(item)
         return item
 
-    def forget(self, items: Iterable[int]) -> None:
-        """Strike widgets that are about to go from every list."""
-        gone = set(items)
-        self._typed = [item for item in self._typed if item not in gone]
-        self.named = {name: item for name, item in self.named.items() if item not in gone}
-        self.copies.forget(gone)
-        for item in gone & self._handlers.keys():
+    def clear(self, container: int) -> None:
+        """Take away what is inside a group or window, and strike it from every list."""
+        dpg.delete_item(container, children_only=True)
+        self._strike()
+
+    def remove(self, item: int) -> None:
+        """Take away a widget or window with all that is inside, and strike it from every list."""
+        dpg.delete_item(item)
+        self._strike()
+
+    def _strike(self) -> None:
+        # By what there still is: nobody needs to know the names of all that stood inside.
+        there = set(dpg.get_all_items())
+        self._typed = [item for item in self._typed if item in there]
+        self.named = {name: item for name, item in self.named.items() if item in there}
+        self.copies.keep(there)
+        for item in self._handlers.keys() - there:
             dpg.delete_item(self._handlers.pop(item))
 
     def later(self, action: Callable[[], None]) -> None:
@@ -179,6 +189,15 @@ class Kit:
         """A tooltip; returns the item of its text."""
         with dpg.tooltip(item, delay=0.4):
             return int(dpg.add_text(text, wrap=self.px(320)))
+
+    def tip_of_tab(self, tab: int, text: str) -> int:
+        """The tooltip of a tab, shown at its label while another tab is open; call it when all
+        that the tab holds is there. Returns the item of its text."""
+        # The toolkit asks whether the mouse is over what was drawn last, which for the open tab
+        # is the last thing in it: the tooltip would lie over that. No mouse is over what has no
+        # width (a spacer with no height either would not count as drawn).
+        dpg.add_spacer(height=1, parent=tab)
+        return self.tip(tab, text)
 
     def explain(self, item: int, tip: str = "") -> int:
         """Give a widget just created its tooltip, or that of its row; returns the widget."""

@@ -270,7 +270,7 @@ class Docking:
                 self._windows[one.key] = self._window()
                 self._move(one.key, self._windows[one.key])
         for key in set(self._windows) - {one.key for one in dock.floating}:
-            dpg.delete_item(self._windows.pop(key))
+            self._kit.remove(self._windows.pop(key))
         for key, section in self.sections.items():
             section.show_floating(key in self._windows)
 

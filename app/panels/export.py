@@ -143,7 +143,7 @@ class ExportTab:
             self._running = int(running)
             self._result = kit.copied(kit.text("", font=kit.fonts.small, wrap=0))
             kit.name(f"{kind}_result", self._result)
-        kit.tip(int(tab), f"{self._form.title}: what it is to be, and where to save it")
+        kit.tip_of_tab(int(tab), f"{self._form.title}: what it is to be, and where to save it")
         return int(tab)
 
     def update(self, studio: Studio) -> None:

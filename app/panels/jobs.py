@@ -119,8 +119,7 @@ class JobsWindow(Popup):
 
     def _fill(self, entries: tuple[Export, ...]) -> None:
         kit = self._kit
-        kit.forget(item for row in self._rows for item in row.items)
-        dpg.delete_item(self._list, children_only=True)
+        kit.clear(self._list)
         self._rows = [JobRow(kit, self._confirm) for _ in entries]
         dpg.push_container_stack(self._list)
         for row, entry in zip(self._rows, entries, strict=True):
@@ -133,7 +132,6 @@ class JobRow:
 
     def __init__(self, kit: Kit, confirm: Confirm) -> None:
         self._kit, self._confirm = kit, confirm
-        self.items: list[int] = []
 
     def build(self, entry: Export) -> None:
         """Create the items for an export that is, or is not, over."""
@@ -144,7 +142,6 @@ class JobRow:
         self._bar = 0
         if entry.is_over:
             self._state = kit.copied(kit.text("", font=kit.fonts.small, wrap=0))
-            self.items.append(self._state)
             with dpg.group(horizontal=True, horizontal_spacing=kit.px(6)):
                 self._button(
                     "Open folder", lambda: show_folder(entry.path), number, "folder",
@@ -179,8 +176,7 @@ class JobRow:
     def _button(
         self, label: str, action: Callable[[], None], number: int, name: str, tip: str
     ) -> int:
-        self.items.append(self._kit.button(label, action, f"job_{number}_{name}", tip))
-        return self.items[-1]
+        return self._kit.button(label, action, f"job_{number}_{name}", tip)
 
     def _again(self, entry: Export) -> None:
         # What was there before it began is asked about again: it may be another file by now.

@@ -19,7 +19,6 @@ class Modal:
     def __init__(self, kit: Kit) -> None:
         self._kit = kit
         self._window: int | None = None
-        self._names: frozenset[str] = frozenset()
         self._closed_in = -_FRAMES_BETWEEN
 
     @property
@@ -36,7 +35,7 @@ class Modal:
             width: at a scale of 1, pixels.
         """
         kit = self._kit
-        wide, before = kit.px(width), set(kit.named)
+        wide = kit.px(width)
         left = (dpg.get_viewport_client_width() - wide) // 2
         with dpg.window(
             modal=True, no_title_bar=True, no_resize=True, no_move=True, autosize=True,
@@ -45,13 +44,10 @@ class Modal:
         ) as window:  # fmt: skip
             yield
         self._window = int(window)
-        self._names = frozenset(set(kit.named) - before)
 
     def close(self) -> None:
         """Take the window away."""
         if self._window is None:
             return
-        named = self._kit.named
-        self._kit.forget([named[name] for name in self._names if name in named])
-        dpg.delete_item(self._window)
+        self._kit.remove(self._window)
         self._window, self._closed_in = None, int(dpg.get_frame_count())

@@ -165,8 +165,8 @@ class ModelPanel:
         self._kit.studio.open_model(dpg.get_value(self._path))
 
     def _fill(self, recent: tuple[str, ...], current: str) -> None:
-        dpg.delete_item(self._list, children_only=True)
         kit = self._kit
+        kit.clear(self._list)
         # The others that ship stand in the window with all models.
         ours = {one.key: one for one in shipped_generators() if one.key in (BUNDLED, current)}
         for path in (*ours, *recent):

@@ -52,8 +52,7 @@ class ModelSettingsPanel:
 
     def _rebuild(self, settings: tuple[ModelSetting, ...]) -> None:
         kit = self._kit
-        kit.forget(item for control in self._controls for item in control.items)
-        dpg.delete_item(self._list, children_only=True)
+        kit.clear(self._list)
         self._settings = settings
         self._controls = [_KINDS[setting.kind](kit, setting) for setting in settings]
         for control in self._controls:

@@ -49,7 +49,7 @@ class ModelsWindow(Popup):
         ):  # fmt: skip
             with dpg.tab(label="On this computer") as here:
                 self._build_here()
-            kit.tip(int(here), "What was opened before, and what lies in a folder")
+            kit.tip_of_tab(int(here), "What was opened before, and what lies in a folder")
             with dpg.tab(label="Released by their authors") as released:
                 dpg.add_spacer(height=kit.px(2))
                 kit.text(
@@ -60,7 +60,7 @@ class ModelsWindow(Popup):
                 dpg.add_spacer(height=kit.px(4))
                 with dpg.child_window(height=-1, border=False):
                     self._released = int(dpg.add_group())
-            kit.tip(int(released), "What there is, under which licence, and where to get it")
+            kit.tip_of_tab(int(released), "What there is, under which licence, and where to get it")
         kit.name("models_tab_here", int(here))
         kit.name("models_tab_released", int(released))
         self.window = int(window)
@@ -147,16 +147,9 @@ class ModelsWindow(Popup):
 
     # Rows -------------------------------------------------------------------------------
 
-    def _clear(self, group: int) -> None:
-        """Take the rows away, and the names of what was in them."""
-        kit = self._kit
-        gone = [i for i in kit.named.values() if dpg.does_item_exist(i) and _is_inside(i, group)]
-        kit.forget(gone)
-        dpg.delete_item(group, children_only=True)
-
     def _fill_here(self, recent: tuple[str, ...], current: str) -> None:
         kit, result = self._kit, self._search.result
-        self._clear(self._here)
+        kit.clear(self._here)
         found = result.found if result else []
         if result and found:
             # What was asked for comes first: what was opened before can be long.
@@ -210,7 +203,7 @@ class ModelsWindow(Popup):
             for one in reversed(self._search.result.found if self._search.result else [])
             for release in one.releases
         }
-        self._clear(self._released)
+        kit.clear(self._released)
         dpg.push_container_stack(self._released)
         for first, (system, members) in enumerate(groupby(releases(), lambda r: r.system)):
             models = list(members)
@@ -291,11 +284,3 @@ def _table(parent: int, shares: tuple[float, ...], button: int) -> Iterator[None
             dpg.add_table_column(init_width_or_weight=share)
         dpg.add_table_column(width_fixed=True, init_width_or_weight=button)
         yield
-
-
-def _is_inside(item: int, group: int) -> bool:
-    while item:
-        item = dpg.get_item_parent(item) or 0
-        if item == group:
-            return True
-    return False

@@ -65,7 +65,7 @@ class ProjectMenu:
         recent = studio.settings.recent_projects
         if recent != self._listed:
             self._listed = recent
-            dpg.delete_item(self._recent, children_only=True)
+            kit.clear(self._recent)
             for path in recent:
                 item = dpg.add_menu_item(
                     label=Path(path).stem, parent=self._recent, user_data=path,

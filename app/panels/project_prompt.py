@@ -98,9 +98,7 @@ class ProjectPrompt:
 
     def _fill(self, recent: tuple[str, ...]) -> None:
         kit, self._listed = self._kit, recent
-        old = [item for name, item in kit.named.items() if name.startswith("recent_project_")]
-        kit.forget(old)
-        dpg.delete_item(self._list, children_only=True)
+        kit.clear(self._list)
         if not recent:
             with dpg.group(parent=self._list):
                 kit.text("No project was opened or saved yet.", theme=kit.themes.muted)

@@ -124,8 +124,7 @@ class SecondModelPanel:
     def _fill(self, layers: tuple[str, ...]) -> None:
         """A button for each layer."""
         kit = self._kit
-        kit.forget(self._chips.values())
-        dpg.delete_item(self._grid, children_only=True)
+        kit.clear(self._grid)
         self._layers, self._chips = layers, {}
         longest = max((len(name) for name in layers), default=0)
         columns = COLUMNS if longest <= 4 else COLUMNS - 2

@@ -27,7 +27,7 @@ class Toasts:
         for number, (notice, window) in list(self._windows.items()):
             now = shown.get(number)
             if now is None or (now.text, now.count) != (notice.text, notice.count):
-                dpg.delete_item(window)
+                self._kit.remove(window)
                 del self._windows[number]
         for number, notice in shown.items():
             if number not in self._windows:
@@ -51,7 +51,7 @@ class Toasts:
     def clear(self) -> None:
         """Close every window; :meth:`update` opens them again."""
         for _, window in self._windows.values():
-            dpg.delete_item(window)
+            self._kit.remove(window)
         self._windows.clear()
 
     def _open(self, notice: Notice, studio: Studio) -> int:

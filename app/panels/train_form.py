@@ -220,8 +220,7 @@ class TrainForm:
         if groups == self._built:
             return
         kit, self._built = self._kit, groups
-        kit.forget(self._boxes.values())
-        dpg.delete_item(self._layers, children_only=True)
+        kit.clear(self._layers)
         self._boxes.clear()
         if not groups:
             return

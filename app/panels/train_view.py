@@ -158,7 +158,7 @@ class TrainView:
             dpg.add_plot_axis(dpg.mvXAxis, label="step")
             axis = int(dpg.add_plot_axis(dpg.mvYAxis))
             dpg.bind_colormap(dpg.top_container_stack(), kit.themes.curves)
-        kit.tip(kit.name(f"train_tab_{name}", int(tab)), _PLOT_TIPS[name])
+        kit.tip_of_tab(kit.name(f"train_tab_{name}", int(tab)), _PLOT_TIPS[name])
         return axis
 
     def update(self) -> None:

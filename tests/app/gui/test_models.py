@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.app.gui.driver import App
@@ -51,6 +53,18 @@ def searched(app: App, folder: Path) -> dict[str, str]:
     return texts
 
 
+def test_the_tip_of_a_tab_does_not_lie_over_what_the_tab_holds(models: App) -> None:
+    """The toolkit takes the mouse over the last thing in an open tab for one over the tab."""
+    left, top, _width, _height = models.settled()["widgets"]["models_status"]
+    models.point(left + 200, top - 95)  # the window's title
+    models.settled()
+    bare = np.asarray(models.screenshot(), dtype=float)
+    models.point(left + 200, top + 250)  # below the last model, still in the list
+    time.sleep(1.0)  # a tip comes after 0.4 s
+    models.settled()
+    assert np.abs(np.asarray(models.screenshot(), dtype=float) - bare).max() < 10
+
+
 def test_a_chosen_folder_is_searched_named_and_remembered(
     models: App, folder: Path, workplace: Path
 ) -> None:
@@ -88,6 +102,20 @@ def test_one_click_opens_what_was_found(models: App, folder: Path, workplace: Pa
     models.wait("the turn", lambda s: s["recipe"]["pose"]["yaw"] != 0)
     models.key("ctrl+z", "ctrl+z")
     models.settled(lambda s: s["model"] == "Study head")
+
+
+def test_a_shipped_model_leaves_the_short_list_with_all_that_names_it(models: App) -> None:
+    """A name of what is gone ended the window when its scale was changed."""
+    head = models.settled()["model"]
+    models.click("models_bundled_cips3d")
+    models.settled(lambda s: "recent_bundled_cips3d" in s["widgets"])
+    models.key("ctrl+z")
+    models.settled(lambda s: s["model"] == head and "recent_bundled_cips3d" not in s["widgets"])
+    assert models.asked("stale") == ""
+    models.key("ctrl+plus")
+    models.settled(lambda s: s["ui_scale"] > 1)
+    models.key("ctrl+minus")
+    models.settled(lambda s: s["ui_scale"] == 1)
 
 
 def test_a_folder_that_is_none_is_told(models: App, workplace: Path) -> None:

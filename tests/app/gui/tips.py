@@ -50,20 +50,30 @@ def _parts() -> str:
     return str(sum(isinstance(thing, Parts) for thing in gc.get_objects()))
 
 
+def _stale() -> str:
+    kits = {id(one.kit): one.kit for one in gc.get_objects() if isinstance(one, Parts)}
+    there = set(dpg.get_all_items())
+    return "\n".join(
+        name for kit in kits.values() for name, item in kit.named.items() if item not in there
+    )
+
+
 def _kind(item: int) -> str:
     return str(dpg.get_item_type(item)).rpartition("::")[2]
 
 
 def answer_questions() -> None:
     """Have the window write the list to ``tips`` beside its state when ``ask-tips`` is there, how
-    many items it is made of to ``items`` when ``ask-items`` is, and how many times over its parts
-    are in memory to ``parts`` when ``ask-parts`` is."""
+    many items it is made of to ``items`` when ``ask-items`` is, how many times over its parts are
+    in memory to ``parts`` when ``ask-parts`` is, and the names of widgets that are gone to
+    ``stale`` when ``ask-stale`` is."""
     folder = Path(os.environ[VARIABLE]).parent
     write: Any = StateHook.write
     answers = {
         "tips": lambda: "\n".join(without_tip()),
         "items": lambda: str(len(dpg.get_all_items())),
         "parts": _parts,
+        "stale": _stale,
     }
 
     def and_answer(hook: StateHook, *args: Any) -> None:
