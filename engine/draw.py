@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +20,9 @@ from engine.generators.base import NEVER, CancelToken, Generator, Quality, laten
 from engine.identity import Blend, Latent, StyleSource
 from engine.joining import Joiner
 from engine.latents import blended, edited, mixed
+from engine.layer_swap import LayerSwap
 from engine.recipe import Recipe
+from engine.surveyed import Drawn, Surveys
 from engine.views import view_image
 
 #: Faces whose w is kept, for blends and mixes of several.
@@ -61,13 +64,7 @@ class Painter:
                 latent or an edit of another model.
         """
         self.generator.adjust(dict(recipe.settings))
-        # Those that give nothing change nothing.
-        mixes = tuple(source for source in recipe.mixes if source.rows)
-        edits = tuple(edit for edit in recipe.edits if edit.effect)
-        key = LatentKey(
-            recipe.seed, recipe.psi, recipe.cutoff, recipe.blend, mixes, recipe.latent,
-            recipe.settings, recipe.fades, edits,
-        )  # fmt: skip
+        key = _latent_key(recipe)
         w = self._composed.get(key)
         if w is None:
             with torch.inference_mode():
@@ -145,12 +142,7 @@ class Painter:
     ) -> Frame:
         """Render a recipe. ``quality`` overrides the recipe's own (used for previews)."""
         recipe.checked()
-        chosen = quality or Quality(
-            neural_resolution=recipe.neural_resolution,
-            samples=recipe.samples,
-            upsample=recipe.view == "picture",
-            normals=recipe.view == "normals",
-        )
+        chosen = quality or _quality(recipe)
         with torch.inference_mode():
             w, model = self.latent(recipe), self.model(recipe)
             return model.render(w, recipe.pose.camera(), chosen, cancel)
@@ -177,10 +169,26 @@ class Painter:
         joined.adjust(dict(recipe.settings))
         return joined
 
-    def picture(self, recipe: Recipe, cancel: CancelToken = NEVER) -> Tensor:
-        """The finished picture of a recipe.
+    def picture(self, recipe: Recipe, cancel: CancelToken = NEVER, survey: bool = False) -> Tensor:
+        """The finished picture of a recipe, see :meth:`pictures`: its pixels."""
+        return next(self.pictures([recipe], cancel, survey)).pixels
 
-        Returns:
+    def pictures(
+        self, recipes: Sequence[Recipe], cancel: CancelToken = NEVER, survey: bool = False
+    ) -> Iterator[Drawn]:
+        """The finished pictures of some recipes, one after the other.
+
+        What is empty around a face is found out before its first picture where so many of it follow one
+        another that this pays for itself (:mod:`engine.surveyed`). What else was drawn or looked at with
+        this generator, before or meanwhile, changes nothing.
+
+        Args:
+            recipes: in the order in which they are drawn.
+            cancel: checked between ray chunks, slices of looking, and pictures.
+            survey: look around every face, whether that pays for itself or not: what a picture of many
+                showed is drawn again by itself so.
+
+        Yields:
             ``[S, S, 3]`` or, with ``recipe.transparent``, ``[S, S, 4]`` (straight alpha)
             uint8 on the CPU, where S is ``recipe.size`` or the model's own.
 
@@ -188,6 +196,19 @@ class Painter:
             UserError: the recipe is out of range, or the model drew NaN.
             Cancelled: ``cancel`` was set.
         """
+        surveys = Surveys()
+        for (_, _, quality), several in groupby(recipes, _alike):
+            run = list(several)
+            for recipe in run:
+                cancel.check()
+                w, model = self.latent(recipe), self.model(recipe)
+                pays = survey or len(run) >= model.survey_pays_after(quality)
+                with surveys.known(model, w, pays, cancel) as surveyed:
+                    pixels = self._finished(recipe, cancel)
+                yield Drawn(pixels, surveyed)
+
+    def _finished(self, recipe: Recipe, cancel: CancelToken) -> Tensor:
+        """A picture as it is saved."""
         frame = self.frame(recipe, cancel)
         image = view_image(frame, recipe.view)
         if recipe.transparent:
@@ -201,6 +222,36 @@ class Painter:
             )
         image = image.clamp(0, 1)
         return (image * 255.0 + 0.5).to(torch.uint8).cpu()
+
+
+def _latent_key(recipe: Recipe) -> LatentKey:
+    # Those that give nothing change nothing.
+    mixes = tuple(source for source in recipe.mixes if source.rows)
+    edits = tuple(edit for edit in recipe.edits if edit.effect)
+    return LatentKey(
+        recipe.seed, recipe.psi, recipe.cutoff, recipe.blend, mixes, recipe.latent,
+        recipe.settings, recipe.fades, edits,
+    )  # fmt: skip
+
+
+def _alike(recipe: Recipe) -> tuple[LatentKey, LayerSwap | None, Quality]:
+    """What pictures have in common that show the same face, by the same model, with the same effort.
+
+    Raises:
+        UserError: the recipe is out of range.
+    """
+    recipe.checked()
+    return _latent_key(recipe), recipe.swap, _quality(recipe)
+
+
+def _quality(recipe: Recipe) -> Quality:
+    """What a recipe's own picture may spend."""
+    return Quality(
+        neural_resolution=recipe.neural_resolution,
+        samples=recipe.samples,
+        upsample=recipe.view == "picture",
+        normals=recipe.view == "normals",
+    )
 
 
 def _resize(image: Tensor, side: int) -> Tensor:

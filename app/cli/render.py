@@ -62,20 +62,20 @@ def run(words: Sequence[str]) -> int:
     generator, base = open_subject(options, base)
     from engine.draw import Painter
     from engine.export.files import make_folder
-    from engine.export.picture import save_picture
+    from engine.export.picture import SURVEYED_KEY, save_picture
 
-    painter = Painter(generator)
+    painter, survey = Painter(generator), _was_surveyed(options)
     facts: list[dict[str, Any]] = []
     with progress("Drawing", quiet=len(seeds) == 1) as report:
         for done, (seed, target) in enumerate(zip(seeds, targets, strict=True)):
             report(done, len(seeds))
             start = time.perf_counter()
             recipe = base.of_seed(seed) if options.seed else base
-            pixels = painter.picture(recipe)
+            pixels = painter.picture(recipe, survey=survey)
             spent = time.perf_counter() - start
             if _is_folder(options, targets):
                 make_folder(target.parent)
-            save_picture(pixels, target, recipe)
+            save_picture(pixels, target, recipe, notes={SURVEYED_KEY: "yes"} if survey else None)
             facts.append(
                 {
                     "path": str(target),
@@ -102,6 +102,16 @@ def _check_no_sheet(options: RenderOptions) -> None:
         raise UserError(
             f"{source} is a sheet of {sheet.count} pictures; maquette sheet --from draws it again."
         )
+
+
+def _was_surveyed(options: RenderOptions) -> bool:
+    """Whether --from is a frame of a video for which was found out what is empty around the face."""
+    source = options.subject.source
+    if source is None or source.suffix.lower() != ".png":
+        return False
+    from engine.export.picture import SURVEYED_KEY, read_note
+
+    return read_note(source, SURVEYED_KEY) is not None
 
 
 def _recipe(options: RenderOptions) -> Recipe:

@@ -28,7 +28,7 @@ def draw_comparison(
     progress: Progress = _no_progress,
     cancel: CancelToken = NEVER,
 ) -> Pixels:
-    """Draw two recipes as one picture, each to the bit as :meth:`Painter.picture` draws it alone.
+    """Draw two recipes as one picture, each as :meth:`Painter.pictures` draws it.
 
     Args:
         painter: holds the generator.
@@ -45,10 +45,10 @@ def draw_comparison(
         Cancelled: it was stopped.
     """
     drawn: list[Pixels] = []
-    for recipe in (first, second):
+    progress(0, 2)
+    for one in painter.pictures((first, second), cancel):
+        drawn.append(one.pixels.numpy())
         progress(len(drawn), 2)
-        drawn.append(painter.picture(recipe, cancel).numpy())
-    progress(2, 2)
     return joined(drawn[0], drawn[1], split, share)
 
 

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 RECIPE_KEY = "maquette-recipe"
+#: A text chunk of pictures for which what is empty around the face was found out (:mod:`engine.surveyed`), and
+#: must be again for the very same pixels.
+SURVEYED_KEY = "maquette-surveyed"
 SOFTWARE = "Maquette"
 
 #: A recipe takes about half a kilobyte, one with a latent of its own up to some hundred.

@@ -108,8 +108,8 @@ def draw_sheet(
     progress: Progress = _no_progress,
     cancel: CancelToken = NEVER,
 ) -> Pixels:
-    """``[H, W, 3]`` or, of a transparent recipe, ``[H, W, 4]`` uint8: each picture to the bit
-    as :meth:`Painter.picture` draws it alone, at the places of :class:`SheetLayout`.
+    """``[H, W, 3]`` or, of a transparent recipe, ``[H, W, 4]`` uint8: each picture as
+    :meth:`Painter.pictures` draws it in the order of the cells, at the places of :class:`SheetLayout`.
 
     Raises:
         UserError: a recipe is out of range, or the model drew NaN.
@@ -123,13 +123,13 @@ def draw_sheet(
         sheet[:] = PAPER
     # Faces that stand in the top and at the left, too, are drawn once.
     wanted = Counter(cell.recipe for cell in plan.cells)
+    drawing = painter.pictures(list(wanted), cancel)
     drawn: dict[Recipe, Pixels] = {}
     for done, cell in enumerate(plan.cells):
         progress(done, len(plan.cells))
-        cancel.check()
         x, y = layout.place(cell.line, cell.column)
         if (pixels := drawn.get(cell.recipe)) is None:
-            pixels = painter.picture(cell.recipe, cancel).numpy()
+            pixels = next(drawing).pixels.numpy()
             if wanted[cell.recipe] > 1:
                 drawn[cell.recipe] = pixels
         sheet[y : y + plan.side, x : x + plan.side] = pixels

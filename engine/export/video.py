@@ -18,7 +18,7 @@ from engine.errors import ExportError, UserError
 from engine.export.files import atomic_folder, atomic_path, check_new_folder, check_writable
 from engine.export.gif_palette import PaletteBuilder
 from engine.export.options import VideoFormat, VideoOptions, timed
-from engine.export.picture import save_picture
+from engine.export.picture import SURVEYED_KEY, save_picture
 from engine.generators.base import NEVER, CancelToken
 from engine.identity import morph
 from engine.recipe import Recipe
@@ -134,9 +134,7 @@ def export_video(
 
 def _draw(painter: Painter, recipes: list[Recipe], cancel: CancelToken) -> Iterator[Pixels]:
     """``[S, S, 3 or 4]`` uint8 per recipe."""
-    for recipe in recipes:
-        cancel.check()
-        yield painter.picture(recipe, cancel).numpy()
+    return (drawn.pixels.numpy() for drawn in painter.pictures(recipes, cancel))
 
 
 def _write_sequence(
@@ -148,8 +146,14 @@ def _write_sequence(
 ) -> None:
     digits = max(4, len(str(len(recipes))))
     with atomic_folder(target) as folder:
-        for index, pixels in enumerate(_draw(painter, recipes, cancel)):
-            save_picture(pixels, folder / f"frame_{index + 1:0{digits}d}.png", recipes[index])
+        for index, drawn in enumerate(painter.pictures(recipes, cancel)):
+            save_picture(
+                drawn.pixels,
+                folder / f"frame_{index + 1:0{digits}d}.png",
+                recipes[index],
+                # By itself it would be drawn without.
+                notes={SURVEYED_KEY: "yes"} if drawn.surveyed else None,
+            )
             progress(index + 1, len(recipes))
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -161,6 +163,22 @@ class Generator(ABC):
         """What finds out where the field of ``w`` ``[num_ws, w_dim]`` is empty; ``None`` where
         drawing would not be faster for it."""
         return None
+
+    def survey_pays_after(self, quality: Quality) -> float:
+        """How many pictures of one face it takes until :meth:`survey` has saved what it cost, about;
+        infinite where it never does. It follows from sizes and settings alone and from nothing that is
+        measured meanwhile, so that the same pictures are drawn in the same way everywhere."""
+        return math.inf
+
+    @contextmanager
+    def asking(self, grids: Grids) -> Iterator[None]:
+        """Draw by other grids than those that :meth:`explore` has made so far, which are kept for later.
+        No setting may change meanwhile."""
+        own, self._grids = self._grids, grids
+        try:
+            yield
+        finally:
+            self._grids = own
 
     def explore(self, w: Tensor) -> bool:
         """Look at a part of the field of ``w`` ``[num_ws, w_dim]``, some milliseconds of work, so that

@@ -30,7 +30,7 @@ from engine.generators.loading import load_strictly, read_config
 from engine.generators.memo import LastFew
 from engine.generators.registry import Family
 from engine.rendering.nerf_march import March, march_in_chunks, unit_rays
-from engine.rendering.occupancy import Occupancy, Survey, level_below, reach
+from engine.rendering.occupancy import Occupancy, Survey, level_below, paid_after, reach
 
 __all__ = ["CIPS3D", "FAMILY", "RELEASED", "CIPS3DConfig", "CIPS3DNetwork", "PixelField"]
 
@@ -42,6 +42,8 @@ _KEPT = 4
 TILE_PIXELS: dict[str, int] = {"cpu": 1 << 11, "cuda": 1 << 16}
 #: Cells of a face's grid along one axis, and points that are looked at in one slice (10 ms).
 _SURVEY_CELLS, _SURVEY_POINTS = 64, 1 << 12
+#: See :func:`~engine.rendering.occupancy.paid_after`.
+_SURVEY_COST = 2.5
 #: The release's models: all of one size.
 RELEASED: dict[str, CIPS3DConfig] = {"ffhq-256": CIPS3DConfig()}
 
@@ -184,6 +186,12 @@ class CIPS3D(Generator):
             level_below(2.0 * slab, march.activation),
             _SURVEY_POINTS,
         )
+
+    def survey_pays_after(self, quality: Quality) -> float:
+        """See :meth:`Generator.survey_pays_after`."""
+        side = quality.neural_resolution or self.config.img_resolution
+        march = self._march().scaled(quality.samples)
+        return paid_after(_SURVEY_COST, _SURVEY_CELLS, side**2 * (march.coarse + march.fine))
 
     def _march(self) -> March:
         """As the settings say."""

@@ -25,7 +25,7 @@ from engine.generators.evaluation import Stopwatch, by_chunks, exact, unit_pictu
 from engine.generators.loading import load_strictly, read_config
 from engine.generators.memo import LastFew
 from engine.generators.registry import Family
-from engine.rendering.occupancy import Survey, level_below
+from engine.rendering.occupancy import Survey, level_below, paid_after
 from engine.rendering.rays import intrinsics_from_focal, pinhole_rays
 
 __all__ = ["EG3D", "FAMILY", "EG3DConfig", "EG3DNetwork", "TriplaneField", "Volume"]
@@ -36,6 +36,8 @@ _CACHED_PLANES = 4
 
 #: Cells of a face's grid along one axis, and points that are looked at in one slice (5 ms).
 _SURVEY_CELLS, _SURVEY_POINTS = 96, 1 << 15
+#: See :func:`~engine.rendering.occupancy.paid_after`.
+_SURVEY_COST = 6.0
 
 
 def camera_label(camera: Camera) -> Tensor:
@@ -158,6 +160,13 @@ class EG3D(Generator):
             level_below(settings.longest, "softplus", shift=-1.0),
             _SURVEY_POINTS,
         )
+
+    def survey_pays_after(self, quality: Quality) -> float:
+        """See :meth:`Generator.survey_pays_after`."""
+        side = quality.neural_resolution or self.config.neural_rendering_resolution
+        march = self.config.rendering.scaled(quality.samples)
+        each = march.depth_resolution + march.depth_resolution_importance
+        return paid_after(_SURVEY_COST, _SURVEY_CELLS, side**2 * each)
 
     def render(
         self, w: Tensor, camera: Camera, quality: Quality = Quality(), cancel: CancelToken = NEVER

@@ -31,7 +31,7 @@ from engine.generators.registry import Family
 from engine.kernels.field import packed_once, try_evaluate
 from engine.kernels.launch import reaches
 from engine.rendering.nerf_march import March, PointField, march_in_chunks, unit_rays
-from engine.rendering.occupancy import EVERYWHERE, Survey, level_below, reach
+from engine.rendering.occupancy import EVERYWHERE, Survey, level_below, paid_after, reach
 
 __all__ = ["FAMILY", "RELEASED", "PiGAN", "PiGANConfig", "PiGANField", "PiGANNetwork"]
 
@@ -40,6 +40,8 @@ _AXES = FAMILY_AXES["pigan"]
 _CACHED_LAYERS = 4
 #: Cells of a face's grid along one axis, and points that are looked at in one slice (7 ms).
 _SURVEY_CELLS, _SURVEY_POINTS = 64, 1 << 9
+#: See :func:`~engine.rendering.occupancy.paid_after`.
+_SURVEY_COST = 3.0
 #: The direction of every ray where the colour must not depend on the view: straight ahead.
 _AHEAD = (0.0, 0.0, -1.0)
 #: Distance of the camera that the limits of the rays are stated for.
@@ -192,6 +194,12 @@ class PiGAN(Generator):
             level_below(data.far - data.near, "relu"),
             _SURVEY_POINTS,
         )
+
+    def survey_pays_after(self, quality: Quality) -> float:
+        """See :meth:`Generator.survey_pays_after`."""
+        side, march = quality.neural_resolution or self.config.resolution, self.march(_RADIUS)
+        each = march.scaled(quality.samples)
+        return paid_after(_SURVEY_COST, _SURVEY_CELLS, side**2 * (each.coarse + each.fine))
 
     def march(self, distance: float, samples: float = 1.0) -> March:
         """How rays are marched with the present settings from a camera at ``distance``."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from engine.camera import FAMILY_AXES, Camera
 from engine.errors import UserError
@@ -24,7 +24,7 @@ from engine.generators.memo import LastFew
 from engine.generators.registry import Family
 from engine.generators.stylesdf_capabilities import NOISES, capabilities_of
 from engine.generators.stylesdf_config import MIN_SAMPLES, RELEASED, StyleSDFConfig
-from engine.generators.stylesdf_network import StyleSDFNetwork
+from engine.generators.stylesdf_network import BothMappings, StyleSDFNetwork
 from engine.generators.stylesdf_source import matches, source
 from engine.generators.stylesdf_volume import (
     FilmField,
@@ -36,7 +36,7 @@ from engine.generators.stylesdf_volume import (
 )
 from engine.kernels.graphs import replayed
 from engine.kernels.launch import reaches
-from engine.rendering.occupancy import EVERYWHERE, Survey, reach
+from engine.rendering.occupancy import EVERYWHERE, Survey, paid_after, reach
 
 __all__ = [
     "FAMILY",
@@ -53,6 +53,8 @@ _AXES = FAMILY_AXES["stylesdf"]
 _CACHED_FIELDS = 8
 #: Cells of a face's grid along one axis, and points that are looked at in one slice (7 ms).
 _SURVEY_CELLS, _SURVEY_POINTS = 48, 1 << 9
+#: See :func:`~engine.rendering.occupancy.paid_after`: its rays end early without a grid, too.
+_SURVEY_COST = 30.0
 #: Length of a ray to the corner of a picture, in those of the one to its middle, at most.
 _LONGEST = 1.1
 #: Seed of the noise "random": drawn once, so that the same arguments give the same picture.
@@ -102,18 +104,6 @@ class SDFField(Field):
         return by_chunks(points, self._device, colours)
 
 
-class _BothMappings(nn.Module):
-    """Latent -> the renderer's style, and behind it the decoder's."""
-
-    def __init__(self, renderer: nn.Module, decoder: nn.Module | None) -> None:
-        super().__init__()
-        self.renderer, self.decoder = renderer, decoder
-
-    def forward(self, z: Tensor) -> Tensor:
-        style: Tensor = self.renderer(z)
-        return style if self.decoder is None else torch.cat([style, self.decoder(style)], dim=1)
-
-
 class StyleSDF(Generator):
     """A trained StyleSDF model, ready to draw.
 
@@ -141,7 +131,7 @@ class StyleSDF(Generator):
         """The model's own averages, over latents of one seed; computed when first needed."""
         if self._means is None:
             decoder, dim = self.network.decoder, self.config.style_dim
-            both = _BothMappings(self.network.style, None if decoder is None else decoder.style)
+            both = BothMappings(self.network.style, None if decoder is None else decoder.style)
             joined = frozen_mean(both, dim).to(self.device)
             self._means = Means(joined[:dim], None if decoder is None else joined[dim:])
         return self._means
@@ -209,6 +199,11 @@ class StyleSDF(Generator):
             -empty_beyond(float(film.beta), length),
             _SURVEY_POINTS,
         )
+
+    def survey_pays_after(self, quality: Quality) -> float:
+        """See :meth:`Generator.survey_pays_after`."""
+        side = quality.neural_resolution or self.config.render_size
+        return paid_after(_SURVEY_COST, _SURVEY_CELLS, side**2 * self._samples(quality.samples))
 
     def _samples(self, factor: float) -> int:
         return max(MIN_SAMPLES, round(int(self.settings["samples_per_ray"]) * factor))

@@ -27,7 +27,7 @@ from engine.generators.stylegan2_ops import (
 )
 from engine.generators.stylesdf_config import StyleSDFConfig
 
-__all__ = ["StyleSDFNetwork"]
+__all__ = ["BothMappings", "StyleSDFNetwork"]
 
 #: Phases of the sine layers are a quarter of what their linear layer gives.
 _PHASE_SCALE = 0.25
@@ -292,3 +292,15 @@ class StyleSDFNetwork(nn.Module):
         self.style = RendererMapping(config)
         self.renderer = _Renderer(config)
         self.decoder = Decoder(config) if config.decoder_channels else None
+
+
+class BothMappings(nn.Module):
+    """Latent -> the renderer's style, and behind it the decoder's."""
+
+    def __init__(self, renderer: nn.Module, decoder: nn.Module | None) -> None:
+        super().__init__()
+        self.renderer, self.decoder = renderer, decoder
+
+    def forward(self, z: Tensor) -> Tensor:
+        style: Tensor = self.renderer(z)
+        return style if self.decoder is None else torch.cat([style, self.decoder(style)], dim=1)

@@ -145,6 +145,18 @@ def reach(slab: float, distance: float, fov_y: float) -> float:
     return max(slab, across)
 
 
+def paid_after(cost: float, cells: int, samples: float) -> float:
+    """Pictures of one face after which its grid has saved what it cost.
+
+    Args:
+        cost: of a corner of the grid, in samples of pictures that are drawn without it. With what share of
+            them a grid leaves out, it was measured for each family, and rounded up.
+        cells: along one axis of the grid.
+        samples: of one picture.
+    """
+    return cost * (cells + 1) ** 3 / samples
+
+
 class Grids:
     """The grids of the last few faces of a model, and the one that is being made."""
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from PIL import Image
 
 from engine.checkpoints import file_sha256
 from engine.export.picture import read_recipe
+from engine.generators.cips3d import CIPS3D
 from tests.cli.conftest import Run
 
 
@@ -129,6 +132,33 @@ def test_a_video_as_pictures_carries_recipes(run: Run, checkpoint: Path) -> None
     assert run(*words, "--model", checkpoint).status == 0
     yaws = [read_recipe(path).pose.yaw for path in sorted(Path("frames").iterdir())]
     assert yaws == [0.0, -180.0]
+
+
+def test_a_frame_that_was_surveyed_is_drawn_again_to_the_bit(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.generators.cips3d._SURVEY_CELLS", 20)
+    monkeypatch.setattr(CIPS3D, "survey_pays_after", lambda *_: 2.0)
+    asked: list[bool] = []
+    monkeypatch.setattr(CIPS3D, "survey", _noting(asked, CIPS3D.survey))
+    video = ["video", "--model", "bundled:cips3d", "--frames", "2", "--neural-resolution", "24"]
+    assert run(*video, "--trajectory", "yaw-sweep", "--out", "frames").status == 0
+    frame = "frames/frame_0002.png"
+    for source, out in ((frame, "again.png"), ("again.png", "twice.png")):
+        assert run("render", "--from", source, "--out", out).status == 0
+        assert (pixels(out) == pixels(frame)).all()
+    assert len(asked) == 3
+    assert run("render", "--model", "bundled:cips3d", "--out", "alone.png").status == 0
+    assert run("render", "--from", "alone.png", "--out", "other.png").status == 0
+    assert len(asked) == 3
+
+
+def _noting(asked: list[bool], survey: Callable[..., Any]) -> Callable[..., Any]:
+    def noted(*what: Any) -> Any:
+        asked.append(True)
+        return survey(*what)
+
+    return noted
 
 
 def test_a_mesh_with_colours(run: Run, checkpoint: Path) -> None:

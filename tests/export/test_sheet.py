@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from engine.export.sheet_options import (
     plan_sheet,
     read_angles,
 )
+from engine.frame import Frame
 from engine.generators.base import CancelToken
 from engine.identity import Blend, StyleSource
 from engine.recipe import Recipe
@@ -140,9 +142,9 @@ def test_a_face_that_stands_twice_is_drawn_once(base: Recipe, facts: Capabilitie
     class Counting(Painter):
         drawn = 0
 
-        def picture(self, recipe: Recipe, cancel: CancelToken = CancelToken()) -> object:  # type: ignore[override]
+        def frame(self, recipe: Recipe, *how: Any) -> Frame:
             self.drawn += 1
-            return super().picture(recipe, cancel)
+            return super().frame(recipe, *how)
 
     counting = Counting(tiny_model())
     plan = plan_sheet(base, replace(MATRIX, rows=(1, 2), columns=(1, 2)), facts)
