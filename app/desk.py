@@ -18,6 +18,7 @@ from app.safekeeping import Safekeeping
 from app.typed_paths import whole_path
 from engine.errors import UserError
 from engine.export.files import check_writable
+from engine.places import home
 
 if TYPE_CHECKING:
     from app.studio import Studio
@@ -96,7 +97,7 @@ class Desk:
     def _open_named(self, path: str) -> None:
         # Read before the prompt goes, so that a wrong name can be mended in it.
         recent = self._studio.settings.recent_projects
-        where = whole_path(path, Path(recent[0]).parent if recent else Path.home(), "a project")
+        where = whole_path(path, Path(recent[0]).parent if recent else home(), "a project")
         read_project(where)
         self.talk.end()
         self.open(where)
@@ -248,8 +249,8 @@ class Desk:
         if self.path is not None:
             return self.path
         recent = self._studio.settings.recent_projects
-        documents = Path.home() / "Documents"
-        folder = documents if documents.is_dir() else Path.home()
+        documents = home() / "Documents"
+        folder = documents if documents.is_dir() else home()
         if recent and Path(recent[0]).parent.is_dir():
             folder = Path(recent[0]).parent
         path, number = folder / f"{UNTITLED}{PROJECT_SUFFIX}", 2

@@ -18,6 +18,7 @@ from engine.assets import asset, data_dir
 from engine.errors import UserError
 from engine.export.files import make_folder, write_bytes
 from engine.frozen import environment, is_frozen
+from engine.places import home
 
 ENTRY = Path("applications/maquette.desktop")
 MIME = Path("mime/packages/maquette.xml")
@@ -35,7 +36,7 @@ def data_home(environment: Mapping[str, str] = os.environ) -> Path:
     """The user's data folder."""
     given = environment.get("XDG_DATA_HOME", "")
     # The specification says that what is no absolute path does not count.
-    return Path(given) if Path(given).is_absolute() else Path("~/.local/share").expanduser()
+    return Path(given) if Path(given).is_absolute() else home() / ".local" / "share"
 
 
 def add(program: Path, folder: Path) -> list[Path]:

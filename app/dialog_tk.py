@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def main(arguments: list[str]) -> int:
     root.destroy()
     if not path:
         return 1
-    print(path)
+    sys.stdout.buffer.write(os.fsencode(path) + b"\n")
     return 0
 
 

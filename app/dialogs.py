@@ -7,6 +7,7 @@ path boxes, which do everything that the dialog does.
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from engine.errors import UserError
 from engine.frozen import environment, module_command
+from engine.places import home
 
 NO_DIALOG = (
     "No system file dialog was found (zenity, kdialog or Python's tkinter); "
@@ -37,7 +39,7 @@ class Question:
 
     title: str
     save: bool = False
-    start: Path = field(default_factory=Path.home)
+    start: Path = field(default_factory=home)
     folder: bool = False
     patterns: tuple[tuple[str, str], ...] = ()
 
@@ -90,7 +92,7 @@ class Dialogs:
     """At most one open dialog; its answer arrives through :meth:`poll`."""
 
     def __init__(self) -> None:
-        self._child: subprocess.Popen[str] | None = None
+        self._child: subprocess.Popen[bytes] | None = None
         self._answer: Callable[[Path], None] | None = None
 
     @property
@@ -113,7 +115,6 @@ class Dialogs:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                text=True,
                 env=None if command[0] == sys.executable else environment(),
             )
         except OSError as error:
@@ -135,7 +136,8 @@ class Dialogs:
         self._child = self._answer = None
         assert child.stdout is not None
         with child.stdout:
-            path = child.stdout.read().strip("\n")
+            # Names are bytes, of which few need be letters; the last line's end alone is not the name's.
+            path = os.fsdecode(child.stdout.read().removesuffix(b"\n"))
         if child.returncode == 0 and path and answer is not None:
             answer(Path(path))
         elif child.returncode not in (0, 1):

@@ -21,6 +21,7 @@ from typing import Any
 from app.dock import Dock, read_dock
 from engine.assets import shipped_generator
 from engine.errors import UserError
+from engine.places import user_folder
 
 SETTINGS_FORMAT = "maquette-settings/1"
 MAX_RECENT = 10
@@ -114,36 +115,28 @@ def config_folder() -> Path:
     it). It may not exist yet."""
     if override := os.environ.get("MAQUETTE_CONFIG_DIR"):
         return Path(override)
-    import platformdirs
-
-    return Path(platformdirs.user_config_dir("maquette", appauthor=False))
+    return user_folder("config")
 
 
 def log_folder() -> Path:
     """Folder of the log files (inside ``MAQUETTE_CONFIG_DIR`` if that is set)."""
     if override := os.environ.get("MAQUETTE_CONFIG_DIR"):
         return Path(override) / "log"
-    import platformdirs
-
-    return Path(platformdirs.user_log_dir("maquette", appauthor=False))
+    return user_folder("log")
 
 
 def state_folder() -> Path:
     """Folder of what must outlive a crash (inside ``MAQUETTE_CONFIG_DIR`` if that is set)."""
     if override := os.environ.get("MAQUETTE_CONFIG_DIR"):
         return Path(override) / "state"
-    import platformdirs
-
-    return Path(platformdirs.user_state_dir("maquette", appauthor=False))
+    return user_folder("state")
 
 
 def cache_folder() -> Path:
     """Folder of what can be made again (inside ``MAQUETTE_CONFIG_DIR`` if that is set)."""
     if override := os.environ.get("MAQUETTE_CONFIG_DIR"):
         return Path(override) / "cache"
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("maquette", appauthor=False))
+    return user_folder("cache")
 
 
 def settings_path() -> Path:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from app.conversation import shown
 from app.settings import Settings
 from engine.errors import UserError
+from engine.places import home
 
 if TYPE_CHECKING:
     from app.studio import Studio
@@ -60,10 +61,20 @@ def kept_folder(settings: Settings, purpose: str, otherwise: Path | None = None)
     for kept in (settings.folders.get(purpose), settings.export_folder):
         if kept and Path(kept).is_dir():
             return Path(kept)
-    return otherwise or Path.home()
+    return otherwise or home()
 
 
 def keep_folder(studio: Studio, purpose: str, folder: Path) -> None:
     """Remember where a file of a purpose was."""
     if studio.settings.folders.get(purpose) != str(folder):
         studio.change_settings(studio.settings.with_folder(purpose, str(folder)))
+
+
+def nearest(text: str) -> Path:
+    """Where a dialog begins: what was typed, if it or its folder is there, else the home."""
+    try:
+        typed = Path(text.strip() or home()).expanduser()
+        there = "\0" not in text and (typed.is_dir() or typed.parent.is_dir())
+        return typed if there else home()
+    except (RuntimeError, ValueError, OSError):
+        return home()

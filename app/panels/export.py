@@ -16,8 +16,9 @@ from app.panels import export_forms as forms
 from app.panels.confirm import Confirm
 from app.panels.sheet_form import SheetForm
 from app.studio import Studio
-from app.typed_paths import keep_folder, kept_folder
+from app.typed_paths import keep_folder, kept_folder, whole_path
 from engine.errors import UserError
+from engine.places import home
 
 #: Seconds for which a proposed name counts as free.
 LOOK_PERIOD = 1.0
@@ -188,6 +189,7 @@ class ExportTab:
         studio, text = self._kit.studio, dpg.get_value(self._path).strip()
         if not text:
             raise UserError(f"Type where to save the {self._form.kind} first.")
+        whole_path(text, None, "a file")  # says why where it is no path
         path = Path(text).expanduser().absolute()
         if studio.model is None:
             raise UserError("Open a model first; there is nothing to export yet.")
@@ -238,7 +240,10 @@ class ExportTab:
 
     def _browse(self) -> None:
         text = dpg.get_value(self._path).strip()
-        start = Path(text or self.proposed).expanduser()
+        try:
+            start = Path(text or self.proposed).expanduser()
+        except RuntimeError:  # ~ and the name of nobody here
+            start = Path(self.proposed)
         if not start.parent.is_dir():
             start = export_home() / start.name
         question = Question(
@@ -254,8 +259,8 @@ class ExportTab:
 
 def export_home() -> Path:
     """Where exports go at first: the Pictures folder if there is one, else the home."""
-    pictures = Path.home() / "Pictures"
-    return pictures if pictures.is_dir() else Path.home()
+    pictures = home() / "Pictures"
+    return pictures if pictures.is_dir() else home()
 
 
 def free_name(

@@ -14,6 +14,7 @@ from app.project import PROJECT_SUFFIX
 from app.studio import Studio
 from engine.assets import BUNDLED, shipped_generator, shipped_generators
 from engine.capabilities import Capabilities
+from engine.places import home
 
 CHECKPOINT_ENDINGS = (".pkl", ".pth", ".pt", ".zip", ".tar", ".json", ".safetensors")
 FAMILY_TITLES = {
@@ -154,8 +155,8 @@ class ModelPanel:
     def _start(self) -> Path:
         """Where the dialog begins: beside the model that was opened last."""
         recent = self._kit.studio.settings.recent
-        start = Path(recent[0]).parent if recent else Path.home()
-        return start if start.is_dir() else Path.home()
+        start = Path(recent[0]).parent if recent else home()
+        return start if start.is_dir() else home()
 
     def _open(self, path: Path) -> None:
         dpg.set_value(self._path, str(path))

@@ -16,6 +16,7 @@ from app.folder_search import FolderSearch
 from app.kit import Kit
 from app.panels.popup import Popup
 from app.studio import Studio
+from app.typed_paths import nearest
 from engine.assets import shipped_generators
 from engine.catalogue import Found, Release, releases, size_text
 
@@ -122,11 +123,9 @@ class ModelsWindow(Popup):
     # Searching --------------------------------------------------------------------------
 
     def _choose(self) -> None:
-        typed = Path(str(dpg.get_value(self._folder)).strip() or "~").expanduser()
-        with suppress(OSError, ValueError):
-            start = typed if typed.is_dir() else Path.home()
-            question = Question("Choose a folder with models", start=start, folder=True)
-            self._kit.dialogs.ask(question, self._chosen)
+        start = nearest(str(dpg.get_value(self._folder)))
+        question = Question("Choose a folder with models", start=start, folder=True)
+        self._kit.dialogs.ask(question, self._chosen)
 
     def _chosen(self, folder: Path) -> None:
         dpg.set_value(self._folder, str(folder))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import dearpygui.dearpygui as dpg
@@ -41,8 +42,9 @@ def path_box(
         def ask(a_folder: bool) -> None:
             typed = str(dpg.get_value(box)).strip()
             start = kept_folder(kit.studio.settings, name)
-            if typed and Path(typed).expanduser().exists():
-                start = Path(typed).expanduser()
+            with suppress(RuntimeError, ValueError, OSError):  # no path, or ~ and nobody's name
+                if typed and Path(typed).expanduser().exists():
+                    start = Path(typed).expanduser()
             patterns = () if a_folder else file_patterns(files, "Files")
             question = Question(tip, start=start, folder=a_folder, patterns=patterns)
             kit.dialogs.ask(question, chosen)

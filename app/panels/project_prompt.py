@@ -13,6 +13,7 @@ from app.panels.modal import Modal
 from app.panels.model import CHECKPOINT_ENDINGS
 from app.project import PROJECT_SUFFIX
 from app.studio import Studio
+from app.typed_paths import nearest
 from engine.errors import UserError
 from engine.latent_files import LATENT_SUFFIX
 
@@ -158,7 +159,7 @@ class ProjectPrompt:
         elif prompt.kind == "save model":
             patterns = file_patterns((".json",), "Models")
         question = Question(
-            prompt.title, save=prompt.kind.startswith("save"), start=_nearest(dpg.get_value(self._path)),
+            prompt.title, save=prompt.kind.startswith("save"), start=nearest(dpg.get_value(self._path)),
             patterns=patterns,
         )  # fmt: skip
         try:
@@ -170,12 +171,3 @@ class ProjectPrompt:
         if self._shown is prompt:
             dpg.set_value(self._path, str(path))
             self._answer(str(path))
-
-
-def _nearest(text: str) -> Path:
-    """Where a dialog begins: what was typed, if it or its folder is there, else the home."""
-    try:
-        typed = Path(text.strip() or Path.home()).expanduser()
-        return typed if typed.is_dir() or typed.parent.is_dir() else Path.home()
-    except (RuntimeError, ValueError, OSError):
-        return Path.home()

@@ -17,6 +17,7 @@ from app.typed_paths import keep_folder, kept_folder, new_file
 from engine.assets import Shipped, shipped_generator, shipped_generators
 from engine.errors import UserError
 from engine.export.files import check_writable
+from engine.places import home
 
 #: Layers side by side, and between two of them, pixels at a scale of 1.
 COLUMNS, GAP = 5, 4
@@ -152,9 +153,9 @@ class SecondModelPanel:
         if why := studio.second.why_not:
             raise UserError(why)
         recent = studio.settings.recent
-        start = Path(recent[0]).parent if recent else Path.home()
+        start = Path(recent[0]).parent if recent else home()
         question = Question(
-            "Choose a second model", start=start if start.is_dir() else Path.home(),
+            "Choose a second model", start=start if start.is_dir() else home(),
             patterns=file_patterns(CHECKPOINT_ENDINGS, "Checkpoints"),
         )  # fmt: skip
         self._kit.dialogs.ask(question, self._browsed)

@@ -22,6 +22,7 @@ from functools import cache
 from pathlib import Path
 
 from engine.assets import data_dir
+from engine.places import user_folder
 
 _log = logging.getLogger(__name__)
 
@@ -230,14 +231,7 @@ def architecture_for(capability: int, known: Sequence[int]) -> str:
 def cache_folder() -> Path:
     """Where compiled kernels are kept: ``MAQUETTE_KERNEL_CACHE``, or the user's cache folder."""
     override = os.environ.get("MAQUETTE_KERNEL_CACHE")
-    if override:
-        return Path(override)
-    try:
-        from platformdirs import user_cache_path
-    except ImportError:
-        base = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
-        return Path(base) / "maquette" / "kernels"
-    return Path(user_cache_path("maquette", appauthor=False)) / "kernels"
+    return Path(override) if override else user_folder("cache") / "kernels"
 
 
 def _key(

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import UserError
+from engine.places import home
 from engine.text.library import open_clip
 
 #: What weights of the hub are called where open_clip names no file, in the order of preference.
@@ -146,19 +147,20 @@ def hub_folders() -> tuple[Path, ...]:
     named = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
     if named:
         return (Path(named).expanduser(),)
-    home = os.environ.get("HF_HOME")
-    return ((Path(home).expanduser() if home else _cache() / "huggingface") / "hub",)
+    named = os.environ.get("HF_HOME")
+    return ((Path(named).expanduser() if named else _cache() / "huggingface") / "hub",)
 
 
 def file_folders() -> tuple[Path, ...]:
     """Where open_clip and torch keep single files."""
-    home = os.environ.get("TORCH_HOME")
-    torch_home = Path(home).expanduser() if home else _cache() / "torch"
-    return (Path("~/.cache/clip").expanduser(), torch_home / "hub" / "checkpoints")
+    named = os.environ.get("TORCH_HOME")
+    torch_home = Path(named).expanduser() if named else _cache() / "torch"
+    return (home() / ".cache" / "clip", torch_home / "hub" / "checkpoints")
 
 
 def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    given = os.environ.get("XDG_CACHE_HOME")
+    return Path(given).expanduser() if given else home() / ".cache"
 
 
 def _listed(names: list[str]) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from app.settings import Settings, load_settings, save_settings
 from app.settings_merge import merged
-from app.typed_paths import keep_folder, kept_folder
+from app.typed_paths import keep_folder, kept_folder, nearest
 from tests.app.bench import Bench
 
 
@@ -62,3 +62,14 @@ def test_a_table_that_is_none_is_left_out(wrong: object, tmp_path: Path) -> None
     loaded = load_settings(path)
     assert loaded.settings == Settings(device="cpu")
     assert loaded.notice is not None and "folders" in loaded.notice
+
+
+@pytest.mark.parametrize(
+    "typed", ["", "~nobody-of-that-name/x", "a\0b", "/nowhere/at/all", "x" * 5000]
+)
+def test_a_dialog_begins_somewhere_whatever_was_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert nearest(typed).is_dir()
+    assert nearest(str(tmp_path / "new.glb")) == tmp_path / "new.glb"

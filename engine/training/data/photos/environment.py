@@ -17,10 +17,9 @@ import venv
 from collections.abc import Callable
 from pathlib import Path
 
-import platformdirs
-
 from engine.errors import Cancelled, UserError
 from engine.frozen import environment, is_frozen
+from engine.places import user_folder
 
 #: Names a Python with MediaPipe, before any other is looked for.
 VARIABLE = "MAQUETTE_PHOTOS_PYTHON"
@@ -52,7 +51,7 @@ HOW_TO = (
 
 def own_folder() -> Path:
     """Where the environment is made."""
-    return Path(platformdirs.user_data_dir("maquette", appauthor=False)) / "photos-python"
+    return user_folder("data") / "photos-python"
 
 
 def _python_of(folder: Path) -> Path:
