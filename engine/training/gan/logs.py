@@ -7,6 +7,7 @@ passed over.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Iterator
@@ -106,7 +107,8 @@ def _events(path: Path) -> Iterator[Event]:
 
 
 class TensorBoard:
-    """Curves and pictures for TensorBoard, in the run's folder ``tensorboard``.
+    """Curves and pictures for TensorBoard, in the run's folder ``tensorboard``. A full disk does not stop a
+    run: they end there, until the run goes back.
 
     Args:
         folder: of the run.
@@ -125,8 +127,18 @@ class TensorBoard:
             str(place), purge_step=step or None
         )
         self._folder, self._line = folder, line
+        self._failed = False
 
     def __call__(self, event: Event) -> None:
+        # Its thread ends with the first write that fails, and from then on every call raises why.
+        if self._failed and not isinstance(event, Returned):
+            return
+        try:
+            self._add(event)
+        except OSError:
+            self._failed = True
+
+    def _add(self, event: Event) -> None:
         add = self._writer.add_scalar
         if isinstance(event, StepDone):
             for name, value in event.losses.items():
@@ -143,7 +155,8 @@ class TensorBoard:
         elif isinstance(event, Notice):
             self._writer.add_text("notices", event.text, event.step)
         elif isinstance(event, Returned):
-            self.close()
+            with contextlib.suppress(OSError):
+                self.close()
             line = self._line if event.line is None else event.line
             TensorBoard.__init__(self, self._folder, event.step + 1, line)
         else:

@@ -88,6 +88,32 @@ def test_what_a_run_went_back_from_is_hidden(board: logs.TensorBoard, tmp_path: 
     assert Writer.made == [(folder, None), (folder, 3)] and ("closed",) in Writer.told
 
 
+@pytest.mark.parametrize("method", ["add_scalar", "add_text", "add_image", "flush"])
+def test_a_full_disk_ends_the_curves_and_not_the_run(
+    board: logs.TensorBoard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """TensorBoard's thread ends at the first write that fails, and every call says so then."""
+
+    def full(*_values: Any, **_names: Any) -> None:
+        Writer.told.append(("tried",))
+        raise OSError(28, "No space left on device")
+
+    picture = tmp_path / "samples.png"
+    Image.fromarray(np.zeros((4, 6, 3), np.uint8)).save(picture)
+    every = [SamplesDrawn(4, str(picture)) if isinstance(e, SamplesDrawn) else e for e in EVERY]
+    with monkeypatch.context() as patch:
+        patch.setattr(Writer, method, full)
+        patch.setattr(Writer, "close", full)
+        for event in every[:5]:
+            board(event)
+        assert Writer.told.count(("tried",)) == 1
+        board(Returned(2))
+    board(STEP)
+    assert Writer.told[-1] == ("images_per_second", 3.0, 4), (
+        "it begins anew where the run goes back"
+    )
+
+
 def test_without_tensorboard_there_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     assert logs.tensorboard(tmp_path) is None
