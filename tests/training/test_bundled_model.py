@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import count
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +16,6 @@ from engine.errors import CheckpointError
 from engine.generators.eg3d_network import EG3DConfig, EG3DNetwork
 from engine.generators.registry import open_model
 from engine.rendering.rays import intrinsics_from_focal, pinhole_rays
-from engine.rendering.volume import RenderSettings
 from engine.training.bundled.field import FieldOptions, FieldRun
 from engine.training.bundled.model import HeadGenerator, bundled_config
 from engine.training.bundled.pairs import latent_attribute_pairs
@@ -25,25 +26,11 @@ from engine.training.bundled.scores import measure
 from engine.training.bundled.subject import load_run
 from engine.training.bundled.trained import DENSITY_GAIN
 from engine.training.heads.attributes import LATENT_SIZE, attribute_vector, attributes_from_latent
+from tests.training.painted import small_config
 
 
 def toy_config() -> EG3DConfig:
-    return EG3DConfig(
-        z_dim=4,
-        c_dim=0,
-        w_dim=16,
-        mapping_lr_multiplier=1.0,
-        plane_resolution=16,
-        plane_channels=24,
-        channel_base=256,
-        channel_max=16,
-        sr_module="SuperresolutionHybrid4X",
-        sr_channels=(8, 8),
-        neural_rendering_resolution=16,
-        img_resolution=32,
-        rendering=RenderSettings(8, 8, 2.2, 3.2, white_back=True),
-        focal=3.0,
-    )
+    return replace(small_config(), focal=3.0)
 
 
 def cameras(*yaws: float) -> torch.Tensor:
@@ -328,7 +315,10 @@ def test_pairs_are_the_heads_attributes_and_teach_the_mapping(heads, tmp_path):
     assert after < 0.5 * before
 
 
-def test_the_mapping_can_be_taught_alone_before_anything_is_drawn(heads, tmp_path):
+def test_the_mapping_can_be_taught_alone_before_anything_is_drawn(heads, tmp_path, monkeypatch):
+    # A step takes a hundredth of a second, however busy the machine is.
+    clock = SimpleNamespace(monotonic=count(step=0.01).__next__)
+    monkeypatch.setattr("engine.training.bundled.field.time", clock)
     heads.wait_for(1)
     torch.manual_seed(3)
     model = HeadGenerator(toy_config(), torch.zeros(2, 3))

@@ -23,7 +23,13 @@ from engine.generators.cips3d_source import CIPS3DConfig
 from engine.generators.latent_features import LatentStep
 from engine.rendering.nerf_march import march_guided, march_rays
 from engine.rendering.volume import RayResult
-from engine.training.bundled.trained import BACKDROP, DENSITY_GAIN, TrainedModel
+from engine.training.bundled.trained import (
+    BACKDROP,
+    DENSITY_GAIN,
+    Rated,
+    TrainedModel,
+    rated_groups,
+)
 from engine.training.heads.attributes import AXES
 from engine.training.heads.steps import latent_steps
 from engine.training.heads.world import FOV_Y, RADIUS
@@ -156,7 +162,7 @@ class HeadCIPS3D(TrainedModel):
         """See :meth:`TrainedModel.groups`. The rate counts for weights as they are used: modulated
         ones are brought to unit length, those of sine layers multiplied (:data:`SINE_RATES`)."""
         network = self.network
-        parts: list[tuple[float, tuple[nn.Module, ...]]] = [
+        parts: list[Rated] = [
             (field_rate, (network.siren,)),
             (
                 field_rate if decoder_rate is None else decoder_rate,
@@ -164,13 +170,7 @@ class HeadCIPS3D(TrainedModel):
             ),
             (mapping_rate, self._mapping_parts),
         ]
-        found = []
-        for rate, modules in parts:
-            for module in modules:
-                module.requires_grad_(rate > 0)
-            if rate > 0:
-                found += [group | {"scale": group["scale"] * rate} for group in _scaled(modules)]
-        return found
+        return rated_groups(parts, _scaled)
 
     @property
     def _mapping_parts(self) -> tuple[nn.Module, ...]:

@@ -23,7 +23,13 @@ from engine.generators.stylegan2 import FullyConnected, SynthesisLayer, ToRGB
 from engine.generators.triplane import CORRECTED_AXES
 from engine.rendering.rays import intrinsics_from_focal
 from engine.rendering.volume import RayResult, RenderSettings, render_rays
-from engine.training.bundled.trained import BACKDROP, DENSITY_GAIN, TrainedModel
+from engine.training.bundled.trained import (
+    BACKDROP,
+    DENSITY_GAIN,
+    Rated,
+    TrainedModel,
+    rated_groups,
+)
 from engine.training.heads.attributes import LATENT_SIZE
 from engine.training.heads.steps import latent_steps
 from engine.training.heads.world import FOV_Y, RADIUS
@@ -135,19 +141,13 @@ class HeadGenerator(TrainedModel):
             decoder_rate: for what reads the planes; ``field_rate`` if absent.
         """
         network = self.network
-        parts: list[tuple[float, tuple[nn.Module, ...]]] = [
+        parts: list[Rated] = [
             (1.0, (network.superresolution,)),
             (field_rate, (network.backbone.synthesis,)),
             (field_rate if decoder_rate is None else decoder_rate, (network.decoder,)),
             (mapping_rate, self._mapping_parts),
         ]
-        found = []
-        for rate, modules in parts:
-            for module in modules:
-                module.requires_grad_(rate > 0)
-            if rate > 0:
-                found += [group | {"scale": group["scale"] * rate} for group in _scaled(modules)]
-        return found
+        return rated_groups(parts, _scaled)
 
     @property
     def _mapping_parts(self) -> tuple[nn.Module, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -40,6 +40,30 @@ DENSITY_GAIN = 30.0
 def heads_focal() -> float:
     """Focal length of the rendered heads' lens, in picture sides."""
     return Camera(OrbitPose().camera().cam2world, FOV_Y).focal
+
+
+#: Modules, and the factor on the learning rate of all in them.
+Rated = tuple[float, tuple[nn.Module, ...]]
+#: Parameters for an optimiser, with ``scale``, the factor on their rate.
+Groups = list[dict[str, Any]]
+
+
+def rated_groups(
+    parts: Sequence[Rated], scaled: Callable[[tuple[nn.Module, ...]], Groups]
+) -> Groups:
+    """The parameters of modules that are to learn; the others are frozen.
+
+    Args:
+        parts: the modules with their factors; 0 freezes.
+        scaled: the groups of modules, with the factor that each kind of weight needs.
+    """
+    found: Groups = []
+    for rate, modules in parts:
+        for module in modules:
+            module.requires_grad_(rate > 0)
+        if rate > 0:
+            found += [group | {"scale": group["scale"] * rate} for group in scaled(modules)]
+    return found
 
 
 class TrainedModel(nn.Module, ABC):

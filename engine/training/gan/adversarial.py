@@ -24,6 +24,7 @@ from engine.training.gan.contract import (
     Augment,
     Batch,
     FamilyTraining,
+    Network,
     OptimiserOptions,
     Phase,
     Progress,
@@ -264,6 +265,11 @@ class Adversarial(FamilyTraining):
         return {}
 
     # ---------------------------------------------------------------------- the rest
+
+    def rate(self, network: Network) -> float:
+        """Learning rate of a network by the options; 0 in some families: as published."""
+        common = self.common
+        return common.generator_rate if network == "generator" else common.discriminator_rate
 
     def images(self, published: float) -> float:
         """A length of a published schedule, in images of this run."""

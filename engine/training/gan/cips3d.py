@@ -231,8 +231,7 @@ class CIPS3DTraining(Adversarial):
 
     def optimiser(self, network: Network) -> OptimiserOptions:
         """Adam, (0, 0.999); the discriminator learns ten times as fast up to 128 pixels."""
-        drawing = network == "generator"
-        own = self.options.generator_rate if drawing else self.options.discriminator_rate
+        drawing, own = network == "generator", self.rate(network)
         small = 2e-4 if self.resolution <= 64 else 1e-4
         published = small if drawing else (5e-4 if self.resolution > 128 else 10.0 * small)
         return adam(own or published, (0.0, 0.999), 10.0)

@@ -225,9 +225,7 @@ class PiGANTraining(Adversarial):
 
     def optimiser(self, network: Network) -> OptimiserOptions:
         """Adam, (0, 0.9)."""
-        drawing = network == "generator"
-        rate = self.options.generator_rate if drawing else self.options.discriminator_rate
-        return adam(rate, (0.0, 0.9), 10.0)
+        return adam(self.rate(network), (0.0, 0.9), 10.0)
 
     def ema_half_life(self, progress: Progress) -> float:
         """0.999 a step of 56 images."""

@@ -315,9 +315,7 @@ class StyleNeRFTraining(BallTraining):
 
     def optimiser(self, network: Network) -> OptimiserOptions:
         """Adam, (0, 0.99)."""
-        drawing = network == "generator"
-        rate = self.options.generator_rate if drawing else self.options.discriminator_rate
-        return adam(rate, (0.0, 0.99))
+        return adam(self.rate(network), (0.0, 0.99))
 
     def ema_half_life(self, progress: Progress) -> float:
         """20,000 images."""

@@ -245,8 +245,7 @@ class StyleSDFTraining(Adversarial):
 
     def optimiser(self, network: Network) -> OptimiserOptions:
         """Adam: slow, with (0, 0.9), in the first stage; StyleGAN2's in the second."""
-        drawing = network == "generator"
-        own = self.options.generator_rate if drawing else self.options.discriminator_rate
+        drawing, own = network == "generator", self.rate(network)
         if self.decoding:
             return adam(own or 0.002, (0.0, 0.99))
         return adam(own or (2e-5 if drawing else 2e-4), (0.0, 0.9))
