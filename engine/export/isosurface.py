@@ -166,13 +166,14 @@ def _sample(
 def marched(
     slab: Volume, mixed: NDArray[np.bool_] | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]] | None:
-    """Lewiner's marching cubes at 0; vertices in units of samples, ``None`` if there are none.
+    """Lewiner's marching cubes at 0: vertices ``[V, 3]`` in units of samples, and ``[F, 3]`` places in them; ``None``
+    if there are none.
 
     Splitting a volume into slabs that share one layer changes nothing: every cube is cut by
     its own eight corners alone, and both slabs compute the same positions on the shared layer.
 
     Args:
-        slab: the samples.
+        slab: the samples, ``[X, Y, Z]``.
         mixed: as large; true at least at the first and the last corner of every cube that the
             surface passes through. Saves the time of looking at all others.
     """
@@ -188,7 +189,8 @@ def marched(
 def joined(
     pieces: list[tuple[NDArray[np.float32], NDArray[np.int64]]],
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """One surface out of the slabs': equal positions become one vertex."""
+    """One surface out of the slabs': equal positions become one vertex. Each is ``[V, 3]`` positions and ``[F, 3]``
+    places in them."""
     from engine.kernels.cpu_sparse import weld
 
     vertices = np.concatenate([piece[0] for piece in pieces])

@@ -137,7 +137,8 @@ def glb_bytes(
 def obj_text(
     vertices: NDArray[np.float64], faces: NDArray[np.int64], colors: NDArray[np.uint8] | None
 ) -> str:
-    """Wavefront OBJ with ``v x y z r g b`` (colours 0 to 1), normals, and 1-based faces."""
+    """Wavefront OBJ with ``v x y z r g b`` (colours 0 to 1), normals, and 1-based faces, of ``[V, 3]`` positions,
+    ``[F, 3]`` places in them and ``[V, 3]`` colours in bytes."""
     rows = vertices if colors is None else np.concatenate([vertices, colors / 255.0], axis=1)
     place = "v %.7g %.7g %.7g" if colors is None else "v %.7g %.7g %.7g %.4f %.4f %.4f"
     lines = ["# Maquette", "o head"]

@@ -16,14 +16,15 @@ _MU = 1.0 / (0.1 - 1.0 / _LAMBDA)
 
 
 def without_unused(vertices: Floats, faces: Indices) -> tuple[Floats, Indices]:
-    """The same surface without vertices that no face uses."""
+    """The same surface (``[V, 3]`` positions, ``[F, 3]`` places in them) without vertices that no face uses."""
     used = np.zeros(len(vertices), bool)
     used[faces] = True
     return vertices[used], (np.cumsum(used) - 1)[faces]
 
 
 def largest_component(vertices: Floats, faces: Indices) -> tuple[Floats, Indices]:
-    """The connected piece (through shared vertices) with the largest area."""
+    """The connected piece (through shared vertices) with the largest area, of ``[V, 3]`` positions and ``[F, 3]``
+    places in them."""
     labels = trimesh.graph.connected_component_labels(
         np.concatenate([faces[:, :2], faces[:, 1:]]), node_count=len(vertices)
     )
@@ -66,7 +67,8 @@ def smoothed(vertices: Floats, faces: Indices, iterations: int) -> Floats:
 
 
 def decimated(vertices: Floats, faces: Indices, target_faces: int) -> tuple[Floats, Indices]:
-    """Quadric edge collapse down to about ``target_faces`` triangles."""
+    """Quadric edge collapse of ``[V, 3]`` positions and ``[F, 3]`` places in them down to about ``target_faces``
+    triangles."""
     if target_faces >= len(faces):
         return vertices, faces
     # The collapse has absolute thresholds: give it a surface of unit size.

@@ -141,7 +141,7 @@ class CIPS3D(Generator):
     # Drawing --------------------------------------------------------------------------------
 
     def field(self, w: Tensor) -> PixelField:
-        """The radiance field of ``w``; raw density and colours without view dependence."""
+        """The radiance field of ``w`` ``[num_ws, w_dim]``; raw density and colours without view dependence."""
         return PixelField(self.network, self.styled(w), self.device)
 
     def render(

@@ -146,7 +146,7 @@ class EG3D(Generator):
             )
 
     def field(self, w: Tensor) -> TriplaneField:
-        """The radiance field of ``w``; raw density and colours without view dependence."""
+        """The radiance field of ``w`` ``[num_ws, w_dim]``; raw density and colours without view dependence."""
         return TriplaneField(self.network, self.planes(w))
 
     def survey(self, w: Tensor) -> Survey | None:

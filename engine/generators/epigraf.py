@@ -116,7 +116,7 @@ class EpiGRAF(Generator):
         return Identity(decoded, picture, sphere)
 
     def field(self, w: Tensor) -> EpiGRAFField:
-        """The radiance field of ``w`` without its background."""
+        """The radiance field of ``w`` ``[num_ws, w_dim]`` without its background."""
         return EpiGRAFField(self.identity(w).planes, self.config.cube_scale)
 
     # ---- drawing ----------------------------------------------------------------------------

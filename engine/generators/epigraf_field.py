@@ -168,7 +168,7 @@ class Patch:
         return cls((side - 1) * step, left * step, (resolution - top - side) * step)
 
     def place(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Positions in the part, -1 to 1, as positions in the picture."""
+        """Positions ``[...]`` in the part, -1 to 1 (x to the right, y up), as positions in the picture."""
         return (
             (x + 1.0) * self.scale - 1.0 + 2.0 * self.offset_x,
             (y + 1.0) * self.scale - 1.0 + 2.0 * self.offset_y,

@@ -65,7 +65,7 @@ def blur4(x: Tensor, taps: Taps) -> Tensor:
 
 
 def is_tent(kernel: Tensor) -> bool:
-    """Whether a kernel on the CPU is the outer product of (1, 3, 3, 1) / 8 with itself: doubling
+    """Whether a kernel ``[kh, kw]`` on the CPU is the outer product of (1, 3, 3, 1) / 8 with itself: doubling
     a picture with it is bilinear interpolation."""
     if kernel.shape != (4, 4) or kernel.device.type != "cpu" or kernel.requires_grad:
         return False

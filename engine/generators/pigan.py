@@ -180,7 +180,7 @@ class PiGAN(Generator):
             return self._layers.get(self.checked_rows(w), self.network.modulated)
 
     def field(self, w: Tensor) -> PiGANField:
-        """The radiance field of ``w``."""
+        """The radiance field of ``w`` ``[num_ws, w_dim]``."""
         half = self.capabilities.bounds[1][0]
         return PiGANField(self.siren(w), half, bool(self.settings["lock_view_dependence"]))
 

@@ -19,7 +19,7 @@ FREQUENCY_SCALE, FREQUENCY_OFFSET = 15.0, 30.0
 
 
 def film_frequencies(raw: Tensor) -> Tensor:
-    """What a mapping puts out -> frequencies of sine layers."""
+    """What a mapping puts out -> frequencies of sine layers, ``[...]`` both."""
     return raw * FREQUENCY_SCALE + FREQUENCY_OFFSET
 
 

@@ -53,7 +53,7 @@ def activate(
     clamp: float | None = None,
     inplace: bool = False,
 ) -> Tensor:
-    """Add a bias per channel (dimension 1), then activate.
+    """Add a bias ``[C]`` to each channel of ``x`` ``[N, C, ...]``, then activate.
 
     ``"lrelu"`` is a leaky ReLU of slope 0.2 times sqrt(2), which keeps unit variance.
     ``clamp`` limits the magnitude of the result (the authors' guard for half precision).

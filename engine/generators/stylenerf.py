@@ -154,7 +154,7 @@ class StyleNeRF(Generator):
             )
 
     def field(self, w: Tensor) -> HeadField:
-        """The head's field; its background is no part of it."""
+        """The field of the head that ``w`` ``[num_ws, w_dim]`` stands for; its background is no part of it."""
         return HeadField(self.identity(w).head, self.config.half_depth)
 
     def render(

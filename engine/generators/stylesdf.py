@@ -184,7 +184,7 @@ class StyleSDF(Generator):
             return self._fields.get(rows, lambda rows: FilmField(self.network, rows))
 
     def field(self, w: Tensor) -> SDFField:
-        """The signed distance field of ``w``."""
+        """The signed distance field of ``w`` ``[num_ws, w_dim]``, in the model's unit of length."""
         return SDFField(self._film(w), self.config.half_depth, self.device)
 
     def survey(self, w: Tensor) -> Survey | None:

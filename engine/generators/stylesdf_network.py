@@ -252,7 +252,7 @@ class Decoder(nn.Module):
                 self.noises.register_buffer(f"noise_{layer}", torch.randn(1, 1, side, side))
 
     def stored_noise(self, layer: int) -> Tensor | None:
-        """The noise that came with the file, if it fits."""
+        """The noise ``[1, 1, H, W]`` that came with the file for a layer, if it fits."""
         noise = getattr(self.noises, f"noise_{layer}", None)
         return noise if isinstance(noise, Tensor) else None
 

@@ -96,7 +96,7 @@ def side_yaw(capabilities: Capabilities, yaw_deviation: float | None = None) -> 
 
 @torch.inference_mode()
 def depth_consistency(generator: Generator, w: Tensor, yaw: float) -> float:
-    """The modified Chamfer distance of one identity ``w`` between the frontal view and the view
+    """The modified Chamfer distance of one identity ``w`` ``[num_ws, w_dim]`` between the frontal view and the view
     ``yaw`` degrees aside, in steps (:func:`sample_step`). Not a number where a view is empty."""
     facts = generator.capabilities
     bounds = torch.tensor(facts.bounds)

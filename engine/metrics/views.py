@@ -34,7 +34,7 @@ def tolerance_for(pose: OrbitPose) -> float:
 
 @torch.inference_mode()
 def view_consistency(generator: Generator, w: Tensor) -> tuple[float, float]:
-    """Of one identity ``w``, between two views 30 degrees apart.
+    """Of one identity ``w`` ``[num_ws, w_dim]``, between two views 30 degrees apart.
 
     Returns:
         mean absolute difference of colours (full range 1; not a number where nothing could be

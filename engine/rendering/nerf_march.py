@@ -241,7 +241,7 @@ def _weigh(march: March, depths: Tensor, densities: Tensor) -> tuple[Tensor, Ten
 
 
 def solid_of(march: March, densities: Tensor) -> Tensor:
-    """Raw densities after their activation."""
+    """Raw densities ``[...]`` after their activation: light absorbed in a unit of length."""
     return F.relu(densities) if march.activation == "relu" else F.softplus(densities)
 
 

@@ -19,7 +19,7 @@ _NOT_WEIGHTS = frozenset({"input_resolution", "context_length", "vocab_size"})
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """The tensors of a ``.safetensors`` file or of a checkpoint of ``torch.save``, on the CPU.
+    """The tensors of a ``.safetensors`` file or of a checkpoint of ``torch.save`` by name, in the file's shapes, on the CPU.
 
     Raises:
         UserError: the file is missing, damaged, asks for more than data, or holds no weights.
@@ -69,7 +69,7 @@ def _tensors(root: Any) -> dict[str, Tensor]:
 
 
 def as_float(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same with every floating tensor in 32 bits."""
+    """The same tensors by their names and in their shapes, every floating one in 32 bits."""
     return {
         name: value.to(torch.float32) if value.is_floating_point() else value
         for name, value in tensors.items()

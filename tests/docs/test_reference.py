@@ -70,6 +70,51 @@ def test_what_is_missing_is_found() -> None:
     assert len(SHOWN) > 100
 
 
+ARRAY = re.compile(r"\b(Tensor|NDArray|Floats|Ints|Bytes|Flags|Indices|Volume)\b")
+SHAPE = re.compile(r"\[|\bshapes?\b|:(func|meth|class|mod|data):")
+#: Folders whose arrays are told of elsewhere: kernels in the headers of ``cuda/*.cu`` and at their references.
+#: Names of what takes any array, and of what passes one on.
+PASSED_ON = {"write", "find", "get", "advance", "fitting", "read_array", "extract_on_gpu", "render_volume"}  # fmt: skip
+
+
+def shapeless(text: str) -> list[str]:
+    """Public functions that take or give arrays, of which neither they nor their class say the shapes."""
+    found = {name: node for name, node in public(ast.parse(text)) if name}
+    missing = []
+    for name, node in found.items():
+        if not isinstance(node, ast.FunctionDef):
+            continue
+        hints = [one.annotation for one in ast.walk(node.args) if isinstance(one, ast.arg)]
+        stated = " ".join(ast.unparse(one) for one in (*hints, node.returns) if one is not None)
+        owner = found.get(name.rpartition(".")[0])
+        docs = [ast.get_docstring(one) or "" for one in (node, owner) if one is not None]
+        if ARRAY.search(stated) and not SHAPE.search(" ".join(docs)):
+            missing.append(name)
+    return missing
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in SHOWN if "kernels" not in path.parts],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_arrays_have_shapes(path: Path) -> None:
+    missing = shapeless(path.read_text(encoding="utf-8"))
+    missing = [name for name in missing if name.rpartition(".")[2] not in (*PASSED_ON, "forward")]
+    assert not missing, missing
+
+
+def test_an_array_without_a_shape_is_found() -> None:
+    text = (
+        '"""A."""\nclass B:\n    """C."""\n    def d(self, x: Tensor) -> None:\n        """E."""\n'
+    )
+    assert shapeless(text) == ["B.d"]
+    assert not shapeless(text.replace("E.", "E ``[N]``.")) and not shapeless(
+        text.replace("C.", "C ``[N]``.")
+    )
+    assert not shapeless(text.replace("x: Tensor", "x: int"))
+
+
 SECTION = re.compile(r"(Args|Attributes|Raises|Returns|Yields):")
 ITEM = re.compile(r"    ([\w*, .]+?):\s")
 

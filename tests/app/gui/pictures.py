@@ -266,11 +266,17 @@ def save(picture: Image.Image, name: str) -> int:
 
 
 def trimmed(picture: Image.Image) -> Image.Image:
-    """Without empty lines at the foot; a window's border does not count."""
-    pixels = np.asarray(picture)[:-2, EDGE:-EDGE]
+    """Without empty lines at the foot; a window's border does not count, and stays where there is little to take."""
+    whole = np.asarray(picture)
+    pixels = whole[:-2, EDGE:-EDGE]
     used = np.flatnonzero((pixels != pixels[-1, :1]).any(axis=(1, 2)))
     last = int(used[-1]) if len(used) else len(pixels) - 1
-    return picture.crop((0, 0, picture.width, min(picture.height, last + 1 + EDGE)))
+    foot = min(picture.height, last + 1 + EDGE)
+    middle = picture.width // 2
+    bordered = bool((whole[-1, middle] != whole[-3, middle]).any())
+    if bordered and picture.height - foot < LITTLE:
+        return picture
+    return picture.crop((0, 0, picture.width, foot))
 
 
 def take(app: App, picture: Picture) -> None:
@@ -289,6 +295,8 @@ def take(app: App, picture: Picture) -> None:
         act(app)
 
 
+#: Empty lines that a window keeps for its border's sake.
+LITTLE = 24
 #: Where the mouse rests: over the toolbar's empty part.
 CORNER = (300.0, 4.0)
 
