@@ -7,12 +7,15 @@ damaged settings, which are set aside as the window sets them aside.
 
 from __future__ import annotations
 
+import errno
+import importlib
 import importlib.util
 import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 
 from app import opengl, settings
@@ -21,9 +24,15 @@ from engine import health
 from engine.errors import UserError
 from engine.frozen import is_frozen
 from engine.health import Line
+from engine.places import NO_HOME
 
 #: Bytes: below the first something fails soon, below the second it is worth a word.
 SCARCE_DISK, LITTLE_DISK = 200 * 2**20, 2 * 2**30
+
+
+_UNWRITABLE = "mend its owner or permissions, or set MAQUETTE_CONFIG_DIR to another folder"
+_HOMELESS = "set HOME, or MAQUETTE_CONFIG_DIR to a folder that can be written"
+_FULL = {os.strerror(number).lower() for number in (errno.ENOSPC, errno.EDQUOT)}
 
 
 def examine() -> Iterator[Line]:
@@ -72,6 +81,19 @@ def graphics() -> Line:
     return Line("OpenGL", "ok", found)
 
 
+def window() -> Line:
+    """The toolkit that the window is made of: a library that it needs may be missing."""
+    try:
+        importlib.import_module("dearpygui.dearpygui")
+    except ImportError as error:
+        text = " ".join(str(error).split())[:200]
+        return Line(
+            "Window", "fault", f"Dear PyGui cannot be imported ({text})",
+            "install libgl1 (Debian's name), or pip install --force-reinstall dearpygui",
+        )  # fmt: skip
+    return Line("Window", "ok", f"Dear PyGui {metadata.version('dearpygui')}")
+
+
 def fonts() -> Line:
     spec = importlib.util.find_spec("font_roboto")
     folder = Path(spec.origin).parent / "files" if spec and spec.origin else Path()
@@ -106,18 +128,27 @@ def folders() -> Line:
     """Where Maquette writes: whether it can, and how much room there is."""
     from engine.kernels.compile import cache_folder as kernels
 
-    wanted = (
+    wanted = [
         settings.config_folder(), settings.state_folder(), settings.cache_folder(),
-        settings.log_folder(), kernels(), Path(tempfile.gettempdir()),
-    )  # fmt: skip
+        settings.log_folder(), kernels(),
+    ]  # fmt: skip
+    try:
+        wanted.append(Path(tempfile.gettempdir()))
+    except FileNotFoundError:
+        return Line(
+            "Folders", "fault", "no folder for temporary files can be written",
+            "free some space in /tmp, or set TMPDIR to a folder that can be written",
+        )  # fmt: skip
     least, where = sys.maxsize, wanted[0]
     for folder in wanted:
         reason = _unwritable(folder)
         if reason:
-            return Line(
-                "Folders", "fault", f"{folder} cannot be written ({reason})",
-                "mend its owner or permissions, or set MAQUETTE_CONFIG_DIR to another folder",
-            )  # fmt: skip
+            found, advice = f"{folder} cannot be written ({reason})", _UNWRITABLE
+            if reason in _FULL:
+                advice = "free some space on that disk, or set MAQUETTE_CONFIG_DIR to a folder on another"
+            elif folder.is_relative_to(NO_HOME):
+                found, advice = "there is no home folder: HOME is not set", _HOMELESS
+            return Line("Folders", "fault", found, advice)
         room = shutil.disk_usage(_standing(folder)).free
         if room < least:
             least, where = room, folder
@@ -173,5 +204,5 @@ def extras() -> Line:
 
 
 LOOKS: tuple[Callable[[], Line], ...] = (
-    *health.LOOKS, display, graphics, fonts, remembered, folders, extras,
+    *health.LOOKS, display, graphics, window, fonts, remembered, folders, extras,
 )  # fmt: skip

@@ -58,9 +58,21 @@ def python() -> Line:
     return Line("Python", "ok", found)
 
 
+#: What is imported of a package, where that is not its name. Only looked for are those that take seconds, and the
+#: window's toolkit, which is no concern of the engine.
+_MODULES = {
+    "pillow": "PIL.Image",
+    "safetensors": "safetensors.torch",
+    "scikit-image": "skimage.measure",
+    "dearpygui": "",
+    "open_clip_torch": "",
+    "torchmetrics": "",
+}
+
+
 def packages() -> Line:
-    """Whether everything that Maquette imports is installed."""
-    missing = []
+    """Whether everything that Maquette imports is installed, and can be imported."""
+    missing, broken = [], []
     wanted = metadata.requires("maquette") or []
     for requirement in wanted:
         if "extra ==" in requirement:
@@ -70,8 +82,17 @@ def packages() -> Line:
             metadata.version(name)
         except metadata.PackageNotFoundError:
             missing.append(name)
+            continue
+        if module := _MODULES.get(name, name.replace("-", "_")):
+            try:
+                importlib.import_module(module)
+            except Exception as error:
+                text = " ".join(str(error).split())[:120]
+                broken.append(f"{name} ({text or type(error).__name__})")
     if missing:
         return Line("Packages", "fault", f"missing: {', '.join(missing)}", AGAIN)
+    if broken:
+        return Line("Packages", "fault", f"cannot be imported: {', '.join(broken)}", AGAIN)
     return Line("Packages", "ok", "all that Maquette needs are installed")
 
 
@@ -91,8 +112,16 @@ def march() -> Line:
     if os.environ.get("MAQUETTE_KERNELS") == "0":
         advice = "unset MAQUETTE_KERNELS to draw several times as fast"
         return Line("Compiled march", "note", "turned off (MAQUETTE_KERNELS=0)", advice)
-    importlib.import_module("engine.kernels.cpu")
-    return Line("Compiled march", "ok", f"numba {metadata.version('numba')}")
+    from engine.kernels import cpu_march
+    from engine.kernels.kept import place
+
+    found = f"numba {metadata.version('numba')}"
+    if place(cpu_march.evaluate_points) is None:
+        return Line(
+            "Compiled march", "note", f"{found}; nothing compiled can be kept, so that each start takes half a minute",
+            "let NUMBA_CACHE_DIR name a folder that can be written",
+        )  # fmt: skip
+    return Line("Compiled march", "ok", found)
 
 
 def driver() -> Line:
@@ -156,7 +185,17 @@ def toolkit() -> Line:
 def pycuda() -> Line:
     """Whether Maquette's own kernels can be started."""
     if importlib.util.find_spec("pycuda") is not None:
-        return Line("PyCUDA", "ok", metadata.version("pycuda"))
+        release = metadata.version("pycuda")
+        try:
+            importlib.import_module("pycuda.driver")
+        except ImportError as error:
+            if _nvidia_driver() is None:
+                return Line("PyCUDA", "note", f"{release}; without a GPU none is needed")
+            return Line(
+                "PyCUDA", "fault", f"{release}, which cannot be imported ({' '.join(str(error).split())[:120]})",
+                "pip install --force-reinstall --no-cache-dir pycuda, which builds it for this toolkit",
+            )  # fmt: skip
+        return Line("PyCUDA", "ok", release)
     if _nvidia_driver() is None:
         return Line("PyCUDA", "note", "not installed; without a GPU none is needed")
     return Line(

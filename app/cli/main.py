@@ -12,7 +12,7 @@ import multiprocessing
 import sys
 from collections.abc import Sequence
 
-from app.cli.terminal import Terminated, stoppable
+from app.cli.terminal import Terminated, speak_any_letter, stoppable
 from app.version import version
 from engine.errors import Cancelled, UserError
 from engine.memory import is_memory_full
@@ -55,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sentence on the error stream), 130 stopped by Ctrl-C.
     """
     multiprocessing.freeze_support()
+    speak_any_letter()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         with stoppable():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import json
 import os
 import signal
@@ -14,6 +16,8 @@ from typing import Any
 
 #: Seconds after which a stop that got lost comes again.
 _AGAIN = 0.05
+#: Name of how letters are written that a stream does not have.
+_SPELLING = "maquette"
 #: Called with (done, total).
 Progress = Callable[[int, int], None]
 
@@ -73,6 +77,26 @@ def stoppable() -> Iterator[None]:
             signal.signal(number, answer)
 
 
+def speak_any_letter() -> None:
+    """Let output and error stream take every text, whatever letters the terminal has.
+
+    File names are bytes: those that are no letters go out as they came in. Letters that the stream's encoding lacks
+    become question marks.
+    """
+    codecs.register_error(_SPELLING, _spelled)
+    for stream in (sys.stdout, sys.stderr):
+        if getattr(stream, "errors", "") == "strict" and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=_SPELLING)
+
+
+def _spelled(error: UnicodeError) -> tuple[bytes, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    letters = error.object[error.start : error.end]
+    bytes_of_names = (bytes([ord(x) & 255]) if "\udc80" <= x <= "\udcff" else b"?" for x in letters)
+    return b"".join(bytes_of_names), error.end
+
+
 @contextmanager
 def progress(what: str, *, quiet: bool = False) -> Iterator[Progress]:
     """A progress bar with the time left, on the error stream, gone when the block ends.
@@ -102,7 +126,14 @@ def progress(what: str, *, quiet: bool = False) -> Iterator[Progress]:
 
 def show_json(facts: Any) -> None:
     """Print facts as JSON on the output stream."""
-    print(json.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False))
+    text = json.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except (
+        UnicodeEncodeError
+    ):  # programs read this: letters are written by their numbers, not left out
+        text = json.dumps(facts, indent=2, allow_nan=False)
+    print(text)
 
 
 def warn(text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import importlib.metadata
 import importlib.util
 import json
@@ -10,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections import namedtuple
 from pathlib import Path
 from types import SimpleNamespace
@@ -76,6 +78,16 @@ def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert line.state == "fault" and line.found == "missing: av, tyro"
 
 
+def test_packages_that_cannot_be_imported_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Installed is not enough: a library of the system may be missing, or half of a package."""
+    for module in ("PIL.Image", "numba"):
+        monkeypatch.setitem(sys.modules, module, None)
+    line = health.packages()
+    assert line.state == "fault" and line.advice
+    assert line.found.startswith("cannot be imported: pillow (") and "numba (" in line.found
+    assert "PIL.Image" in line.found and "torch" not in line.found
+
+
 def test_an_old_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "__version__", "2.7.1+cpu")
     assert health.torch().state == "fault"
@@ -86,6 +98,33 @@ def test_an_old_torch(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_compiled_march_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAQUETTE_KERNELS", "0")
     assert health.march().state == "note"
+
+
+def test_nothing_compiled_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert health.march().state == "ok"
+    monkeypatch.setattr("engine.kernels.kept.place", lambda function: None)
+    line = health.march()
+    assert line.state == "note" and "NUMBA_CACHE_DIR" in line.advice
+
+
+@pytest.mark.parametrize(("gpu", "state"), [(None, "note"), ("580.3", "fault")])
+def test_a_pycuda_of_another_toolkit(
+    monkeypatch: pytest.MonkeyPatch, gpu: str | None, state: str
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "2026.1")
+    monkeypatch.setitem(sys.modules, "pycuda.driver", None)
+    monkeypatch.setattr(health, "_nvidia_driver", lambda: gpu)
+    line = health.pycuda()
+    assert line.state == state and line.found.startswith("2026.1")
+    assert bool(line.advice) == (state == "fault")
+
+
+def test_a_toolkit_that_lacks_a_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert doctor.window().state == "ok"
+    monkeypatch.setitem(sys.modules, "dearpygui.dearpygui", None)
+    line = doctor.window()
+    assert line.state == "fault" and "libgl1" in line.advice
 
 
 @pytest.mark.parametrize(
@@ -216,6 +255,38 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "config").write_text("a file where a folder should be")
     line = doctor.folders()
     assert line.state == "fault" and str(tmp_path / "config") in line.found
+    assert "permissions" in line.advice
+
+
+def test_a_disk_without_any_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Permissions are not what is wrong then."""
+
+    def full(**_options: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    line = doctor.folders()
+    assert line.state == "fault" and line.advice.startswith("free some space on that disk")
+
+
+def test_no_room_for_temporary_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere() -> str:
+        raise FileNotFoundError("no usable temporary directory")
+
+    monkeypatch.setattr(tempfile, "gettempdir", nowhere)
+    line = doctor.folders()
+    assert line.state == "fault" and "TMPDIR" in line.advice
+
+
+def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("MAQUETTE_CONFIG_DIR")
+    # What stands for it must not be there, nor be possible to make: root may make anything.
+    file = tmp_path / "file"
+    file.touch()
+    monkeypatch.setattr(doctor, "NO_HOME", file)
+    monkeypatch.setattr(settings, "user_folder", lambda kind: file / "maquette")
+    line = doctor.folders()
+    assert line.state == "fault" and "HOME is not set" in line.found and "HOME" in line.advice
 
 
 @pytest.mark.parametrize(("free", "state"), [(2**20, "fault"), (2**30, "note"), (2**40, "ok")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
@@ -36,3 +37,17 @@ def test_a_fault_gives_status_1(run: Run, monkeypatch: pytest.MonkeyPatch) -> No
     assert facts["lines"][1] == {
         "subject": "Display", "state": "fault", "found": "none that answers", "advice": "start one",
     }  # fmt: skip
+
+
+def test_a_doctor_needs_no_parser(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is missing must not keep it from being told."""
+    for name in ("tyro", "app.cli.parsing", "app.cli.doctor_options"):
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setattr(doctor, "examine", lambda: iter([GOOD, BAD]))
+    assert run("doctor").status == 1
+    assert json.loads(run("doctor", "--json").out)["lines"][0]["state"] == "ok"
+
+
+def test_words_that_it_does_not_know(run: Run) -> None:
+    result = run("doctor", "--jsn")
+    assert result.status == 2 and "--jsn" in result.err
