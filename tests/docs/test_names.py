@@ -35,12 +35,14 @@ def sources() -> dict[str, str]:
     """The text of all source files, by their place."""
     files = [path for room in ROOMS for path in (ROOT / room).rglob("*.py")]
     files += [*(ROOT / "cuda").glob("*.cu*"), ROOT / "Makefile", ROOT / ".ci" / "run"]
-    return {
+    found = {
         str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
         for path in files
-        # This file itself says what is not there.
-        if path.is_file() and path.name != Path(__file__).name and "node_modules" not in path.parts
+        if path.is_file() and "node_modules" not in path.parts
     }
+    # This file itself says what is not there.
+    found[str(Path(__file__).relative_to(ROOT))] = ""
+    return found
 
 
 @cache
