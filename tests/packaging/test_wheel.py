@@ -84,7 +84,8 @@ def test_the_source_archive_holds_what_building_and_testing_need(
 ) -> None:
     with tarfile.open(archives[1]) as source:
         names = {name.partition("/")[2] for name in source.getnames()}
-    for name in ("Makefile", "constraints.txt", "packaging/bootstrap.py", "LICENSE",
+    for name in ("Makefile", "constraints.txt", "packaging/bootstrap.py", "LICENSE", ".ci/run",
+                 "packaging/licences/libraries.toml", "docs/images/window.png",
                  "tests/test_architecture.py", "tests/data/goldens/eg3d_ffhq/checkpoint.pkl"):  # fmt: skip
         assert name in names
     # Numba keeps what it compiles beside the sources, of tests, too.
