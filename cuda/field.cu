@@ -15,35 +15,16 @@
 //
 // Operations a point, with W inner columns and N layers: 2 W W (N - 1), times three. Weights are
 // read once for MQ_ROWS points: 4 W W (N - 1) bytes a block.
-#ifndef MQ_INPUTS
-#define MQ_INPUTS 3   // coordinates of a point, 3 or 4
-#endif
-#ifndef MQ_OCTAVES
-#define MQ_OCTAVES 0
-#endif
-#ifndef MQ_WIDTH
-#define MQ_WIDTH 256  // columns of the inner layers, a multiple of 8
-#endif
 #ifndef MQ_VIEW
-#define MQ_VIEW 0     // columns of the layer behind them, a multiple of 8, or none
+#define MQ_VIEW 0     // columns of the layer behind the inner ones, a multiple of 8, or none
 #endif
 #ifndef MQ_COLOURS
 #define MQ_COLOURS 0
 #endif
-#define MQ_ROWS 64
-#define MQ_WARPS 8
 
-#define MQ_LARGER(a, b) ((a) > (b) ? (a) : (b))
-// Columns that enter the first layer as a matrix, and of the widest activations.
-#define MQ_ENCODED ((2 * MQ_OCTAVES * MQ_INPUTS + 7) / 8 * 8)
-#define MQ_WIDEST MQ_LARGER(MQ_WIDTH, MQ_LARGER(MQ_VIEW, MQ_ENCODED))
-#define MQ_STRIDE (MQ_WIDEST + 4)
+#include "points.cuh"
 
-#include "layers.cuh"
-
-static_assert(MQ_WIDTH % 8 == 0 && MQ_WIDTH >= 8 && MQ_WIDTH <= 256, "MQ_WIDTH: 8 to 256");
-static_assert(MQ_VIEW % 8 == 0 && MQ_VIEW <= 256, "MQ_VIEW: a multiple of 8, at most 256");
-static_assert(MQ_ENCODED <= 256 && MQ_COLOURS <= 4, "too many inputs or colours");
+static_assert(MQ_COLOURS <= 4, "too many colours");
 
 // Passed by value; engine/kernels/field.py holds the same layout.
 struct FieldParams {
@@ -68,19 +49,6 @@ struct FieldParams {
     float slope;               // of the leaky ReLU
 };
 
-namespace mq {
-
-MQ_DEVICE float activated(float x, float slope) {
-#if MQ_OCTAVES == 0
-    (void)slope;
-    return sinf(x);
-#else
-    return x < 0.0f ? x * slope : x;
-#endif
-}
-
-}  // namespace mq
-
 // Blocks of 256 threads. Dynamic shared memory: MQ_ROWS * (MQ_STRIDE + MQ_INPUTS + 3) floats.
 MQ_KERNEL void __launch_bounds__(MQ_WARPS * 32, 1) field_eval(const FieldParams params) {
     extern __shared__ __align__(16) float shared[];
@@ -104,48 +72,7 @@ MQ_KERNEL void __launch_bounds__(MQ_WARPS * 32, 1) field_eval(const FieldParams 
         }
         __syncthreads();
 
-#if MQ_OCTAVES == 0
-        for (int i = thread; i < MQ_ROWS * MQ_WIDTH; i += MQ_WARPS * 32) {
-            const int row = i / MQ_WIDTH, column = i % MQ_WIDTH;
-            float sum = __ldg(params.biases + column);
-#pragma unroll
-            for (int j = 0; j < MQ_INPUTS; ++j)
-                sum += points[row * MQ_INPUTS + j] * __ldg(params.first + column * MQ_INPUTS + j);
-            x[row * MQ_STRIDE + column] = mq::activated(sum, params.slope);
-        }
-        __syncthreads();
-#else
-        for (int i = thread; i < MQ_ROWS * MQ_ENCODED; i += MQ_WARPS * 32) {
-            const int row = i / MQ_ENCODED, column = i % MQ_ENCODED;
-            const int half = MQ_OCTAVES * MQ_INPUTS;
-            float value = 0.0f;  // of the columns that fill up the last eight
-            if (column < 2 * half) {
-                const int index = column % half;
-                const float angle = points[row * MQ_INPUTS + index % MQ_INPUTS] *
-                                    __ldg(params.frequencies + index / MQ_INPUTS);
-                value = column < half ? sinf(angle) : cosf(angle);
-            }
-            x[row * MQ_STRIDE + column] = value;
-        }
-        __syncthreads();
-        {
-            mq::Sums<MQ_WIDTH> sums;
-            mq::multiply<MQ_ENCODED, MQ_WIDTH>(x, params.first, sums);
-            mq::write_back(x, sums, [&](float sum, int, int column) {
-                return mq::activated(sum + __ldg(params.biases + column), params.slope);
-            });
-        }
-#endif
-        for (int layer = 1; layer < params.layers; ++layer) {
-            mq::Sums<MQ_WIDTH> sums;
-            const float* weights =
-                params.layers_packed + static_cast<size_t>(layer - 1) * MQ_WIDTH * MQ_WIDTH;
-            mq::multiply<MQ_WIDTH, MQ_WIDTH>(x, weights, sums);
-            mq::write_back(x, sums, [&](float sum, int, int column) {
-                return mq::activated(sum + __ldg(params.biases + layer * MQ_WIDTH + column),
-                                     params.slope);
-            });
-        }
+        mq::inner_layers(params, points, x);
         if (params.out_density != nullptr) {
             const float density = mq::row_dot(x + own * MQ_STRIDE, params.density, MQ_WIDTH);
             if (writes && base + own < params.count) params.out_density[base + own] = density;

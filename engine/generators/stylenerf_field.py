@@ -23,6 +23,7 @@ from engine.generators.stylegan2_ops import LRELU_SLOPE, fir_filter, modulated_w
 from engine.generators.stylenerf_config import StyleNeRFConfig
 from engine.kernels.field import PointLayers, packed_once, try_evaluate
 from engine.kernels.launch import reaches
+from engine.kernels.rays import Aggregated, RaySamples, try_aggregate
 
 #: Points that a network evaluates at once on the CPU: its activations then stay in the cache.
 _CACHED_POINTS = 4096
@@ -125,8 +126,15 @@ class PointNetwork(NamedTuple):
         return x
 
     def point_layers(self) -> PointLayers:
-        """The inner layers, for the kernel of point networks."""
-        return PointLayers(self.layers, frequencies=self.frequencies, slope=self.slope)
+        """The inner layers and the density, for the kernels."""
+        return PointLayers(self.layers, self.density, self.frequencies, self.slope)
+
+    def aggregated(self, rays: RaySamples) -> Aggregated | None:
+        """Activations summed along rays by the kernel, where it can; ``None`` where every sample's features are
+        needed."""
+        if self.unit_features or not reaches(rays.directions.device):
+            return None
+        return try_aggregate(packed_once(self.layers[0][0], self.point_layers), rays)
 
     def raw_density(self, hidden: Tensor) -> Tensor:
         """``[..., H]`` -> ``[...]`` before its ReLU."""
@@ -137,6 +145,13 @@ class PointNetwork(NamedTuple):
         ``[..., 3]`` summed with the same: the layer is linear, so the order does not matter."""
         weight, bias = self.rgb
         return F.linear(features, weight) + share[..., None] * bias
+
+    def of_sums(self, summed: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
+        """``[..., H]`` activations, summed with weights that sum to ``share`` ``[...]`` -> features ``[..., F]`` and
+        colours ``[..., 3]`` summed with the same."""
+        weight, bias = self.features
+        features = F.linear(summed, weight) + share[..., None] * bias
+        return features, self.rgb_of(features, share)
 
     def blended(
         self, hidden: Tensor, weights: Tensor, native: int, across_columns: bool
@@ -156,14 +171,11 @@ class PointNetwork(NamedTuple):
         Returns:
             ``[rows, columns, F]`` and ``[rows, columns, 3]``.
         """
-        share = weights.sum(dim=-1)
         summed = torch.matmul(weights[..., None, :], hidden)[..., 0, :]
-        weight, bias = self.features
-        features = F.linear(summed, weight) + share[..., None] * bias
-        rgb = self.rgb_of(features, share)
+        features, rgb = self.of_sums(summed, weights.sum(dim=-1))
         if not self.unit_features:
             return features, rgb
-        each = F.linear(hidden, weight, bias)
+        each = F.linear(hidden, *self.features)
         if across_columns:
             # A preview has fewer columns to share the unit length; each keeps its own size.
             gain = math.sqrt(hidden.shape[1] / native)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from engine.generators.stylenerf_config import MAX_SAMPLES, MIN_SAMPLES, StyleNeRFConfig
 from engine.generators.stylenerf_field import PointNetwork
+from engine.kernels.rays import RaySamples
 from engine.rendering.compositing import alpha_weights, step_alphas
 from engine.rendering.inverted_sphere import inverted_sphere_points
 from engine.rendering.rays import centred_grid, grid_rays
@@ -191,6 +192,27 @@ def _march_head(
             for nothing. Else it is opaque.
     """
     length = directions.norm(dim=-1)
+    even = torch.linspace(0.0, 1.0, march.samples, device=directions.device)
+    if not torch.is_grad_enabled():
+        rays = RaySamples(
+            even,
+            origin,
+            directions.reshape(-1, 3),
+            march.near,
+            march.far,
+            march.samples if march.hierarchical else 0,
+            lengths=length.reshape(-1),
+            stretched=not march.dists_normalized,
+            closed=closed,
+        )
+        quick = head.aggregated(rays)
+        if quick is not None:
+            square = directions.shape[:2]
+            features, rgb = head.of_sums(quick.hidden, quick.share)
+            share = _mean_share(quick.front, quick.place).reshape(square)
+            depth = (march.near * (1.0 - share) + march.far * share) * length
+            pictures = (part.reshape(*square, -1) for part in (features, rgb))
+            return *pictures, depth, quick.clear.reshape(square)
 
     def look(shares: Tensor) -> tuple[Tensor, Tensor]:
         depths = march.near * (1.0 - shares) + march.far * shares
@@ -208,7 +230,6 @@ def _march_head(
             alphas[..., -1] = 1.0
         return alpha_weights(alphas)
 
-    even = torch.linspace(0.0, 1.0, march.samples, device=directions.device)
     shares = even.expand(*directions.shape[:2], -1)
     hidden, densities = look(shares)
     weights, clear = weigh(shares, densities)
@@ -229,10 +250,14 @@ def _march_head(
     features, rgb = (torch.stack(part).sum(dim=0) for part in zip(*sums, strict=True))
     # What is seen is the surface, so the last sample, which stands for all behind, stays out.
     front = weights[..., :-1]
-    share = (front * ordered[..., :-1]).sum(dim=-1) + _DEPTH_FLOOR
-    share = share / (front.sum(dim=-1) + _DEPTH_FLOOR)
+    share = _mean_share(front.sum(dim=-1), (front * ordered[..., :-1]).sum(dim=-1))
     depth = (march.near * (1.0 - share) + march.far * share) * length
     return features, rgb, depth, clear
+
+
+def _mean_share(front: Tensor, places: Tensor) -> Tensor:
+    """The mean place of what is seen, of its weights' sum and its weighted places' sum."""
+    return (places + _DEPTH_FLOOR) / (front + _DEPTH_FLOOR)
 
 
 def _march_background(
@@ -244,6 +269,15 @@ def _march_background(
     unit = F.normalize(directions, dim=-1)
     inverse = inverse.expand(*unit.shape[:2], -1)
     points = inverted_sphere_points(origin.expand_as(unit), unit, inverse)
+    if not torch.is_grad_enabled():
+        steps = -inverse[0, 0].contiguous()
+        at = points.reshape(-1, *points.shape[-2:])
+        rays = RaySamples(steps, origin, directions.reshape(-1, 3), points=at)
+        quick = background.aggregated(rays)
+        if quick is not None:
+            far_features, far_rgb = background.of_sums(quick.hidden, quick.share)
+            square = directions.shape[:2]
+            return far_features.reshape(*square, -1), far_rgb.reshape(*square, 3)
     hidden = background.hidden(points.reshape(-1, 4)).reshape(*inverse.shape, -1)
     solid = F.relu(background.raw_density(hidden))
     alphas = step_alphas(-inverse, solid, ENDLESS)

@@ -328,7 +328,7 @@ def try_evaluate(
     return evaluating.run(start)
 
 
-def _example(octaves: int, device: torch.device) -> tuple[PointLayers, Tensor, Tensor]:
+def example(octaves: int, device: torch.device) -> tuple[PointLayers, Tensor, Tensor]:
     """A small field with everything, and where to look at it; the same on every device."""
 
     def wave(*shape: int) -> Tensor:
@@ -353,10 +353,10 @@ def _example(octaves: int, device: torch.device) -> tuple[PointLayers, Tensor, T
 
 def _check(device: torch.device) -> None:
     for octaves in (0, 2):
-        field, points, directions = _example(octaves, torch.device("cpu"))
+        field, points, directions = example(octaves, torch.device("cpu"))
         expected = evaluate_reference(field, points, directions, 7)
         names = Evaluated._fields
-        field, points, directions = _example(octaves, device)
+        field, points, directions = example(octaves, device)
         mine = try_evaluate(pack_layers(field), points, directions, 7, names)
         for name in names:
             result = None if mine is None else getattr(mine, name)

@@ -24,6 +24,7 @@ from engine.kernels import cubes, launch, pictures, triplane
 from engine.kernels.field import PointLayers, evaluate_reference, pack_layers, try_evaluate
 from engine.kernels.inr import InrLayers, colours_reference, pack_inr, try_colours
 from engine.kernels.pictures import Finish
+from engine.kernels.rays import Aggregated, RaySamples, aggregate_reference, try_aggregate
 from tests.benchmarks.bench_render import HEADER, Table
 from tests.kernels.emulator import emulated
 
@@ -96,6 +97,26 @@ def fields(table: Table, rates: Rates, device: torch.device, tiny: bool) -> None
         table.add(f"field {name}", "torch", partial(by_torch, layers, places, wanted))
         note = rates.note(3.0 * operations, moved, matrix=True)
         table.add(f"field {name}", "kernel", partial(by_kernel, packed, places, wanted), note)
+
+
+def rays(table: Table, rates: Rates, device: torch.device, tiny: bool) -> None:
+    """StyleNeRF's head: all rays of a picture, composited before the last layers."""
+    side, samples, width, count = (3, 5, 16, 2) if tiny else (32, 14, 128, 8)
+    layers = _layers(width, count, 0, 0, 2 if tiny else 10, device)
+    directions = torch.nn.functional.normalize(torch.randn(side**2, 3, device=device), dim=1)
+    bundle = RaySamples(
+        torch.linspace(0.0, 1.0, samples, device=device), torch.zeros(3, device=device),
+        directions, 0.9, 1.1, samples, stretched=True, closed=True,
+    )  # fmt: skip
+    packed, n = pack_layers(layers), 2 * samples * side**2
+
+    def hidden(found: Aggregated | None) -> Tensor:
+        return _got(None if found is None else found.hidden)
+
+    operations = 2.0 * n * (width * width * (count - 1) + width * 60)
+    note = rates.note(3.0 * operations, 4.0 * side**2 * (width + 4), matrix=True)
+    table.add("rays StyleNeRF", "torch", lambda: hidden(aggregate_reference(layers, bundle)))
+    table.add("rays StyleNeRF", "kernel", lambda: hidden(try_aggregate(packed, bundle)), note)
 
 
 def layers_of_pictures(table: Table, rates: Rates, device: torch.device, tiny: bool) -> None:
@@ -208,9 +229,9 @@ def main(arguments: list[str] | None = None) -> int:
     torch.manual_seed(0)
     print(HEADER)
     with torch.inference_mode(), emulated((0,)) if options.emulated else nullcontext():
-        for measure in (fields, layers_of_pictures, surfaces, networks):
+        for measure in (fields, rays, layers_of_pictures, surfaces, networks):
             measure(table, rates, device, options.emulated)
-    return 0 if sum(row.variant == "kernel" for row in table.rows) == 10 else 1
+    return 0 if sum(row.variant == "kernel" for row in table.rows) == 11 else 1
 
 
 if __name__ == "__main__":

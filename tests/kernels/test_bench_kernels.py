@@ -12,7 +12,7 @@ from tests.benchmarks import bench_kernels
 def test_every_stage_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
     assert bench_kernels.main(["--emulated"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 1 + 20
+    assert len(lines) == 1 + 22
     assert all("floor" in line for line in lines[2::2])
 
 

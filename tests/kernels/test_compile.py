@@ -53,6 +53,7 @@ def test_there_are_sources() -> None:
         "field.cu",
         "inr.cu",
         "march.cu",
+        "rays.cu",
         "resample.cu",
         "triplane.cu",
     ]
@@ -93,6 +94,7 @@ def test_the_sizes_of_planes_are_given_to_those_that_read_them() -> None:
         text, headers = compiler.read_source(name)
         del headers["common.cuh"]  # where all of them have a default
         used = {size for size in sizes if any(size in part for part in (text, *headers.values()))}
+        used -= {size for size in used if f"#define {size} " in text}  # which no caller gives
         assert used | {"MQ_LANES"} == sizes if name in PLANES else not used, name
 
 
@@ -103,6 +105,8 @@ def test_the_sizes_of_planes_are_given_to_those_that_read_them() -> None:
         ("field.cu", {"MQ_WIDTH": 256, "MQ_VIEW": 256, "MQ_COLOURS": 3}),
         ("field.cu", {"MQ_WIDTH": 128, "MQ_OCTAVES": 10}),
         ("field.cu", {"MQ_WIDTH": 72, "MQ_INPUTS": 4, "MQ_OCTAVES": 4, "MQ_PRODUCTS": 1}),
+        ("rays.cu", {"MQ_WIDTH": 128, "MQ_OCTAVES": 10}),
+        ("rays.cu", {"MQ_WIDTH": 64, "MQ_INPUTS": 4, "MQ_OCTAVES": 5}),
         ("inr.cu", {"MQ_WIDTH": 512, "MQ_ENTERS": 32}),
         ("march.cu", {"MQ_TENSOR": 1, "MQ_LANES": 32, "MQ_PLANE_HALF": 2}),
         ("triplane.cu", {"MQ_TENSOR": 1, "MQ_PLANE_HALF": 1}),

@@ -21,7 +21,7 @@ import torch
 from engine.frame import Frame
 from engine.generators.base import Generator, Quality, latent_from_seed
 from engine.generators.registry import open_model
-from tests.generators import tiny_eg3d
+from tests.generators import tiny_eg3d, tiny_stylenerf
 from tests.kernels.emulator import emulated
 
 GOLDENS = Path(__file__).parent.parent / "data" / "goldens"
@@ -53,7 +53,12 @@ TAKEN: dict[str, tuple[Callable[[], Generator], set[str], Quantiles]] = {
     "stylesdf": (partial(_golden, "stylesdf"), _POINTS | _PICTURES, _EXACT),
     "stylenerf": (
         partial(_golden, "stylenerf_default"),
-        _POINTS | _PICTURES,
+        {"field_rays"} | _PICTURES,
+        (5e-6, 1e-3, 5e-3),
+    ),
+    "stylenerf of unit features": (
+        partial(tiny_stylenerf.tiny_model, fg_normalized_feat=True),
+        _POINTS | {"field_rays"},
         (5e-6, 1e-3, 5e-3),
     ),
     "pigan": (partial(_golden, "pigan"), _POINTS, (5e-6, 5e-4, 5e-3)),
