@@ -17,9 +17,13 @@ from pathlib import Path
 from types import ModuleType
 
 ROOT = Path(__file__).resolve().parent.parent
-#: What the reference shows: the engine, its kernels' launchers among it. Training and the scripts that are
-#: started by ``python -m`` explain themselves by ``--help``; ``mediapipe_child`` belongs to another Python.
-MODULES = ("engine", "!engine.training", "!engine.*__main__")
+#: What the reference shows: the engine, its kernels' launchers and the training of every family among it. What made
+#: the models that ship is started by ``python -m``, explains itself by ``--help`` and wants packages that not everybody has;
+#: ``mediapipe_child`` belongs to another Python.
+MODULES = (
+    "engine", "!engine.training.heads", "!engine.training.bundled", "!engine.training.text_encoder",
+    "!engine.training.data.photos.mediapipe_child", "!engine.*__main__",
+)  # fmt: skip
 
 
 def show_types(module: ModuleType) -> None:

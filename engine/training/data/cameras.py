@@ -49,7 +49,7 @@ def camera_of(label: NDArray[np.floating]) -> Camera:
 
 
 def angles_of(label: NDArray[np.floating]) -> tuple[float, float]:
-    """Yaw and pitch in degrees of the place a label's camera stands at, as seen from the world's
+    """Yaw and pitch in degrees of the place the camera of a label ``[25]`` stands at, as seen from the world's
     origin: 0, 0 is before the face, positive yaw at the person's left, positive pitch above."""
     x, y, z = np.asarray(label, np.float64)[[3, 7, 11]]
     return (
@@ -71,7 +71,7 @@ def mirrored(label: Label) -> Label:
 
 
 def trouble_of(label: NDArray[np.floating]) -> str | None:
-    """Why 25 numbers are no camera, to complete "its camera ..."; ``None`` if they are one."""
+    """Why the numbers of a label ``[25]`` are no camera, to complete "its camera ..."; ``None`` if they are one."""
     if not np.isfinite(label).all():
         return "holds values that are not finite numbers"
     pose, lens = label[:16].reshape(4, 4), label[16:].reshape(3, 3)

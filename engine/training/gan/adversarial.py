@@ -41,7 +41,9 @@ from engine.training.gan.losses import (
 class NetworkConfig(Protocol):
     """Options of a network, as every family's configuration has them."""
 
-    def to_json(self) -> dict[str, Any]: ...
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, an entry an option."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ from torch import Tensor
 
 
 def generator_logistic(fake: Tensor) -> Tensor:
-    """Mean of ``softplus(-D(fake))``: the non-saturating loss (Goodfellow et al. 2014, section 3)."""
+    """Mean of ``softplus(-D(fake))`` of the logits ``[N]`` of drawn pictures: the non-saturating loss (Goodfellow et al. 2014, section 3)."""
     return F.softplus(-fake).mean()
 
 
 def discriminator_logistic(fake: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
-    """Means of ``softplus(D(fake))`` and of ``softplus(-D(real))``, whose sum is minimised."""
+    """Means of ``softplus(D(fake))`` and of ``softplus(-D(real))``, whose sum is minimised; logits are ``[N]``."""
     return F.softplus(fake).mean(), F.softplus(-real).mean()
 
 
@@ -114,7 +114,7 @@ def pose_alignment(predicted: Tensor, angles: Tensor) -> Tensor:
 
 
 def density_smoothness(densities: Tensor, nearby: Tensor) -> Tensor:
-    """Mean absolute difference of raw densities at points and beside them.
+    """Mean absolute difference of raw densities ``[...]`` at points and beside them.
 
     Chan et al., "EG3D" (2022), section 4 and its supplement.
     """
@@ -122,7 +122,7 @@ def density_smoothness(densities: Tensor, nearby: Tensor) -> Tensor:
 
 
 def scores(prefix: str, logits: Tensor) -> dict[str, Tensor]:
-    """What is logged of logits: their mean and the mean of their signs, detached."""
+    """What is logged of logits ``[...]``: their mean and the mean of their signs, detached."""
     flat = logits.detach().float()
     return {f"score/{prefix}": flat.mean(), f"score/{prefix}_sign": flat.sign().mean()}
 
