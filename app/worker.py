@@ -37,6 +37,7 @@ from app.messages import MemoryShort, ModelFailed, ModelLoaded, RenderFailed
 from app.opening import open_generator, reference
 from app.processor import preview_threads
 from app.survey_watch import SurveyWatch
+from app.tidying import Tidying
 from app.turns import Shot, Turns
 from app.wire import (
     Draw,
@@ -97,6 +98,7 @@ class Engine:
         self._joins = Joins(mailbox)
         #: Which picture comes next, and which requests have been answered.
         self._turns = Turns(options.settle_seconds)
+        self._tidying = Tidying()
 
     def run(self) -> None:
         """Serve until the process ends."""
@@ -144,7 +146,7 @@ class Engine:
             self._use_threads(False)
             self._levers.idle(self._mailbox, request)
         else:
-            self._mailbox.wait(None, request)
+            self._mailbox.wait(self._tidying.rest(), request)
 
     def _apply_controls(self) -> None:
         for message in self._mailbox.take_controls():
@@ -218,6 +220,7 @@ class Engine:
 
     def _draw(self, painter: Painter, request: Draw, shot: Shot) -> None:
         recipe, full, shared = shot.recipe, shot.full, self._turns.shares(request)
+        self._tidying.worked()
         started = time.monotonic()
         try:
             self._joins.check(recipe.checked())
@@ -289,6 +292,7 @@ class Engine:
     ) -> None:
         """Draw a small picture unless something else comes; then it waits for its turn again."""
         mailbox, pixels = self._mailbox, None
+        self._tidying.worked()
         mine = wanted.recipe.model.sha256 == self._sha256
         drops = mailbox.drops
 
