@@ -41,21 +41,41 @@ class Pace:
 
     Args:
         busy: frames a second while things change.
+        calm: frames a second for a while after that, when all that may still come is a tip that waited for the
+            mouse to rest; and while nothing moves but what moves by itself, a text cursor.
         idle: frames a second otherwise.
-        linger: seconds for which the fast pace is kept after the last change.
+        brisk: seconds for which the fast pace is kept after the last change.
+        linger: seconds after it until the slow one begins.
     """
 
-    def __init__(self, busy: float = 60.0, idle: float = 10.0, linger: float = 0.6) -> None:
-        self._busy, self._idle, self._linger = busy, idle, linger
-        self._touched = float("-inf")
+    def __init__(
+        self,
+        busy: float = 60.0,
+        calm: float = 60.0,
+        idle: float = 10.0,
+        *,
+        brisk: float = 0.2,
+        linger: float = 0.6,
+    ) -> None:
+        self._busy, self._calm, self._idle = busy, calm, idle
+        self._brisk, self._linger = brisk, linger
+        self._touched = self._stirred = float("-inf")
 
     def touch(self, now: float) -> None:
         """Something changed at ``now``."""
         self._touched = now
 
-    def is_busy(self, now: float) -> bool:
-        """Whether the fast pace holds."""
-        return now - self._touched <= self._linger
+    def stir(self, now: float) -> None:
+        """Something moves by itself at ``now``, and need not be seen at once."""
+        self._stirred = now
+
+    def rate(self, now: float) -> float:
+        """Frames a second at ``now``."""
+        if now - self._touched <= self._brisk:
+            return self._busy
+        if now - max(self._touched, self._stirred) <= self._linger:
+            return self._calm
+        return self._idle
 
     def sleep(self, started: float, now: float) -> float:
         """Seconds to sleep before the next frame, for a frame that began at ``started``.
@@ -63,8 +83,7 @@ class Pace:
         Where drawing the window itself is slow (no graphics card), a third of the time is
         left to the engine, which shares the processor.
         """
-        period = 1.0 / (self._busy if self.is_busy(now) else self._idle)
-        return max(self.least(started, now), period - (now - started))
+        return max(self.least(started, now), 1.0 / self.rate(now) - (now - started))
 
     def least(self, started: float, now: float) -> float:
         """Seconds to sleep although something has happened that is to be shown at once."""

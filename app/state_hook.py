@@ -1,11 +1,13 @@
 """A hook for the tests of the real window.
 
 With ``MAQUETTE_TEST_STATE=/path/to/file.json`` in the environment the window writes what it
-shows as JSON to that file each time it changes: the document, the engine's process id and
-state, the last frame, exports, notices, where every named widget lies, and which are switched
-off. Nothing else depends on it, and without the variable it does nothing. Describing everything
-takes as long as drawing it: it is done a dozen times a second, and not at all while a file
-``file.hold`` lies beside it, for measurements.
+shows as JSON to that file: the document, the engine's process id and state, the last frame, exports,
+notices, where every named widget lies, and which are switched off. Nothing else depends on it, and without the
+variable it does nothing.
+
+Describing everything takes as long as drawing it. So it is done when it is asked for: where ``file.ask`` lies when the
+window starts, whoever waits writes into it which frame the description has to know (:data:`ASK`). A window that
+rests draws for those who ask. Without that file everything is described a dozen times a second.
 
 Before and after every frame ``file.pulse`` says how many have been begun and how many finished, and after
 which one the state was taken: three integers of eight bytes (:data:`PULSE`). So a test can wait until the
@@ -30,11 +32,13 @@ from app.kit import Kit
 from app.studio import Studio
 
 VARIABLE = "MAQUETTE_TEST_STATE"
-#: Seconds between two descriptions. An idle window draws ten frames a second, so that the last
-#: change is always described.
+#: Seconds between two descriptions that nobody asks for.
 PERIOD = 0.08
 #: Frames that were begun, that were finished, and the number of the one whose state was looked at last.
 PULSE = struct.Struct("<QQQ")
+#: The frame that the next description has to know, and 1 if the window shall draw until it has come; with 0 it waits
+#: for something to happen.
+ASK = struct.Struct("<QQ")
 
 
 class StateHook:
@@ -42,14 +46,16 @@ class StateHook:
 
     def __init__(self, path: str | None) -> None:
         self._path = Path(path) if path else None
-        self._hold = self._path.with_suffix(".hold") if self._path else None
         self._last: dict[str, Any] = {}
         self._due = 0.0
         self._begun = self._finished = self._described = 0
-        self._pulse = -1
+        self._pulse = self._ask = -1
         if self._path is not None:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
+            binary = getattr(os, "O_BINARY", 0)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | binary
             self._pulse = os.open(self._path.with_suffix(".pulse"), flags, 0o644)
+            if (ask := self._path.with_suffix(".ask")).exists():
+                self._ask = os.open(ask, os.O_RDONLY | binary)
 
     @classmethod
     def from_environment(cls) -> StateHook:
@@ -62,28 +68,47 @@ class StateHook:
             self._begun += 1
             self._tell()
 
+    @property
+    def waits(self) -> bool:
+        """Whether somebody waits for a description that the next frame brings, or comes nearer to."""
+        asked, draws = self._asked()
+        return self._described < asked and (bool(draws) or asked <= self._finished)
+
     def write(
         self,
         studio: Studio,
         kit: Kit,
-        places: dict[str, Rect],
+        places: Callable[[], dict[str, Rect]],
         opened: Callable[[], dict[str, Any]],
     ) -> None:
-        """Write the state if it differs from the last one that was written; call after each frame.
+        """Write the state if it is due and differs from the last one that was written; call after each frame.
 
         Args:
             studio, kit: what is described.
             places: of the drawn parts.
             opened: tells what the popups show.
         """
-        if self._path is None or self._hold is None:
+        if self._path is None:
             return
         self._finished = self._begun
-        if time.monotonic() >= self._due and not self._hold.exists():
+        if self._is_due():
             self._describe(self._path, studio, kit, places, opened)
             self._described = self._finished
             self._due = time.monotonic() + PERIOD
         self._tell()
+
+    def _is_due(self) -> bool:
+        if self._ask < 0:
+            return time.monotonic() >= self._due
+        return self._described < self._asked()[0] <= self._finished
+
+    def _asked(self) -> tuple[int, int]:
+        """What :data:`ASK` holds; frame 0 while nothing has been asked."""
+        if self._ask < 0:
+            return 0, 0
+        os.lseek(self._ask, 0, os.SEEK_SET)
+        data = os.read(self._ask, ASK.size)
+        return ASK.unpack(data) if len(data) == ASK.size else (0, 0)
 
     def _tell(self) -> None:
         os.lseek(self._pulse, 0, os.SEEK_SET)
@@ -94,7 +119,7 @@ class StateHook:
         path: Path,
         studio: Studio,
         kit: Kit,
-        places: dict[str, Rect],
+        places: Callable[[], dict[str, Rect]],
         opened: Callable[[], dict[str, Any]],
     ) -> None:
         state = describe(studio)
@@ -102,7 +127,7 @@ class StateHook:
         state["ui_scale"] = kit.scale
         state["window"] = [dpg.get_viewport_client_width(), dpg.get_viewport_client_height()]
         state.update(_described(kit))
-        drawn = {name: [r.x, r.y, r.width, r.height] for name, r in places.items()}
+        drawn = {name: [r.x, r.y, r.width, r.height] for name, r in places().items()}
         state["picture"] = drawn["picture"]
         state["widgets"].update(drawn)
         state["windows"] = [

@@ -54,9 +54,9 @@ log = logging.getLogger(__name__)
 TITLE = "Maquette"
 #: Of the mouse: left, right, middle.
 BUTTONS = (0, 1, 2)
-#: Frames a second while things change and while nothing does. Without a watch on the input it is
+#: Frames a second while things change, soon after that, and while nothing does. Without a watch on the input it is
 #: noticed only by drawing; with one, it and what the engine sends are drawn when they come.
-WATCHED_RATES, BLIND_RATES = (30.0, 1.0), (60.0, 10.0)
+WATCHED_RATES, BLIND_RATES = (30.0, 10.0, 1.0), (60.0, 60.0, 10.0)
 #: Seconds between two looks at what may have changed otherwise while the window rests.
 ENGINE_PERIOD = 0.02
 
@@ -252,7 +252,7 @@ class Window:
             self._pace.touch(started)
         if not dpg.is_mouse_button_down(0) and self._kit.typing:
             # The text cursor blinks.
-            self._pace.touch(started)
+            self._pace.stir(started)
         self._place()
         self._parts.viewport.update(self._studio, self._parts.gallery.cover)
         handed = time.monotonic()
@@ -269,7 +269,7 @@ class Window:
             self._pace.touch(started)
         if self._times is not None:
             self._times.drawn(started, handed, drawn, time.monotonic(), self._studio.frame)
-        self._hook.write(self._studio, self._kit, self._places(), self._parts.described)
+        self._hook.write(self._studio, self._kit, self._places, self._parts.described)
         self._rest(started)
 
     def _paint(self) -> int:
@@ -289,7 +289,7 @@ class Window:
             if self._watch.wait(min(left, ENGINE_PERIOD), self._studio.client.descriptor):
                 self._pace.touch(time.monotonic())
                 due = soonest
-            elif self._studio.poll():
+            elif self._studio.poll() or self._hook.waits:
                 due = soonest
 
     def _poll_dialogs(self) -> None:

@@ -5,6 +5,8 @@ optimisers ask for takes as long again. So one process of each worker of pytest 
 it has computed nothing and has no threads. What it forks has arguments, environment, folder, input and outputs of
 its own, imports all of Maquette itself, takes signals and ends as any Python does.
 
+A process that is not forked can be lent the line to such a process (:func:`lend`, :func:`lent`), for what it starts.
+
 Not for tests of starting, importing or memory: these begin with nothing.
 """
 
@@ -17,16 +19,16 @@ import importlib
 import json
 import multiprocessing.util
 import os
+import resource
 import runpy
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import time
 import types
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from multiprocessing import popen_spawn_posix
 from pathlib import Path
@@ -39,12 +41,21 @@ COMMON = ("torch", "numpy", "PIL.Image", "safetensors.torch")
 #: What training asks torch for at its first step.
 TRAINING = (*COMMON, "torch._dynamo", "torch.distributed")
 _MOST, _MOST_FDS = 1 << 20, 64  # bytes of a request, and descriptors
-_spent = [0.0]
+_WHOSE = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+#: Names the descriptor of a lent line in the environment.
+LENT = "MAQUETTE_TEST_FORKS"
+_END, _SPENT = b"end", b"spent"
+#: To the processes that are forked from here.
+_lines: list[socket.socket] = []
 
 
 def spent() -> float:
-    """Seconds of processor of all forks that have ended, and of what they were forked from."""
-    return _spent[0]
+    """Seconds of processor of all forks that have ended, whoever started them, and of what they were forked from."""
+    total = 0.0
+    for line in _lines:
+        line.send(_SPENT)
+        total += float(line.recv(64))
+    return total
 
 
 class Done(NamedTuple):
@@ -77,9 +88,7 @@ class Fork:
                 told = self._line.recv(256)
             except (TimeoutError, BlockingIOError):
                 raise subprocess.TimeoutExpired("a fork", timeout or 0.0) from None
-            self.returncode, processor = json.loads(told)
-            _spent[0] += processor
-        assert self.returncode is not None
+            self.returncode = int(told)
         return self.returncode
 
     def poll(self) -> int | None:
@@ -104,6 +113,8 @@ class Fork:
 @cache
 def _server(modules: tuple[str, ...]) -> socket.socket:
     """The process to fork from, by the line that it listens to."""
+    if LENT in os.environ:
+        return socket.socket(fileno=int(os.environ.pop(LENT)))
     mine, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
     words = [sys.executable, "-m", "tests.forks", str(its.fileno()), *modules]
@@ -111,9 +122,13 @@ def _server(modules: tuple[str, ...]) -> socket.socket:
         words, cwd=ROOT, env=environment, pass_fds=[its.fileno()], stdin=subprocess.DEVNULL
     )
     its.close()
-    _spent[0] += float(mine.recv(64))
+    assert mine.recv(64)  # it is ready
+    _lines.append(mine)
 
     def end() -> None:
+        _lines.remove(mine)
+        # Told: others to whom the line is lent may still hold it.
+        mine.send(_END)
         mine.close()
         server.wait()
 
@@ -212,6 +227,22 @@ def spawning() -> Iterator[None]:
         yield
 
 
+def lend() -> int:
+    """The descriptor of a line, for a process that is to be started with it and with its number in :data:`LENT`."""
+    return _server(COMMON).fileno()
+
+
+@contextmanager
+def lent() -> Iterator[None]:
+    """Within, in a process that was lent a line, the processes that :mod:`multiprocessing` spawns are forked."""
+    if LENT not in os.environ:
+        yield
+        return
+    _server(COMMON)  # takes the name out of the environment
+    with spawning():
+        yield
+
+
 # ------------------------------------------------------------------ the process that is forked from
 
 
@@ -219,8 +250,14 @@ def _serve(control: socket.socket) -> dict[str, Any] | None:
     """Fork for every request. Gives the request in the fork, and ``None`` at the end."""
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, _MOST, _MOST_FDS)
-        if not message:
+        if message in (b"", _END):
             return None
+        if message == _SPENT:
+            _reap()
+            own, others = (resource.getrusage(who) for who in _WHOSE)
+            used = own.ru_utime + own.ru_stime + others.ru_utime + others.ru_stime
+            control.send(str(used).encode())
+            continue
         if os.fork() == 0:  # waits for the fork, and tells how it ended
             fork = os.fork()
             if fork == 0:
@@ -238,20 +275,21 @@ def _serve(control: socket.socket) -> dict[str, Any] | None:
             for descriptor in descriptors[1:]:
                 os.close(descriptor)
             line.send(str(fork).encode())
-            _, status, usage = os.wait4(fork, 0)
-            told = os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime
+            _, status = os.waitpid(fork, 0)
             try:
-                line.send(json.dumps(told).encode())
+                line.send(str(os.waitstatus_to_exitcode(status)).encode())
             finally:
                 os._exit(0)
         for descriptor in descriptors:
             os.close(descriptor)
-        while True:
-            try:
-                if os.waitpid(-1, os.WNOHANG)[0] == 0:
-                    break
-            except ChildProcessError:
-                break
+        _reap()
+
+
+def _reap() -> None:
+    """Let those go that have ended."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0] != 0:
+            pass
 
 
 def _become(request: dict[str, Any]) -> None:
@@ -275,7 +313,6 @@ def _become(request: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    _began = time.process_time()
     # A Ctrl-C is for those that are forked.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _control = socket.socket(fileno=int(sys.argv[1]))
@@ -283,7 +320,7 @@ if __name__ == "__main__":
         importlib.import_module(_name)
     gc.collect()
     gc.freeze()
-    _control.send(str(time.process_time()).encode())
+    _control.send(b"ready")
     _request = _serve(_control)
     if _request is not None:
         _become(_request)

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -73,3 +74,37 @@ def test_what_multiprocessing_spawns_is_forked() -> None:
             assert process.exitcode == (5 if end == "end" else -signal.SIGKILL)
             with pytest.raises(EOFError):
                 ours.recv()
+
+
+def _tell(connection: Connection) -> None:
+    while time.process_time() < 0.3:
+        pass
+    connection.send(("torch" in sys.modules, forks.LENT in os.environ))
+
+
+def borrow() -> None:
+    """What a process does that was lent a line, or was not."""
+    context = multiprocessing.get_context("spawn")
+    with forks.lent():
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_tell, args=(theirs,))
+        process.start()
+        print(*ours.recv(), "torch" in sys.modules)
+        process.join()
+
+
+def test_a_line_is_lent_to_a_process_that_is_not_forked() -> None:
+    line, code = forks.lend(), "from tests.test_forks import borrow; borrow()"
+    before = forks.spent()
+    for variables, told in (
+        ({}, "False False False\n"),
+        ({forks.LENT: str(line)}, "True False False\n"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=forks.ROOT, env={**os.environ, **variables}, pass_fds=[line],
+            capture_output=True, text=True, timeout=240,
+        )  # fmt: skip
+        assert (done.stdout, done.returncode) == (told, 0), done.stderr
+    # Its processor time is known here, once it has ended.
+    while forks.spent() < before + 0.3:
+        time.sleep(0.01)

@@ -11,7 +11,7 @@ from tests import forks
 
 @pytest.fixture(scope="session", autouse=True)
 def _quick_processes() -> Iterator[None]:
-    """Processes behind the window find torch loaded. Those of a real window do not: tests/app/gui starts it as
-    its user does."""
+    """Processes behind the window find torch loaded. So do those of a real window on the analytic head; on other
+    models tests/app/gui starts everything as its user does."""
     with forks.spawning():
         yield

@@ -156,7 +156,7 @@ def test_rates_and_pace() -> None:
         meter.add(k * 0.05)
     assert meter.rate(0.5) == pytest.approx(20)
     assert meter.rate(3.0) == 0
-    pace = Pace(busy=50, idle=2, linger=0.5)
+    pace = Pace(busy=50, calm=10, idle=2, brisk=0.2, linger=0.5)
     assert pace.sleep(10.0, 10.001) == pytest.approx(0.499)
     pace.touch(10.0)
     assert pace.sleep(10.0, 10.001) == pytest.approx(0.019)
@@ -165,7 +165,18 @@ def test_rates_and_pace() -> None:
     assert pace.least(10.0, 10.015) == 0
     # A frame that took longer than it may leaves the engine a third of the time.
     assert pace.sleep(10.0, 10.1) == pytest.approx(0.05)
-    assert not pace.is_busy(10.6)
+
+
+def test_a_rest_is_drawn_less_often_in_two_steps() -> None:
+    pace = Pace(busy=50, calm=10, idle=2, brisk=0.2, linger=0.5)
+    pace.touch(10.0)
+    assert [pace.rate(at) for at in (10.0, 10.19, 10.21, 10.49, 10.51)] == [50, 50, 10, 10, 2]
+    # What moves by itself keeps the middle one, and does not slow down what is done meanwhile.
+    pace.stir(20.0)
+    assert [pace.rate(at) for at in (20.0, 20.4, 20.6)] == [10, 10, 2]
+    pace.touch(20.1)
+    pace.stir(20.2)
+    assert [pace.rate(at) for at in (20.2, 20.4, 20.69, 20.71)] == [50, 10, 10, 2]
 
 
 def test_callbacks_never_end_the_loop() -> None:

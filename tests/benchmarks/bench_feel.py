@@ -17,8 +17,7 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -148,17 +147,6 @@ class Bench:
         self.origin = app._origin()
         self.notes = app.folder / "times.jsonl"
 
-    @contextmanager
-    def undisturbed(self) -> Iterator[None]:
-        """The window does not describe itself meanwhile."""
-        hold = self.app.desk / "state.hold"
-        hold.touch()
-        time.sleep(0.1)
-        try:
-            yield
-        finally:
-            hold.unlink()
-
     def record(self) -> Record:
         """All that the window has noted; it writes while it rests."""
         time.sleep(1.6)
@@ -226,15 +214,14 @@ def play(bench: Bench, seconds: float) -> str:
     at_time(app, 0.0)
     app.point(*app.middle())
     app.settled()
-    with bench.undisturbed():
-        app.key("space")
-        time.sleep(1.0)
-        began = time.monotonic()
-        time.sleep(min(seconds, 2.5))
-        ended = time.monotonic()
-        app.key("space")
-        time.sleep(2 * PAUSE)
-        noted = bench.record()
+    app.key("space")
+    time.sleep(1.0)
+    began = time.monotonic()
+    time.sleep(min(seconds, 2.5))
+    ended = time.monotonic()
+    app.key("space")
+    time.sleep(2 * PAUSE)
+    noted = bench.record()
     shown = [s for s in noted.shown if began <= s.drawn <= ended]
     delays = tuple(
         noted.sent[a.generation] - a.time
@@ -301,9 +288,8 @@ def main(words: list[str]) -> int:
                 title, find = CONTROLS[name]
                 path = find(app)
                 app.settled()
-                with bench.undisturbed():
-                    strokes = bench.strokes(path)
-                    lines.append(row(title, feel(strokes, bench.record())))
+                strokes = bench.strokes(path)
+                lines.append(row(title, feel(strokes, bench.record())))
                 print(lines[-1], flush=True)
                 if name == "scrub":
                     lines.append(play(bench, 2.5))

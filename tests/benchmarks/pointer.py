@@ -38,11 +38,12 @@ class Pointer:
     def __post_init__(self) -> None:
         names = [ctypes.util.find_library(name) for name in ("X11", "Xtst")]
         if None in names:
-            raise RuntimeError("The benchmark needs libX11 and libXtst (xdotool brings them).")
+            raise RuntimeError("The mouse needs libX11 and libXtst (xdotool brings them).")
         self._x11, self._xtst = (ctypes.CDLL(name) for name in names)
         self._x11.XOpenDisplay.restype = ctypes.c_void_p
         self._x11.XOpenDisplay.argtypes = [ctypes.c_char_p]
         self._x11.XFlush.argtypes = [ctypes.c_void_p]
+        self._x11.XSync.argtypes = [ctypes.c_void_p, ctypes.c_int]
         self._x11.XCloseDisplay.argtypes = [ctypes.c_void_p]
         self._xtst.XTestFakeMotionEvent.argtypes = [
             ctypes.c_void_p, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_ulong,
@@ -68,6 +69,10 @@ class Pointer:
         self._xtst.XTestFakeButtonEvent(self._connection, number, int(down), 0)
         self._x11.XFlush(self._connection)
         return now
+
+    def arrive(self) -> None:
+        """Wait until the X server has passed on what was sent."""
+        self._x11.XSync(self._connection, 0)
 
     def close(self) -> None:
         """Close the connection."""

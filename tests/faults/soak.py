@@ -129,12 +129,12 @@ class Soak:
         """Random input on one window."""
         next_look = 0.0
         while (now := time.monotonic()) < end and not self.stopped:
-            if now >= next_look:
-                next_look = now + LOOK_SECONDS
-                self._look(app, painted)
-            if app.process.poll() is not None:
-                raise Ended
             try:
+                if now >= next_look:
+                    next_look = now + LOOK_SECONDS
+                    self._look(app, painted)
+                if app.process.poll() is not None:
+                    raise Ended
                 hands.look()
                 kind, what = self.acts.next(app, hands)
             except (subprocess.SubprocessError, IndexError, KeyError, ValueError):
@@ -143,6 +143,9 @@ class Soak:
                 if app.process.poll() is not None:
                     raise Ended from None
                 continue
+            except AssertionError:
+                self._note_silence(app)
+                raise Ended from None
             self.events += 1
             self.counts[kind] += 1
             line = json.dumps([round(time.time(), 2), self.lives, kind, what])
@@ -153,7 +156,8 @@ class Soak:
         """Measure the processes, and see whether the window is alive."""
         painted.look()
         self._log.flush()
-        state, now = app.state, time.monotonic()
+        state = app.wait("its account of itself", lambda _state: True, HUNG_SECONDS)
+        now = time.monotonic()
         window, pid = vitals(app.process.pid), state["engine_pid"]
         engine = vitals(pid) if pid else None
         server = vitals(self._screen)
@@ -164,13 +168,13 @@ class Soak:
             self.looks.append(look)
             with (self.folder / "looks.jsonl").open("a") as file:
                 file.write(json.dumps(look.to_json()) + "\n")
-        # What is measured is written while the window rests; its state, whenever it changes.
-        age = time.time() - (app.desk / "state.json").stat().st_mtime
-        if painted.last is not None and min(now - painted.last, age) > HUNG_SECONDS:
+
+    def _note_silence(self, app: App) -> None:
+        """What does not tell what it shows has ended, or hangs: then it is made to say where."""
+        if app.process.poll() is None:
             app.process.send_signal(signal.SIGABRT)
             app.process.wait(30)
-            self.ends.append(f"hung for {now - painted.last:.0f} s")
-            raise Ended
+            self.ends.append("hung")
 
     def _note_end(self, app: App, status: int) -> None:
         """Keep what the window left, and say how it ended."""

@@ -1,4 +1,5 @@
-"""Drives the real window from outside: mouse and keys by xdotool, eyes by screenshots.
+"""Drives the real window from outside: mouse and keys by the X server's extension for that, eyes by screenshots.
+xdotool uses the same one, and does what is rare: it starts a process for each act, in which time the window paints.
 
 However slow its frames are: after each thing that is done here the window is given the frames to see
 it (:meth:`Watched.seen`). The toolkit does not take a click on a tab that the mouse was not over in the
@@ -8,15 +9,26 @@ frame before.
 from __future__ import annotations
 
 import time
+from functools import cached_property
 
+from tests.app.gui.keys import Keyboard
 from tests.app.gui.watched import ROOT, State, Watched
 from tests.app.gui.x11 import ask_to_close
+from tests.benchmarks.pointer import Pointer
 
 __all__ = ["ROOT", "App", "State"]
 
 
 class App(Watched):
     """The running application, with a hand on its mouse and keyboard."""
+
+    @cached_property
+    def _mouse(self) -> Pointer:
+        return Pointer(self.display)
+
+    @cached_property
+    def _keys(self) -> Keyboard:
+        return Keyboard(self.display)
 
     def xdotool(self, *words: object) -> None:
         """Do something with xdotool, and let the window see it."""
@@ -26,24 +38,37 @@ class App(Watched):
     def key(self, *keys: str) -> None:
         """Press and release keys, one after the other."""
         for key in keys:
-            self.xdotool("key", key)
+            self._keys.strike(key)
+            self.seen()
 
     def type(self, text: str) -> None:
         """Type a text into whatever has the keyboard."""
-        self.xdotool("type", "--delay", 40, "--", text)
+        # The toolkit takes a letter a frame, so that those that come at once need no more frames than others.
+        if text.isascii():
+            self._keys.type(text)
+            self.seen()
+        else:  # by way of keys that bear the letters meanwhile, which the window has to find out
+            self.xdotool("type", "--delay", 40, "--", text)
 
     def point(self, x: float, y: float) -> None:
         """Put the mouse on a point of the window."""
         left, top = self._origin()
-        self.xdotool("mousemove", round(left + x), round(top + y))
+        self._mouse.move(left + x, top + y)
+        self._mouse.arrive()
+        self.seen()
 
     def press(self, button: int = 1) -> None:
         """Press a button of the mouse where it is."""
-        self.xdotool("mousedown", button)
+        self._press(True, button)
 
     def release(self, button: int = 1) -> None:
         """Let go of it."""
-        self.xdotool("mouseup", button)
+        self._press(False, button)
+
+    def _press(self, down: bool, button: int) -> None:
+        self._mouse.button(down, button)
+        self._mouse.arrive()
+        self.seen()
 
     def click(self, widget: str, button: int = 1) -> None:
         """Click the middle of a named widget."""
@@ -109,9 +134,11 @@ class App(Watched):
     def with_ctrl(self, key: str) -> None:
         """Press a key of a text box together with Ctrl."""
         # Held as by a hand: the box must see the key and Ctrl in one frame, and the next letter alone.
-        self.xdotool("keydown", "ctrl")
+        self._keys.hold("ctrl", True)
+        self.seen()
         self.key(key)
-        self.xdotool("keyup", "ctrl")
+        self._keys.hold("ctrl", False)
+        self.seen()
 
     def choose(self, widget: str, index: int, text: str) -> None:
         """Choose the ``index``-th line, which reads ``text``, of a list that drops down."""
@@ -148,7 +175,13 @@ class App(Watched):
         """Turn the wheel over the picture; positive comes closer."""
         self.point(*self.middle())
         for _ in range(abs(notches)):
-            self.xdotool("click", 4 if notches > 0 else 5)
+            self.turn(notches > 0)
+
+    def turn(self, up: bool) -> None:
+        """Turn the wheel by a notch where the mouse is."""
+        button = 4 if up else 5
+        self._mouse.button(True, button)
+        self._press(False, button)
 
     def resize(self, width: int, height: int) -> None:
         """Give the window another size."""
@@ -180,8 +213,14 @@ class App(Watched):
             if height == 0 or y >= 30:
                 return
             self.point(8, 500)
-            self.xdotool("click", 4)
+            self.turn(up=True)
         raise AssertionError("The left column cannot be scrolled back.")
+
+    def close(self) -> int:
+        """See :meth:`Watched.close`."""
+        for name in {"_mouse", "_keys"} & vars(self).keys():
+            vars(self).pop(name).close()
+        return super().close()
 
     def ask_to_close(self) -> None:
         """Click the cross that a window manager would draw."""

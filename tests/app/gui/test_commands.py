@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -19,10 +18,8 @@ def ask_palette(app: App, query: str) -> list[str]:
     app.wait("the palette", lambda s: s["palette"] is not None)
     app.wait("the keyboard in it", lambda s: "palette_query" in s["active"])
     app.type(query)
-    state = app.wait("what was typed", lambda s: s["texts"]["palette_query"] == query)
-    time.sleep(0.2)
-    listed: list[str] = app.state["palette"]["listed"]
-    assert state["palette"] is not None
+    app.wait("what was typed", lambda s: s["texts"]["palette_query"] == query)
+    listed: list[str] = app.still()["palette"]["listed"]
     return listed
 
 

@@ -3,7 +3,6 @@ the history, projects and exports, with a real mouse."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,7 +66,7 @@ def center(app: App) -> None:
     x, y, width, height = app.state["compare"]["places"]["divider"]
     app.point(x + width / 2, y + height / 2)
     app.wait("that it is lit", lambda s: s["compare"]["hot"])
-    time.sleep(0.3)
+    app.still()
     app.xdotool("click", "--repeat", 2, "--delay", 120, 1)
     app.wait("the middle", lambda s: s["compare"]["share"] == 0.5)
     aside(app)
@@ -100,12 +99,11 @@ def drag_from(app: App, start: tuple[float, float], dx: float, dy: float = 0.0) 
     """A drag in small steps from a point of the window."""
     x, y = start
     app.point(x, y)
-    app.xdotool("mousedown", 1)
-    time.sleep(0.1)
+    app.press()
     for step in range(1, 9):
         app.point(x + dx * step / 8, y + dy * step / 8)
-    app.xdotool("mouseup", 1)
-    time.sleep(0.15)
+    app.release()
+    app.still()
 
 
 def test_the_divider_is_dragged_and_the_head_is_not(pair: App) -> None:
@@ -136,12 +134,12 @@ def test_the_two_sides_show_two_people(pair: App) -> None:
     left, right = halves(pair)
     pair.key("s")
     pair.wait("no split", lambda s: s["compare"]["mode"] == "present")
-    time.sleep(0.3)
+    pair.still()
     plain_left, plain_right = halves(pair)
     assert difference(left, plain_left) < 0.5 < 3 < difference(right, plain_right)
     pair.key("s")
     pair.wait("the split", lambda s: s["compare"]["mode"] == "split")
-    time.sleep(0.3)
+    pair.still()
     assert difference(halves(pair)[1], right) < 0.5
 
 
@@ -151,7 +149,7 @@ def test_turning_turns_both(pair: App) -> None:
     x, y, width, height = pair.state["picture"]
     start = (x + width * 0.75, y + height * 0.7)
     pair.point(*start)
-    pair.xdotool("mousedown", 1)
+    pair.press()
     for step in range(1, 9):
         pair.point(start[0] + 10 * step, start[1])
     # Both follow before the mouse is let go.
@@ -165,7 +163,7 @@ def test_turning_turns_both(pair: App) -> None:
         ),
     )
     assert held["compare"]["frames"] > frames + 1
-    pair.xdotool("mouseup", 1)
+    pair.release()
     state = both(pair)
     assert state["steps"] == steps + 1
     now_left, now_right = halves(pair)
@@ -188,13 +186,13 @@ def test_the_key_shows_the_reference_while_it_is_held(pair: App) -> None:
     before = pair.state
     pair.xdotool("keydown", "b")
     pair.wait("the reference", lambda s: s["compare"]["mode"] == "reference")
-    time.sleep(0.4)
+    pair.still()
     held_left, held_right = halves(pair)
     assert difference(held_left, left) > 3 and difference(held_right, right) < 0.5
     assert pair.state["recipe"] == before["recipe"]
     pair.xdotool("keyup", "b")
     pair.wait("the split again", lambda s: s["compare"]["mode"] == "split")
-    time.sleep(0.3)
+    pair.still()
     assert difference(halves(pair)[0], left) < 0.5
     assert pair.state["steps"] == before["steps"]
 
@@ -213,11 +211,11 @@ def test_without_a_reference_the_key_shows_what_was_before(pair: App) -> None:
         "the face before",
         lambda s: s["compare"]["mode"] == "reference" and s["compare"]["full_quality"],
     )
-    time.sleep(0.3)
+    pair.still()
     assert difference(pair.picture()[:-60], nine) < 0.5 < difference(nine, five)
     pair.xdotool("keyup", "b")
     pair.wait("the present face", lambda s: s["compare"]["mode"] == "present")
-    time.sleep(0.3)
+    pair.still()
     assert difference(pair.picture()[:-60], five) < 0.5
 
 
@@ -243,8 +241,8 @@ def test_a_step_of_the_history_becomes_the_reference(pair: App) -> None:
     pair.key("ctrl+h")
     row = f"history_{steps - 1}"  # the step that chose seed 21
     pair.wait("the list", lambda s: s["widgets"].get(row, [0, 0])[1] > 60)
-    time.sleep(0.6)  # it scrolls to the present step
-    x, y, width, height = pair.state["widgets"][row]
+    # It scrolls to the present step.
+    x, y, width, height = pair.still()["widgets"][row]
     pair.point(x + min(width / 2, 60), y + height / 2)
     pair.xdotool("click", 3)
     state = pair.wait("the reference", lambda s: s["compare"]["pinned"]["recipe"]["seed"] == 21)

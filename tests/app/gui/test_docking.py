@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import pytest
@@ -53,19 +52,18 @@ def middle(app: App, widget: str) -> Point:
 def take(app: App, start: Point, *way: Point) -> None:
     """Press at a point and move, without letting go."""
     app.point(*start)
-    app.xdotool("mousedown", 1)
-    time.sleep(0.15)
+    app.press()
     x, y = start
     for to_x, to_y in way:
         for step in range(1, 6):
             app.point(x + (to_x - x) * step / 5, y + (to_y - y) * step / 5)
         x, y = to_x, to_y
-    time.sleep(0.2)
+    app.still()
 
 
 def drop(app: App) -> None:
-    app.xdotool("mouseup", 1)
-    time.sleep(0.3)
+    app.release()
+    app.still()
 
 
 def drag(app: App, start: Point, *way: Point) -> None:
@@ -101,13 +99,10 @@ def choose(app: App, section: str, item: str) -> None:
 
 def click_line(app: App, item: str) -> None:
     """A line of the menu that has been opened."""
-    time.sleep(0.5)
     lines = ("up", "down", "across", "float", "line", "fold", "alone")
-    x, y = app.state["dock"]["menu"]
-    app.point(x + 30, y + 22 + 24 * lines.index(item) - (16 if item in lines[5:] else 0))
-    time.sleep(0.2)
-    app.xdotool("click", 1)
-    time.sleep(0.2)
+    x, y = app.still()["dock"]["menu"]
+    app.click_on(x + 30, y + 22 + 24 * lines.index(item) - (16 if item in lines[5:] else 0))
+    app.still()
 
 
 def test_a_section_is_dragged_within_its_column_and_to_the_other(start: Start) -> None:
@@ -250,7 +245,7 @@ def test_grips_change_widths_and_a_double_click_brings_them_back(start: Start) -
         x, y, w, h = box(app.state, grip)
         app.point(x + w / 2, y + h / 2)
         app.xdotool("click", "--repeat", 2, "--delay", 90, 1)
-        time.sleep(0.4)
+        app.still()
     app.settled(lambda s: s["dock"]["widths"] == [LEFT_WIDTH, RIGHT_WIDTH])
 
     app.key("t")

@@ -18,11 +18,10 @@ def gallery(app: App) -> App:
     """The gallery, open on the seeds from 0 on, all of them drawn."""
     app.key("g")
     app.wait("the gallery", lambda s: s["gallery"] is not None)
-    time.sleep(0.4)
+    app.still()
     app.click("gallery_seeds")
     app.wait("the seeds", lambda s: s["gallery"]["tab"] == "seeds")
-    # What has just come into sight lies where it will be a frame later.
-    time.sleep(0.4)
+    app.still()
     app.fill("gallery_seed", "0")
     drawn(app, lambda s: s["gallery"]["titles"][:2] == ["0", "1"])
     return app
@@ -40,9 +39,8 @@ def drawn(app: App, condition=lambda _state: True) -> State:  # type: ignore[no-
 
 def cell(app: App, index: int) -> np.ndarray:
     """The pixels of a picture on the screen."""
-    time.sleep(0.3)
     left, top = app._origin()
-    x, y, width, height = app.state["widgets"][f"gallery_{index}"]
+    x, y, width, height = app.still()["widgets"][f"gallery_{index}"]
     box = (left + x + 2, top + y + 2, left + x + width - 2, top + y + height - 2)
     return np.asarray(app.screenshot().crop(tuple(map(int, box))), dtype=float)
 
@@ -134,18 +132,17 @@ def test_the_pad_is_dragged_and_animated(gallery: App) -> None:
     gallery.click("gallery_pad")
     state = drawn(gallery, lambda s: s["gallery"]["tab"] == "pad")
     assert len(state["gallery"]["titles"]) == 16
-    time.sleep(0.4)
-    state = gallery.state
+    state = gallery.still()
     x, y, side, _ = state["widgets"]["pad"]
     steps, frames = state["steps"], state["frame"]["count"]
     window = state["widgets"]["gallery_pad"]
     gallery.point(x + side / 8, y + side / 8)
-    gallery.xdotool("mousedown", 1)
-    time.sleep(0.3)
+    gallery.press()
+    gallery.still()
     for part in range(1, 6):
         gallery.point(x + side * (1 + part / 2.5) / 8, y + side * (1 + part / 5) / 8)
         time.sleep(0.1)
-    gallery.xdotool("mouseup", 1)
+    gallery.release()
     # Two eighths are one seed to the right, one eighth is half a seed down; half a pixel is lost.
     state = gallery.settled(lambda s: "blend" in s["recipe"])
     assert state["steps"] == steps + 1 and state["frame"]["count"] >= frames + 3
@@ -155,9 +152,10 @@ def test_the_pad_is_dragged_and_animated(gallery: App) -> None:
     # The window was not dragged along.
     assert state["widgets"]["gallery_pad"] == window
     gallery.click("pad_play")
-    time.sleep(1.5)
-    moving = gallery.state["gallery"]["pad"]
-    assert moving[3] and moving[:2] != state["gallery"]["pad"][:2]
+    before = state["gallery"]["pad"][:2]
+    gallery.wait(
+        "it to move", lambda s: s["gallery"]["pad"][3] and s["gallery"]["pad"][:2] != before
+    )
     gallery.click("pad_play")
     still = gallery.settled(lambda s: not s["gallery"]["pad"][3])
     assert still["steps"] == steps + 2
@@ -175,10 +173,10 @@ def test_the_columns_follow_the_width_of_the_window(gallery: App) -> None:
         x, y, width, height = gallery.state["gallery"]["box"]
         at = (x + width - 1, y + height / 2)
         gallery.point(*at)
-        gallery.xdotool("mousedown", 1)
+        gallery.press()
         for step in range(1, 9):
             gallery.point(at[0] + by * step / 8, at[1])
-        gallery.xdotool("mouseup", 1)
+        gallery.release()
 
     assert across(gallery.state) == gallery.state["gallery"]["columns"] == 6
     pull_edge(-244)

@@ -47,17 +47,13 @@ def mix(tall: App) -> App:
 def reveal(app: App, widget: str) -> list[float]:
     """Turn the wheel over the left column until a widget can be seen whole; its rectangle."""
     for _ in range(60):
-        state = app.state
+        state = app.still()
         box = list(state["widgets"].get(widget, (0, 0, 0, 0)))
         low, high = 60, state["window"][1] - 40
         if box[3] and low <= box[1] and box[1] + box[3] <= high:
-            time.sleep(0.15)
-            if app.state["widgets"].get(widget) == box:
-                return box
-            continue
+            return box
         app.point(8, 500)
-        app.xdotool("click", 4 if box[3] and box[1] < low else 5)
-        time.sleep(0.12)
+        app.turn(up=bool(box[3] and box[1] < low))
     raise AssertionError(f"{widget} cannot be scrolled to: {box}")
 
 
@@ -85,13 +81,12 @@ def stroke(app: App, *cells: tuple[int, int], pause: float = 0.0) -> None:
     """Press on the first cell, drag over the others, let go."""
     points = [cell(app, *at) for at in cells]
     app.point(*points[0])
-    app.xdotool("mousedown", 1)
-    time.sleep(0.15)
+    app.press()
     for point in points[1:]:
         app.point(*point)
         time.sleep(pause)
-    app.xdotool("mouseup", 1)
-    time.sleep(0.15)
+    app.release()
+    app.still()
 
 
 def two_faces(app: App) -> State:
@@ -159,9 +154,9 @@ def test_a_layer_belongs_to_one_face_and_can_be_given_back(mix: App) -> None:
     pose = mix.state["recipe"]["pose"]
     stroke(mix, (6, 2))
     mix.point(x, y)
-    mix.xdotool("mousedown", 1)
+    mix.press()
     mix.point(x + 500, y - 10)
-    mix.xdotool("mouseup", 1)
+    mix.release()
     state = mix.wait("rows 6 and 7", lambda s: rows(s) == [[0, 1, 2], [6, 7]])
     assert state["recipe"]["pose"] == pose
 

@@ -91,7 +91,7 @@ def drag_point(app: App, index: int, x: float, y: float) -> None:
     left, top, width, _ = app.state["widgets"]["prepare_canvas"]
     from_x, from_y = app.state["prepare"]["places"][index]
     app.point(left + from_x, top + from_y)
-    app.xdotool("mousedown", 1)
+    app.press()
     held = app.state["prepare"]["points"][index]
     for share in (0.5, 1.0, 1.0):
         to = (x * width / 240, y * width / 240)
@@ -102,7 +102,7 @@ def drag_point(app: App, index: int, x: float, y: float) -> None:
         return bool(np.hypot(now[0] - x, now[1] - y) < 1.5)
 
     app.wait(f"point {index} from {held} at {x}, {y}", there)
-    app.xdotool("mouseup", 1)
+    app.release()
 
 
 def test_guesses_are_corrected_and_the_set_is_trained_on(opened: App, tmp_path: Path) -> None:

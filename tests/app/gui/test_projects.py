@@ -108,8 +108,7 @@ def test_leaving_asks_and_the_answers_hold(start: Start, tmp_path: Path) -> None
     # Everything else waits for the answer.
     recipe = app.state["recipe"]
     app.key("r", "3", "ctrl+z")
-    time.sleep(0.3)
-    assert app.state["recipe"] == recipe
+    assert app.still()["recipe"] == recipe
     app.click("unsaved_cancel")
     app.wait("no question", lambda s: project(s)["question"] is None)
     app.ask_to_close()
@@ -182,7 +181,7 @@ def test_bad_projects_are_told_in_place(start: Start, tmp_path: Path) -> None:
     )
     app.fill("prompt_path", str(tmp_path / "none.maquette"))
     app.wait("the sentence", lambda s: "no project at" in s["texts"]["prompt_fault"])
-    time.sleep(0.3)  # the sentence pushes the buttons down
+    app.still()  # the sentence pushes the buttons down
     app.click("prompt_cancel")
     state = app.wait("no prompt", lambda s: project(s)["prompt"] is None)
     assert state["recipe"] == before and state["model"] == "Study head"

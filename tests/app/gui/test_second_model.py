@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -121,7 +120,7 @@ def test_both_are_saved_as_a_model(alone: App) -> None:
     press(app, "second_save")
     app.wait("the question", lambda s: "prompt_path" in s["texts"])
     target = app.folder / "toon.json"
-    time.sleep(0.3)
+    app.still()
     app.fill("prompt_path", str(target))
     app.wait("the file", lambda _s: any(str(target) in text for text in app.notices()), 40)
     source = find_source(read_checkpoint(target))

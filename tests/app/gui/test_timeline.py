@@ -97,7 +97,7 @@ def test_two_keys_are_added_scrubbed_and_undone(line: App) -> None:
     turned = line.picture()
     # The picture follows the mouse before it is let go, and one drag is one step.
     line.point(*ruler(line, 4.0))
-    line.xdotool("mousedown", 1)
+    line.press()
     for seconds in (3.0, 2.0, 1.0):
         line.point(*ruler(line, seconds))
     held = line.wait(
@@ -108,7 +108,7 @@ def test_two_keys_are_added_scrubbed_and_undone(line: App) -> None:
         ),
     )
     line.point(*ruler(line, 2.0))
-    line.xdotool("mouseup", 1)
+    line.release()
     line.point(*line.middle())
     half = line.settled(lambda s: abs(s["timeline"]["time"] - 2) < 0.03)
     assert held["recipe"]["fades"] and half["steps"] == steps + 1
@@ -133,11 +133,11 @@ def test_the_path_is_drawn_over_the_head(line: App) -> None:
         # The accent's own clay colour, which neither the head nor its background has.
         return int((np.abs(line.picture() - (217, 146, 95)).max(axis=-1) < 25).sum())
 
-    time.sleep(0.5)
+    line.still()
     without = accents()
     line.key("t")
     line.wait("it back", lambda s: s["timeline"]["open"])
-    time.sleep(0.5)
+    line.still()
     assert accents() > without + 100
 
 
@@ -156,10 +156,10 @@ def test_keys_are_gone_to_dragged_eased_copied_and_deleted(line: App) -> None:
     steps = line.state["steps"]
     x, y = line.state["widgets"]["timeline_key_1"][:2]
     line.point(x + 7, y + 7)
-    line.xdotool("mousedown", 1)
+    line.press()
     for seconds in (3.5, 3.0, 2.5, 2.0):
         line.point(ruler(line, seconds)[0], y + 7)
-    line.xdotool("mouseup", 1)
+    line.release()
     state = line.wait("the key at 2 s", lambda s: abs(keys(s)[1][0] - 2) < 0.03)
     assert state["steps"] == steps + 1 and keys(state)[1][1:] == second[1:]
     at_time(line, 5.0)

@@ -319,7 +319,7 @@ def test_a_bad_checkpoint_keeps_the_model(app: App, workplace: Path) -> None:
     assert state["recipe"] == before["recipe"]
     app.key("Escape")
     app.wait("no notices", lambda s: not s["notices"])
-    time.sleep(0.2)
+    app.still()
     assert difference(pixels, app.picture()) < 0.5
     app.fill("model_path", str(workplace / "nothing here.pkl"))
     app.wait("the error", lambda s: any("no file" in n[1] for n in s["notices"]))
@@ -389,5 +389,5 @@ def test_a_killed_engine_comes_back_with_the_same_picture(app: App) -> None:
     )
     app.key("Escape")
     app.wait("no notices", lambda s: not s["notices"])
-    time.sleep(0.2)
+    app.still()
     assert difference(pixels, app.picture()) < 0.5

@@ -3,7 +3,7 @@
 The window's own account of itself comes from the state hook (``app.state_hook``), what it
 really shows from the X server's frame buffer. However slow its frames are: after each thing that is
 done here the window is given the frames to see it, and what is waited for is what it said of itself
-after that.
+after that. It says so when it is asked, since that takes as long as drawing.
 """
 
 from __future__ import annotations
@@ -23,11 +23,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageGrab
 
-from app.state_hook import PULSE
+from app.state_hook import ASK, PULSE
+from tests import forks
 
 ROOT = Path(__file__).parents[3]
+LAUNCHER = "tests.app.gui.launch"
 #: Frames after the one that has seen what was done until the window's account of itself shows what came of it.
 SHOWN = 2
+#: Seconds between two looks at what is waited for, and between two of the window's accounts of itself.
+LOOK, ACCOUNT = 0.02, 0.08
+#: Seconds without any change after which the window counts as settled.
+QUIET = 0.3
 State = dict[str, Any]
 
 
@@ -50,12 +56,13 @@ class Watched:
         display: str,
         model: Path | str,
         extra_path: Path | None = None,
-        command: tuple[str, ...] = ("-m", "tests.app.gui.launch"),
+        command: tuple[str, ...] = ("-m", LAUNCHER),
         variables: dict[str, str] | None = None,
         cwd: Path = ROOT,
     ):
         self.folder, self.display = folder, display
         self._id = ""
+        self._place: tuple[int, int] | None = None
         # In memory where there is a place for that: a rename on a busy disk can stop the window for seconds.
         memory = Path("/dev/shm")
         self._desk = tempfile.TemporaryDirectory(
@@ -64,6 +71,11 @@ class Watched:
         #: Where its state lies, and where it is asked for more.
         self.desk = Path(self._desk.name)
         self._state_file = self.desk / "state.json"
+        self._pulse_file = self._state_file.with_suffix(".pulse").open("w+b", buffering=0)
+        #: That it is there tells the window to wait until it is asked.
+        self._ask_file = self._state_file.with_suffix(".ask").open("w+b", buffering=0)
+        #: The window's last account of itself, and after which frame it was given.
+        self._known: tuple[int, State] = (0, {})
         #: The frame whose account of itself is the first that knows what was done last.
         self._acted = 0
         config = folder / "config"
@@ -89,54 +101,48 @@ class Watched:
             **(variables or {}),
         }
         self._environment = {name: value for name, value in self._environment.items() if value}
+        # A window of the tests' own finds torch loaded in what it starts.
+        lines = [forks.lend()] if LAUNCHER in command else []
+        if lines:
+            self._environment[forks.LENT] = str(lines[0])
         self.log = folder / "window.log"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 [sys.executable, *command, *([str(model)] if model else [])],
-                cwd=cwd, env=self._environment, stdout=log, stderr=subprocess.STDOUT,
+                cwd=cwd, env=self._environment, pass_fds=lines, stdout=log, stderr=subprocess.STDOUT,
             )  # fmt: skip
 
     # Looking ----------------------------------------------------------------------------
 
     @property
     def state(self) -> State:
-        """What the window says about itself."""
-        data: State = json.loads(self._state_file.read_text())
-        return data
+        """What the window says about itself after what was done last and the last frame that it has drawn. Of a
+        window that has ended: what it said last."""
+        return self._told(self._now())
 
     def wait(self, what: str, condition: Callable[[State], object], seconds: float = 120) -> State:
         """Wait until the state satisfies ``condition``; it is returned. A busy machine paints few frames."""
-        end = time.monotonic() + seconds
-        state: State = {}
-        while time.monotonic() < end:
+        end, again = time.monotonic() + seconds, float("inf")
+        wanted, answered, state = self._now(), False, State()
+        self._ask(wanted)
+        while (now := time.monotonic()) < end:
             if self.process.poll() is not None:
                 raise AssertionError(f"the window ended: {self.log.read_text()[-3000:]}")
-            if self._state_file.exists() and self._pulse()[2] >= self._acted:
-                state = self.state
-                if condition(state):
-                    return state
-            time.sleep(0.02)
+            if (described := self._pulse()[2]) >= wanted:
+                answered, state = True, self._account()
+                wanted, again = described + 1, now + ACCOUNT
+            began = time.process_time()
+            if answered and condition(state):
+                return state
+            spent = time.process_time() - began
+            if now >= again:
+                # Once something happens: a window that rests is left to rest.
+                self._ask(wanted, draws=False)
+                again = float("inf")
+            # A look at the screen is dear, and takes from the window what it needs to paint.
+            time.sleep(max(LOOK, 4 * spent))
         log = self.log.read_text()[-2000:]
         raise AssertionError(f"waited {seconds} s for: {what}\n{json.dumps(state)[:3000]}\n{log}")
-
-    def seen(self) -> None:
-        """Wait until the window has seen what was done, or has ended."""
-        # A frame that is being drawn may have asked for its input before: the next one takes it in.
-        wanted = self._pulse()[0] + 1
-        self._acted = wanted + SHOWN
-        end = time.monotonic() + 120
-        while self._pulse()[1] < wanted and self.process.poll() is None:
-            if time.monotonic() > end:
-                raise AssertionError(f"the window draws nothing: {self.log.read_text()[-3000:]}")
-            time.sleep(0.004)
-
-    def _pulse(self) -> tuple[int, int, int]:
-        """How many frames have been begun and finished, and after which one the state was taken."""
-        try:
-            data = self._state_file.with_suffix(".pulse").read_bytes()
-        except FileNotFoundError:
-            return 0, 0, 0
-        return PULSE.unpack(data) if len(data) == PULSE.size else (0, 0, 0)
 
     def settled(
         self,
@@ -145,23 +151,78 @@ class Watched:
     ) -> State:
         """Wait until ``condition`` holds, nothing has changed for a while, and the picture on
         the screen is that of the present document."""
-        last: list[Any] = [None, 0.0, 0]
 
         def done(state: State) -> bool:
-            frame, described = state["frame"], self._pulse()[2]
-            if state != last[0]:
-                last[:] = [state, time.monotonic(), described]
+            frame = state["frame"]
             return bool(
                 state["engine"] == "READY"
                 and frame is not None
                 and frame["full_quality"]
                 and frame["recipe"] == state["recipe"]
                 and condition(state)
-                and time.monotonic() - last[1] > 0.3
-                and described >= last[2] + SHOWN
             )
 
-        return self.wait(what, done)
+        end = time.monotonic() + 120
+        while time.monotonic() < end:
+            state = self.wait(what, done)
+            time.sleep(QUIET)
+            if self._told(max(self._known[0] + SHOWN, self._now())) == state:
+                return state
+        raise AssertionError(f"it never came to rest: {what}\n{json.dumps(state)[:3000]}")
+
+    def still(self) -> State:
+        """Wait until frames that follow one another tell the same: what has just come into sight, or has scrolled,
+        lies where it will a frame or two later."""
+        end = time.monotonic() + 120
+        state = self.state
+        while time.monotonic() < end:
+            latest = self._told(max(self._known[0] + SHOWN, self._now()))
+            if latest == state:
+                return state
+            state = latest
+        raise AssertionError(f"it never came to rest\n{json.dumps(state)[:3000]}")
+
+    def seen(self) -> None:
+        """Wait until the window has seen what was done, or has ended."""
+        # A frame that is being drawn may have asked for its input before: the next one takes it in.
+        wanted = self._pulse()[0] + 1
+        self._acted = wanted + SHOWN
+        self._until(lambda: self._pulse()[1] >= wanted)
+
+    def _now(self) -> int:
+        """The frame that knows of all that has been done and drawn."""
+        return max(self._acted, self._pulse()[1], 1)
+
+    def _ask(self, frame: int, draws: bool = True) -> None:
+        """Ask the window for an account of itself that knows this frame; it draws until then, unless it is left to
+        itself."""
+        os.pwrite(self._ask_file.fileno(), ASK.pack(frame, draws), 0)
+
+    def _told(self, frame: int) -> State:
+        """The window's account of itself that knows a frame."""
+        self._ask(frame)
+        self._until(lambda: self._pulse()[2] >= frame)
+        return self._account()
+
+    def _account(self) -> State:
+        """The account that it gave last."""
+        described = self._pulse()[2]
+        if described != self._known[0]:
+            self._known = described, json.loads(self._state_file.read_text())
+        return self._known[1]
+
+    def _until(self, drawn: Callable[[], bool]) -> None:
+        """Wait for the window to draw something, or to end."""
+        end = time.monotonic() + 120
+        while not drawn() and self.process.poll() is None:
+            if time.monotonic() > end:
+                raise AssertionError(f"the window draws nothing: {self.log.read_text()[-3000:]}")
+            time.sleep(0.004)
+
+    def _pulse(self) -> tuple[int, int, int]:
+        """How many frames have been begun and finished, and after which one the state was taken."""
+        data = os.pread(self._pulse_file.fileno(), PULSE.size, 0)
+        return PULSE.unpack(data) if len(data) == PULSE.size else (0, 0, 0)
 
     def picture(self) -> NDArray[np.float64]:
         """``[H, W, 3]`` the pixels of the live picture on the screen, 0 to 255, without its
@@ -225,7 +286,9 @@ class Watched:
         return self._id
 
     def _origin(self) -> tuple[int, int]:
-        """Where the window lies on the screen (there is no window manager)."""
-        lines = self.tool("getwindowgeometry", "--shell", self._window()).splitlines()
-        values = dict(line.split("=") for line in lines if "=" in line)
-        return int(values["X"]), int(values["Y"])
+        """Where the window lies on the screen: there is no window manager that would move it."""
+        if self._place is None:
+            lines = self.tool("getwindowgeometry", "--shell", self._window()).splitlines()
+            values = dict(line.split("=") for line in lines if "=" in line)
+            self._place = int(values["X"]), int(values["Y"])
+        return self._place
