@@ -3,6 +3,9 @@
 A third of a wheel's small libraries is names of functions and lines. ``strip`` takes them out, but wheels' tools have
 moved parts of these files about, which it does not always understand. So a stripped library is kept only where all that
 the system loads of it is the same, byte for byte, and still lies where it can be loaded from.
+
+One number is compared by its meaning: the size of the memory that each thread has of its own. Linkers round it up to
+the alignment, ``strip`` states it as it is, and the system rounds it up again (torch's largest library).
 """
 
 from __future__ import annotations
@@ -19,12 +22,12 @@ _MAGIC = b"\x7fELF"
 _KIND = b"\x02\x01"
 _HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
 _SEGMENT = struct.Struct("<IIQQQQQQ")
-_LOAD = 1
+_LOAD, _OF_THREADS = 1, 7
 #: Where in the file's header the table of sections is told of, which is not loaded: its place, and the number and
 #: names of its lines.
 _OF_SECTIONS = ((40, 48), (60, 64))
-#: Where in a segment's line its place in the file stands.
-_OF_PLACE = (8, 16)
+#: Where in a segment's line its place in the file stands, and its size in memory.
+_OF_PLACE, _OF_MEMORY = (8, 16), (40, 48)
 
 
 @dataclass(frozen=True)
@@ -53,14 +56,15 @@ def loaded(path: Path) -> Loaded | None:
         return None
     lines = [_SEGMENT.unpack_from(data, table + k * length) for k in range(number)]
     masked = list(_OF_SECTIONS)
-    masked += [
-        (table + k * length + _OF_PLACE[0], table + k * length + _OF_PLACE[1])
-        for k in range(number)
-    ]
+    for k, line in enumerate(lines):
+        spans = (_OF_PLACE, _OF_MEMORY) if line[0] == _OF_THREADS else (_OF_PLACE,)
+        masked += [(table + k * length + first, table + k * length + last) for first, last in spans]
     for start, end in masked:
         data[start:end] = bytes(end - start)
     segments, contents = [], []
     for kind, flags, place, address, _physical, in_file, in_memory, align in lines:
+        if kind == _OF_THREADS and align and address % align == 0:
+            in_memory = -(-in_memory // align) * align
         segments.append((kind, flags, address, in_file, in_memory, align))
         if kind != _LOAD:
             continue

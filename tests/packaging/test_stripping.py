@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import shutil
 import stat
+import struct
 import subprocess
 from pathlib import Path
 from types import ModuleType
@@ -87,6 +88,30 @@ def test_one_that_came_out_otherwise_is_not_taken(
     assert stripping.strip(library) == 0
     assert library.read_bytes() == before
     assert [one.name for one in library.parent.iterdir()] == ["libsum.so"]
+
+
+def test_what_a_thread_has_of_its_own_counts_in_steps_of_its_alignment(
+    stripping: ModuleType, tmp_path: Path
+) -> None:
+    """What ``strip`` makes of torch's largest library: 31,496 bytes in place of 31,552, aligned to 64."""
+
+    def with_size(name: str, size: int, address: int = 128) -> Path:
+        header = struct.pack(
+            "<16sHHIQQQIHHHHHH", b"\x7fELF\x02\x01", 3, 62, 1, 0, 64, 0, 0, 64, 56, 2, 0, 0, 0
+        )
+        whole = struct.pack("<IIQQQQQQ", 1, 5, 0, 0, 0, 256, 256, 64)
+        threads = struct.pack("<IIQQQQQQ", 7, 4, 128, address, 0, 8, size, 64)
+        path = tmp_path / name
+        path.write_bytes((header + whole + threads).ljust(256, b"\1"))
+        return path
+
+    linked = stripping.loaded(with_size("linked", 31_552))
+    assert linked is not None
+    assert stripping.loaded(with_size("stripped", 31_496)) == linked
+    assert stripping.loaded(with_size("less", 31_488)) != linked
+    assert stripping.loaded(with_size("more", 31_553)) != linked
+    # Where it does not begin at a multiple of the alignment the system counts otherwise.
+    assert stripping.loaded(with_size("a", 31_496, 132)) != stripping.loaded(with_size("b", 31_552, 132))  # fmt: skip
 
 
 def test_what_is_no_library_for_64_bits_stays(stripping: ModuleType, tmp_path: Path) -> None:
