@@ -137,6 +137,9 @@ def read_recipe(path: str | Path) -> Recipe:
     if len(text) > MAX_RECIPE_BYTES:
         raise UserError(f"The recipe in {where} is too long to be one of Maquette's.")
     try:
+        if isinstance(text, bytes):
+            # Told bytes, json would try whichever encoding they look like.
+            text = text.decode("utf-8")
         data: Any = json.loads(text, parse_constant=_refuse_constant)
         return Recipe.from_json(data)
     except UserError as error:

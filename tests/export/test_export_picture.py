@@ -187,6 +187,22 @@ def test_damaged_recipes(tmp_path: Path, text: str) -> None:
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".webp"])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-32-be"])
+def test_a_recipe_is_in_one_encoding(tmp_path: Path, suffix: str, encoding: str) -> None:
+    """Python's reader of JSON would guess another one, and load a codec for it."""
+    text = json.dumps(Recipe(ModelRef("model.pkl", "", "model")).to_json())
+    exif = Image.Exif()
+    target = tmp_path / f"odd{suffix}"
+    for written in ("utf-8", encoding):
+        exif.get_ifd(0x8769)[0x9286] = b"ASCII\0\0\0" + text.encode(written)
+        Image.fromarray(PIXELS).save(target, exif=exif)
+        if written == "utf-8":
+            assert read_recipe(target).model.path == "model.pkl"
+    with pytest.raises(UserError, match="damaged"):
+        read_recipe(target)
+
+
 @pytest.mark.parametrize("kind", ["iTXt", "zTXt", "iCCP", "many iTXt"])
 def test_text_bomb(tmp_path: Path, kind: str) -> None:
     """A compressed chunk that unpacks to 200 MB is refused, and so are many of a megabyte."""
