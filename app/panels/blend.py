@@ -83,6 +83,11 @@ class BlendPanel:
             text = f"A blend of {partner.others + 1} faces; a change here makes it one of two."
             kit.show_value(self._note, text)
 
+    @property
+    def seed_box(self) -> int:
+        """The box of the other face's seed."""
+        return self._seed
+
     def start(self) -> None:
         """Half-way to a face at random."""
         self._kit.studio.edit("Blend", mixing.new_blend)

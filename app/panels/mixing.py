@@ -93,6 +93,13 @@ class MixingPanel:
                 dpg.configure_item(self._combo, items=titles)
         self.canvas.update(studio)
 
+    @property
+    def seed_box(self) -> int:
+        """The box of the chosen face's seed; the last one's, where A is chosen."""
+        there = len(self._kit.studio.document.recipe.mixes)
+        chosen = self.canvas.selected
+        return self._faces[there - 1 if chosen is None else min(chosen, there - 1)].seed_box
+
     def add(self) -> None:
         """One more face."""
         studio = self._kit.studio
@@ -158,6 +165,11 @@ class FaceRow:
             kit.tip(self._weight, f"How much of {letter}: at 50 % its layers are half A's")
             kit.button("×", self._remove, f"{name}_remove", f"Remove {letter}", width=-1)
         self._line = int(line)
+
+    @property
+    def seed_box(self) -> int:
+        """The box of its seed."""
+        return self._seed
 
     def show(self, source: StyleSource | None, chosen: int | None) -> None:
         """Show a face, or nothing."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from app import commands
 from app.project import read_project
 from tests.app.gui.driver import App
 
@@ -88,6 +89,50 @@ def test_the_main_path_needs_no_mouse(keys: App, tmp_path: Path) -> None:
     app.key("Return")
     assert app.ended() == 0
     assert read_project(tmp_path / "kept.maquette").document.recipe.seed == 1234
+
+
+def test_faces_are_mixed_and_meshes_made_without_a_mouse(keys: App, tmp_path: Path) -> None:
+    app = keys
+
+    def ordered(command: str) -> None:
+        app.key("ctrl+p")
+        app.type(commands.command(command).title)
+        app.wait("it", lambda s: s["palette"] and s["palette"]["listed"][:1] == [command])
+        app.key("Return")
+
+    # Whose layers, and how much of them.
+    ordered("mix_add")
+    app.wait("another face", lambda s: s["recipe"].get("mixes"))
+    ordered("mix_type")
+    app.write_over("mix_b_seed", "77", enter=False)
+    app.key("Tab")
+    app.wait("the keyboard in its slider", lambda s: "mix_b_weight" in s["active"])
+    app.with_ctrl("a")
+    app.type("40")
+    app.key("Return")
+    app.wait(
+        "the mix",
+        lambda s: [(m["seed"], m["weight"]) for m in s["recipe"]["mixes"]] == [(77, 0.4)],
+    )
+    app.key("ctrl+z", "ctrl+z", "ctrl+z")
+    app.wait("the face alone", lambda s: not s["recipe"].get("mixes"))
+
+    ordered("blend_start")
+    app.wait("a blend", lambda s: s["recipe"].get("blend"))
+    ordered("blend_type")
+    app.write_over("blend_seed", "78")
+    app.wait("the other one", lambda s: s["recipe"]["blend"]["seeds"][1] == 78)
+
+    # A mesh, with a number that is its own.
+    ordered("export_mesh")
+    typed(app, "ctrl+shift+e", "mesh_path", "~/head.glb", enter=False)
+    app.key("shift+Tab")
+    state = app.wait("another box", lambda s: s["active"] not in ([], ["mesh_path"]))
+    assert state["active"][0].startswith("mesh_")
+    app.key("Escape")
+    typed(app, "ctrl+shift+e", "mesh_path", "~/head.glb")
+    app.wait("the mesh", lambda s: s["exports"].get("mesh", {}).get("state") == "finished")
+    assert (tmp_path / "head.glb").read_bytes().startswith(b"glTF")
 
 
 def test_enter_that_is_held_answers_only_what_it_was_pressed_for(keys: App, tmp_path: Path) -> None:
