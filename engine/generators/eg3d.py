@@ -25,6 +25,8 @@ from engine.generators.evaluation import Stopwatch, by_chunks, exact, unit_pictu
 from engine.generators.loading import load_strictly, read_config
 from engine.generators.memo import LastFew
 from engine.generators.registry import Family
+from engine.kernels.graphs import replayed
+from engine.kernels.recording import unless_recording
 from engine.rendering.occupancy import Survey, level_below, paid_after
 from engine.rendering.rays import intrinsics_from_focal, pinhole_rays
 
@@ -181,15 +183,7 @@ class EG3D(Generator):
             with watch.stage("planes"):
                 planes = self.planes(w)
             with watch.stage("volume"):
-                volume = self.network.volume(
-                    planes,
-                    cam2world,
-                    intrinsics,
-                    side,
-                    self.config.rendering.scaled(quality.samples),
-                    check=cancel.check,
-                    grid=self.grids.find(w),
-                )
+                volume = self._volume(w, (planes, cam2world, intrinsics), side, quality, cancel)
             raw = unit_picture(volume.rgb)
             depth, alpha = volume.depth[0, 0], volume.alpha[0, 0].clamp(0.0, 1.0)
             rgb = raw
@@ -205,6 +199,28 @@ class EG3D(Generator):
                     origins, directions = (r.reshape(side, side, 3) for r in rays)
                     normal = normals_from_depth(depth, alpha, origins, directions)
         return Frame(rgb, raw, depth, alpha, normal, watch.seconds)
+
+    def _volume(
+        self,
+        w: Tensor,
+        inputs: tuple[Tensor, Tensor, Tensor],
+        side: int,
+        quality: Quality,
+        cancel: CancelToken,
+    ) -> Volume:
+        """The volume rendering of planes ``[1, 3, C, H, W]`` by a camera ``[1, 4, 4]``, ``[1, 3, 3]``."""
+        settings, check = (
+            self.config.rendering.scaled(quality.samples),
+            unless_recording(cancel.check),
+        )
+        grid = self.grids.find(w)
+
+        def drawn(planes: Tensor, cam2world: Tensor, intrinsics: Tensor) -> Volume:
+            return self.network.volume(
+                planes, cam2world, intrinsics, side, settings, check=check, grid=grid
+            )
+
+        return replayed("eg3d volume", self.network.decoder, drawn, inputs, (side, settings))
 
     def golden_case(self, case: GoldenCase) -> dict[str, Tensor]:
         """See :meth:`Generator.golden_case`.

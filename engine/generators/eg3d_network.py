@@ -187,7 +187,9 @@ class EG3DNetwork(nn.Module):
     def superresolve(self, rgb: Tensor, features: Tensor, ws: Tensor) -> Tensor:
         """``[N, 3, h, w]``, ``[N, C, h, w]`` and ``ws`` -> ``[N, 3, H, W]`` in ``[-1, 1]``."""
         module = self.superresolution
-        return replayed("eg3d", module, module, (rgb, features, ws), module.noise_mode)
+        inputs = (rgb, features, ws)
+        drawn: Tensor = replayed("eg3d", module, module, inputs, module.noise_mode)
+        return drawn
 
     def field_at(self, planes: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
         """``[N, M, 3]`` world points -> raw density ``[N, M]`` and features ``[N, M, F]``."""

@@ -29,8 +29,10 @@ from engine.generators.stylenerf_field import PointNetwork
 from engine.generators.stylenerf_network import Identity, StyleNeRFNetwork
 from engine.generators.stylenerf_source import growth_of, matches, source
 from engine.generators.stylenerf_upsampler import upsample
-from engine.generators.stylenerf_volume import March, Volume, camera_rays, render_volume
+from engine.generators.stylenerf_volume import March, Rays, Volume, camera_rays, render_volume
 from engine.kernels.graphs import replayed
+from engine.kernels.launch import reaches
+from engine.kernels.recording import unless_recording
 
 __all__ = ["FAMILY", "RELEASED", "HeadField", "StyleNeRF", "StyleNeRFConfig", "StyleNeRFNetwork"]
 
@@ -170,6 +172,9 @@ class StyleNeRF(Generator):
         cam2world = self._authors(camera)
         # The same slab of the world around the origin, wherever the camera stands.
         distance = float((cam2world[:3, 3] * cam2world[:3, 2]).sum())
+        if reaches(self.device):
+            # Turning a head changes its last digits, and a recording is made for one distance.
+            distance = round(distance, 5)
         march = self._march().scaled(quality.samples).seen_from(distance, config.radius)
         cancel.check()
         with exact(self.device):
@@ -216,7 +221,13 @@ class StyleNeRF(Generator):
         if identity.background is not None and self.settings["freeze_bg"]:
             front = self._authors(self._pose.camera())
             behind = camera_rays(self.config, front, fov, side)
-        return render_volume(identity.head, identity.background, rays, behind, march, cancel.check)
+        check = unless_recording(cancel.check)
+
+        def drawn(origin: Tensor, ways: Tensor, behind: Tensor, ways_behind: Tensor) -> Volume:
+            both = Rays(origin, ways), Rays(behind, ways_behind)
+            return render_volume(identity.head, identity.background, *both, march, check)
+
+        return replayed("stylenerf volume", identity, drawn, (*rays, *behind), march)
 
     def _picture(self, identity: Identity, volume: Volume, cancel: CancelToken) -> Tensor:
         """``[3, H, W]`` of a volume rendering of any size."""
@@ -227,9 +238,10 @@ class StyleNeRF(Generator):
                 for x in (features, rgb)
             )
         residual, growth = not self.config.no_residual_img, self._growth
+        check = unless_recording(cancel.check)
 
         def picture(features: Tensor, rgb: Tensor) -> Tensor:
-            return upsample(identity.blocks, features, rgb, residual, growth, cancel.check)
+            return upsample(identity.blocks, features, rgb, residual, growth, check)
 
         return replayed("stylenerf", identity, picture, (features, rgb), (residual, growth))
 

@@ -17,9 +17,11 @@ from torch import Tensor
 
 from engine.generators.stylesdf_network import FilmLayer, StyleSDFNetwork
 from engine.kernels.field import PackedLayers, PointLayers, packed_once, try_evaluate
+from engine.kernels.graphs import replayed
 from engine.kernels.launch import reaches
 from engine.kernels.lazy import LazySamples, available
 from engine.kernels.products import product
+from engine.kernels.recording import unless_recording
 from engine.kernels.sine import sine_
 from engine.rendering.compositing import alpha_weights, blend, close_last, step_alphas
 from engine.rendering.lazy_march import RAYS
@@ -230,8 +232,25 @@ def render(
         check: called before every chunk; raises to stop (``CancelToken.check``).
         grid: where the field is empty.
     """
+    asked = None if check is None else unless_recording(check)
+
+    def drawn(origin: Tensor, directions: Tensor, view: Tensor, depths: Tensor) -> Volume:
+        same = Rays(origin, directions, view, depths, rays.side)
+        return _integrated(field, same, with_features, asked, grid)
+
+    inputs = (rays.origin, rays.directions, rays.view, rays.depths)
+    return replayed("stylesdf volume", field, drawn, inputs, (rays.side, with_features))
+
+
+def _integrated(
+    field: FilmField,
+    rays: Rays,
+    with_features: bool,
+    check: Callable[[], None] | None,
+    grid: Occupancy,
+) -> Volume:
     count, rows, side = len(rays.depths), len(rays.directions), rays.side
-    lazy = available(rays.origin, rays.directions)
+    lazy = available(rays.origin, rays.directions) and not reaches(rays.origin.device)
     size = max(1, CHUNK_SAMPLES.get(rays.origin.device.type, 1 << 16) // count)
     rgb = rays.directions.new_empty(rows, 3)
     z, background = rgb.new_empty(rows), rgb.new_empty(rows)

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from engine.kernels.fragments import fragments
 from engine.kernels.launch import launch, processors
+from engine.kernels.recording import is_recording
 from engine.kernels.use import Kernel, compare
 
 #: ``MQ_ROWS`` and the threads of a block in ``cuda/field.cu``.
@@ -245,6 +246,9 @@ def packed_once(key: Tensor, make: Callable[[], PointLayers]) -> PackedLayers | 
     unchanged. ``None`` where the kernel cannot take it, or gradients are wanted."""
     if key.requires_grad and torch.is_grad_enabled():
         return None
+    if is_recording():
+        field = make()
+        return None if layers_problem(field) is not None else pack_layers(field)
     version = -1 if key.is_inference() else key._version
     _packed[:] = [entry for entry in _packed if entry[0]() is not None][:_KEPT]
     for reference, stamp, packed in _packed:

@@ -1,10 +1,15 @@
 """CUDA graphs: parts of a picture whose sizes never change, told to the card once and then replayed.
 
-A super-resolution is some dozens of launches of 5 to 50 microseconds each, about what the processor takes to
+A volume rendering or a super-resolution is some dozens of launches of 5 to 50 microseconds each, about what the processor takes to
 ask for one. A graph asks for all of them at once. :func:`replayed` draws a part as ever the first time; the second time
 with the same sizes it is recorded; from then on what enters is copied to where the recording reads it, and the
 recording runs. What comes out has the bits of the plain call: the recording is held against it when it is made and
 the next :data:`CHECKS` times, and is dropped for good where a bit differs or the recording fails.
+
+A frame's two fixed parts, its volume and its super-resolution, are recordings of their own, since a picture that moves is
+given less of the one where it is too slow, for which their times must be told apart (``app/adaptive.py``). What keeps things
+for later (packed weights) makes them anew while it is recorded (:mod:`engine.kernels.recording`), so that what depends on
+the face may come in, too.
 
 At most :data:`MOST` recordings are kept, in one pool of memory, and none is made while less than an eighth of the card's memory is
 free. No GPU has run this yet; the tests record on a CPU (``tests/kernels/emulator/graph.py``). ``MAQUETTE_KERNELS`` calls
@@ -20,21 +25,25 @@ import weakref
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from engine.kernels.launch import NvrtcMissing, available, driver_error
+from engine.kernels.recording import recording
 from engine.kernels.use import Kernel, Wrong
 
 _log = logging.getLogger(__name__)
 #: Recordings that are kept, parts that are remembered as seen, and replays that are held against the plain call.
-MOST, SEEN, CHECKS = 4, 32, 2
+MOST, SEEN, CHECKS = 8, 32, 2
 #: Share of a card's memory that must be free before a recording is made.
 LEAST_FREE = 1.0 / 8.0
 
-Work = Callable[..., Tensor]
+#: What a part gives: a tensor, or a tuple of them (a named one, too), in which some may be missing.
+Made = Tensor | tuple[Tensor | None, ...]
+M = TypeVar("M", bound=Made)
+Work = Callable[..., Made]
 
 
 class Recording(Protocol):
@@ -50,7 +59,7 @@ class Recorder(Protocol):
     def has_room(self) -> bool:
         """Whether there is memory for another recording."""
 
-    def record(self, work: Callable[[], Tensor]) -> tuple[Recording, Tensor]:
+    def record(self, work: Callable[[], Made]) -> tuple[Recording, Made]:
         """Record ``work``; what it gave is written anew by each replay."""
 
 
@@ -71,7 +80,7 @@ class CudaRecorder:
         free, whole = torch.cuda.mem_get_info(self._device)
         return free >= LEAST_FREE * whole
 
-    def record(self, work: Callable[[], Tensor]) -> tuple[Recording, Tensor]:
+    def record(self, work: Callable[[], Made]) -> tuple[Recording, Made]:
         """See :meth:`Recorder.record`."""
         with torch.cuda.device(self._device):
             stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
@@ -137,7 +146,7 @@ class _Part:
     key: Hashable
     recording: Recording | None = None
     inputs: tuple[Tensor, ...] = ()
-    made: Tensor | None = None
+    made: Made | None = None
     checks: int = CHECKS
     off: bool = False
 
@@ -159,16 +168,16 @@ def kept() -> int:
 
 
 def replayed(
-    name: str, owner: object, work: Work, inputs: Sequence[Tensor], key: Hashable = ()
-) -> Tensor:
+    name: str, owner: object, work: Callable[..., M], inputs: Sequence[Tensor], key: Hashable = ()
+) -> M:
     """``work(*inputs)``, from a recording where there is one.
 
     Args:
         name: of the part.
         owner: what holds the tensors that ``work`` reads besides: a module (whose parameters may change in place), or
             what was folded for one face. Their memory must live as long as it does.
-        work: gives one tensor, new each time, changes nothing that it is given, and neither waits for the card nor
-            asks it for a value.
+        work: gives one tensor or a tuple of them, new each time, changes nothing that it is given, and neither waits for
+            the card nor asks it for a value.
         inputs: tensors of one device that differ from call to call.
         key: all else that ``work`` depends on.
     """
@@ -180,8 +189,8 @@ def replayed(
         if part is None or part.off:
             return work(*inputs)
         if part.recording is None:
-            return _record(part, recorder, work, inputs)
-        return _replay(part, work, inputs)
+            return cast(M, _record(part, recorder, work, inputs))
+        return cast(M, _replay(part, work, inputs))
 
 
 def _state(owner: object, inputs: Sequence[Tensor]) -> Hashable:
@@ -211,7 +220,7 @@ def _find(owner: object, key: Hashable) -> _Part | None:
     return None
 
 
-def _record(part: _Part, recorder: Recorder, work: Work, inputs: Sequence[Tensor]) -> Tensor:
+def _record(part: _Part, recorder: Recorder, work: Work, inputs: Sequence[Tensor]) -> Made:
     """Record a part, and what it gives."""
     plain = work(*inputs)
     if not recorder.has_room():
@@ -221,23 +230,24 @@ def _record(part: _Part, recorder: Recorder, work: Work, inputs: Sequence[Tensor
         _parts.remove(other)
     try:
         own = tuple(torch.empty_like(x).copy_(x) for x in inputs)
-        recording, made = recorder.record(lambda: work(*own))
-        recording.replay()
+        with recording():
+            tape, made = recorder.record(lambda: work(*own))
+        tape.replay()
         if not _same_bits(made, plain):
             raise Wrong("the recording gives other bits than the call itself")
     except (RuntimeError, Wrong, NvrtcMissing, driver_error()) as error:
         _turn_off(part, error)
         return plain
-    part.recording, part.inputs, part.made = recording, own, made
+    part.recording, part.inputs, part.made = tape, own, made
     return plain
 
 
-def _replay(part: _Part, work: Work, inputs: Sequence[Tensor]) -> Tensor:
+def _replay(part: _Part, work: Work, inputs: Sequence[Tensor]) -> Made:
     assert part.recording is not None and part.made is not None
     for own, given in zip(part.inputs, inputs, strict=True):
         own.copy_(given)
     part.recording.replay()
-    found = part.made.clone()
+    found = _copied(part.made)
     if part.checks:
         part.checks -= 1
         plain = work(*inputs)
@@ -252,7 +262,20 @@ def _turn_off(part: _Part, error: Exception) -> None:
     _log.warning("One part is drawn without a CUDA graph: %s: %s", type(error).__name__, error)
 
 
-def _same_bits(one: Tensor, other: Tensor) -> bool:
+def _copied(made: Made) -> Made:
+    if isinstance(made, Tensor):
+        return made.clone()
+    copies = [None if part is None else part.clone() for part in made]
+    # Named tuples take their fields one by one.
+    kind = cast(Any, type(made))
+    return cast(Made, kind(*copies) if hasattr(made, "_fields") else kind(copies))
+
+
+def _same_bits(one: Made | None, other: Made | None) -> bool:
+    if not (isinstance(one, Tensor) and isinstance(other, Tensor)):
+        if one is None or other is None or isinstance(one, Tensor) or isinstance(other, Tensor):
+            return one is other
+        return len(one) == len(other) and all(map(_same_bits, one, other))
     if one.shape != other.shape or one.dtype != other.dtype:
         return False
     kind = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[one.element_size()]
@@ -264,11 +287,11 @@ def _check(device: torch.device) -> None:
     assert recorder is not None
     own = torch.linspace(-1.0, 1.0, 24, device=device).reshape(4, 6)
     factor = own.flip(0).contiguous()
-    recording, made = recorder.record(lambda: (own @ factor.T).sin() + 1.0)
+    tape, made = recorder.record(lambda: (own @ factor.T).sin() + 1.0)
     for shift in (0.5, -2.0):
         own.copy_(factor + shift)
-        recording.replay()
-        if not _same_bits(made.clone(), (own @ factor.T).sin() + 1.0):
+        tape.replay()
+        if not _same_bits(_copied(made), (own @ factor.T).sin() + 1.0):
             raise Wrong("a recording gives other bits than the calls in it")
 
 

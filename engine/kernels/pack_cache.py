@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from engine.generators.triplane import TriplaneDecoder
+from engine.kernels.recording import is_recording
 
 P = TypeVar("P")
 D = TypeVar("D")
@@ -41,6 +42,8 @@ class PackCache(Generic[P, D]):
 
     def planes(self, planes: Tensor, index: int, dtype: torch.dtype) -> P:
         """``planes[index]`` of ``[N, 3, C, H, W]``, packed."""
+        if is_recording():
+            return self._pack_planes(planes[index], dtype)
         stamp = (_stamp(planes), index, dtype)
         self._planes = [entry for entry in self._planes if entry[0]() is not None]
         for reference, known, packed in self._planes:
@@ -52,6 +55,8 @@ class PackCache(Generic[P, D]):
 
     def decoder(self, decoder: TriplaneDecoder) -> D:
         """``decoder``, packed."""
+        if is_recording():
+            return self._pack_decoder(decoder)
         stamp = tuple(_stamp(parameter) for parameter in decoder.parameters())
         known = self._decoders.get(decoder)
         if known is None or known[0] != stamp:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import gc
 import logging
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from engine.errors import Cancelled
 from engine.frame import Frame
 from engine.generators import stylegan2_ops
-from engine.generators.base import Generator, Quality, latent_from_seed
-from engine.kernels import graphs
+from engine.generators.base import CancelToken, Generator, Quality, latent_from_seed
+from engine.kernels import graphs, products, sine
 from engine.kernels.graphs import CHECKS, MOST, SEEN, replayed
 from engine.kernels.pictures import Finish, finish_reference, try_activate
+from engine.kernels.recording import is_recording, unless_recording
 from engine.kernels.use import Kernel
 from tests.kernels.emulator import emulated
 from tests.kernels.emulator.graph import GraphEmulator, recorded
@@ -31,6 +34,14 @@ def recorder() -> Iterator[GraphEmulator]:
         assert graphs.recordings.problem(torch.zeros(1)) is None
         made.tapes.clear()
         yield made
+
+
+class Found(NamedTuple):
+    """What a part may give."""
+
+    first: Tensor
+    missing: Tensor | None
+    last: Tensor
 
 
 class Layer(nn.Module):
@@ -239,6 +250,10 @@ FAMILIES: dict[str, Callable[[], Generator]] = {
 }
 
 
+#: Of each family's volume, and of what follows it.
+REPLAYS = {"eg3d": [6, 6], "stylesdf": [4, 6, 1], "stylenerf": [4, 4, 1, 1]}
+
+
 def turned(generator: Generator) -> list[Frame]:
     """Two people, each turned a little."""
     facts, frames = generator.capabilities, []
@@ -261,16 +276,52 @@ def test_pictures(
     monkeypatch.setenv("MAQUETTE_KERNELS", "graphs")
     monkeypatch.setattr(stylegan2_ops, "is_tent", lambda kernel: False)
     monkeypatch.setattr(stylegan2_ops, "separable_taps", lambda x, kernel, gain: None)
+    monkeypatch.setattr(products, "quick", lambda x, weight: False)
+    monkeypatch.setattr(sine, "_compiled", lambda x: False)
     generator = FAMILIES[name]()
     with caplog.at_level(logging.WARNING):
         quick = turned(generator)
     assert caplog.messages == []
-    assert recorder.tapes and recorder.tapes[0].replays >= 4
+    # The third frame of a face is the first that is not drawn plainly. A second face has recordings of its own where they
+    # hold what was folded for the first one.
+    assert [tape.replays for tape in recorder.tapes] == REPLAYS[name]
     with graphs.recording_with(None):  # type: ignore[arg-type]
         plain = turned(generator)
     for one, other in zip(quick, plain, strict=True):
         assert torch.equal(one.rgb, other.rgb)
     assert not torch.equal(quick[0].rgb, quick[1].rgb)
+
+
+def test_several_tensors_come_out_and_some_may_be_missing(recorder: GraphEmulator) -> None:
+    layer = Layer()
+
+    def both(x: Tensor, shift: Tensor) -> Found:
+        return Found(layer(x, shift), None, x + shift)
+
+    found = [replayed("part", layer, both, values(number)) for number in range(6)]
+    assert recorder.tapes[0].replays == 5
+    for number, one in enumerate(found):
+        expected = both(*values(number))
+        assert isinstance(one, Found) and one.missing is None
+        assert torch.equal(one.first, expected.first) and torch.equal(one.last, expected.last)
+
+
+def test_a_recording_does_not_ask_whether_to_stop(recorder: GraphEmulator) -> None:
+    """A plain call does, and leaves nothing behind when it is stopped."""
+    layer, token = Layer(), CancelToken()
+    check = unless_recording(token.check)
+
+    def work(x: Tensor, shift: Tensor) -> Tensor:
+        if is_recording():
+            token.cancel()
+        check()
+        return x + shift
+
+    assert torch.equal(replayed("part", layer, work, values(1)), sum(values(1)))
+    assert torch.equal(replayed("part", layer, work, values(2)), sum(values(2)))
+    assert graphs.kept() == 1 and token.cancelled
+    with pytest.raises(Cancelled):
+        replayed("other", layer, work, values(1))
 
 
 @pytest.mark.cuda
