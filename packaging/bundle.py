@@ -27,6 +27,8 @@ WORK = ROOT / "build" / "bundle"
 DIST = ROOT / "dist"
 #: What PyInstaller calls on Linux: program -> Debian's package.
 PROGRAMS = {"objdump": "binutils", "ldd": "libc-bin"}
+#: Bytes: a Linux bundle that is larger has taken something along, or has kept what only debuggers read.
+MOST = 920 * 2**20
 CPU_TORCH = (
     "torch is {found}, which brings CUDA's libraries along (several GB). Give pip the CPU build: download its "
     "wheel (the tag ends in +cpu) into a folder and set PIP_FIND_LINKS to it, or set PIP_EXTRA_INDEX_URL to the "
@@ -129,6 +131,19 @@ def parts(bundle: Path, most: int = 12) -> list[tuple[str, int]]:
     return sorted(found, key=lambda one: -one[1])[:most]
 
 
+def require_small(count: int) -> None:
+    """Return if a bundle of so many bytes is no larger than it should be; on Linux only, where one was measured.
+
+    Raises:
+        Stop: it is.
+    """
+    if sys.platform.startswith("linux") and count > MOST:
+        raise Stop(
+            f"the bundle has {count / 2**20:.0f} MiB, more than {MOST / 2**20:.0f}: see which of the parts above has grown, "
+            "leave out what nothing needs in packaging/contents.py, or raise MOST in packaging/bundle.py."
+        )
+
+
 def archive(bundle: Path) -> Path:
     """The bundle as ``dist/maquette-SYSTEM.tar.xz``."""
     path = DIST / f"maquette-{sys.platform}.tar.xz"
@@ -161,7 +176,9 @@ def main(arguments: list[str]) -> int:
     run(python, ROOT / "packaging" / "notices.py", contents, bundle)
     lines = [f"{name:<28}{count / 2**20:8.1f} MiB" for name, count in parts(bundle)]
     print("\n".join(lines))
-    say(f"{bundle}: {size(bundle) / 2**20:.0f} MiB (strip took away {saved / 2**20:.0f})")
+    count = size(bundle)
+    say(f"{bundle}: {count / 2**20:.0f} MiB (strip took away {saved / 2**20:.0f})")
+    require_small(count)
     if words.archive:
         packed = archive(bundle)
         say(f"{packed}: {packed.stat().st_size / 2**20:.0f} MiB")

@@ -284,6 +284,17 @@ def test_sizes_count_files_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     assert bundle.parts(tmp_path, 1) == [("torch", 3000)]
 
 
+def test_a_bundle_that_has_grown_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unstripped it had 957 MiB."""
+    bundle = load("bundle", monkeypatch)
+    monkeypatch.setattr(bundle.sys, "platform", "linux")
+    bundle.require_small(872 * 2**20)
+    with pytest.raises(bundle.Stop, match=r"957 MiB, more than 920.*contents\.py"):
+        bundle.require_small(957 * 2**20)
+    monkeypatch.setattr(bundle.sys, "platform", "win32")
+    bundle.require_small(2**40)
+
+
 def test_its_pins_stand_beside_the_others() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
         "optional-dependencies"
