@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from app.conversation import Choice, Conversation, Prompt, nothing, shown
 from app.document import Document
+from app.file_stamp import OTHER, Stamp, is_another, stamp
 from app.project import PROJECT_SUFFIX, Project, is_project, read_project, thumbnail, write_project
 from app.project_opening import UNTITLED, ProjectOpening, Wanted
 from app.recovery import Recovery
@@ -39,6 +40,8 @@ class Desk:
         self.safe = Safekeeping(studio, self.talk, recovery, self.opening.begin)
         #: Where the project lies; ``None`` until it was saved.
         self.path: Path | None = None
+        #: Its file as this window read or wrote it last.
+        self._seen: Stamp | None = None
         #: The person has decided to leave: the window may close.
         self.closed = False
 
@@ -70,7 +73,7 @@ class Desk:
 
     def _start_new(self) -> None:
         self.opening.give_up()
-        self.path = None
+        self.path = self._seen = None
         self._studio.place(Document())
 
     def open(self, path: str | Path) -> None:
@@ -80,13 +83,14 @@ class Desk:
             UserError: it cannot be read; the present one stays.
         """
         where = whole_path(path, None, "a project")
+        seen = stamp(where)
         try:
             project = read_project(where)
         except UserError:
             if not where.exists():
                 self.forget_recent(str(where))
             raise
-        self._guard(lambda: self.opening.begin(Wanted(project, where)))
+        self._guard(lambda: self.opening.begin(Wanted(project, where, seen=seen)))
 
     def ask_open(self) -> None:
         """Ask which project to open."""
@@ -157,11 +161,7 @@ class Desk:
             return
 
         def save() -> None:
-            if self.path is None:
-                self.ask_save_as(then)
-            else:
-                self._write(self.path)
-                then()
+            self._save(then)
 
         self.talk.ask(
             f'"{self.name}" has changes that are not saved.',
@@ -173,10 +173,14 @@ class Desk:
     def _arrived(self, wanted: Wanted) -> None:
         """The project's document is in the studio, drawn by its model."""
         studio = self._studio
-        self.path = wanted.path
+        self.path, self._seen = wanted.path, wanted.seen
         if wanted.path is not None:
             studio.change_settings(studio.settings.with_project(str(wanted.path)))
         if wanted.leftover is not None:
+            if wanted.path is not None:
+                there = stamp(wanted.path)
+                newer = there is not None and there.modified > wanted.leftover.modified * 1e9
+                self._seen = OTHER if newer else there
             studio.history = replace(studio.history, saved=None)
             self.safe.keep(self.path, wanted.leftover.discard)
             self.safe.leave()
@@ -195,10 +199,28 @@ class Desk:
         Raises:
             UserError: it cannot be written.
         """
-        if self.path is None:
-            self.ask_save_as()
-        else:
-            self._write(self.path)
+        self._save(nothing)
+
+    def _save(self, then: Callable[[], None]) -> None:
+        """Save under the present name, or ask; ``then`` follows once it is saved."""
+        where = self.path
+        if where is None:
+            self.ask_save_as(then)
+            return
+
+        def save() -> None:
+            self._write(where)
+            then()
+
+        if not is_another(where, self._seen):
+            save()
+            return
+        self.talk.ask(
+            f'"{self.name}" was saved by another window or program since it was opened or saved here.',
+            Choice("Save over it", "changed_over", save, "What the other one saved is lost"),
+            Choice("Another name", "changed_name", lambda: self.ask_save_as(then), "Keep both"),
+            Choice("Cancel", "changed_cancel", nothing, "Save nothing; everything is as it was"),
+        )
 
     def ask_save_as(self, then: Callable[[], None] = nothing) -> None:
         """Ask where to save; ``then`` follows once it is saved."""
@@ -222,7 +244,8 @@ class Desk:
             self.talk.end()
             then()
 
-        if where == self.path or not where.exists():
+        mine = where == self.path and not is_another(where, self._seen)
+        if mine or not where.exists():
             save()
             return
         check_writable(where)
@@ -239,7 +262,7 @@ class Desk:
         document, frame = studio.document, studio.frame
         picture = None if frame is None else thumbnail(frame.image)
         write_project(where, Project(document, picture))
-        self.path = where
+        self.path, self._seen = where, stamp(where)
         studio.history = studio.history.mark_saved(document)
         studio.change_settings(studio.settings.with_project(str(where)))
         studio.say(f"Saved to {where}", "good", "project")

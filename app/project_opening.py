@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.conversation import Choice, Conversation, Prompt, shown
+from app.file_stamp import Stamp
 from app.model_search import Search, find_model
 from app.project import Project
 from app.recovery import Leftover
@@ -32,11 +33,13 @@ class Wanted:
         project: what was read.
         path: where it lies; ``None`` if it was never saved.
         leftover: the recovery file that it comes from, if any.
+        seen: the file from before it was read.
     """
 
     project: Project
     path: Path | None
     leftover: Leftover | None = None
+    seen: Stamp | None = None
 
     @property
     def name(self) -> str:
