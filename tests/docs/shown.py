@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "assets").rglob("*.md")),
+]
 #: What a line of code begins with if it is a command; variables may stand before it.
 PROGRAMS = (
     "maquette", "make", "python", "python3", "pip", "torchrun", "compute-sanitizer", "pytest", "sudo",
