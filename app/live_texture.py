@@ -7,6 +7,8 @@ pictures of changing size go into a few square sizes instead of a texture of the
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import dearpygui.dearpygui as dpg
 import numpy as np
 from numpy.typing import NDArray
@@ -48,9 +50,9 @@ def place_image(image: Image, target: Image) -> tuple[UV, UV]:
 class LiveTexture:
     """One texture that takes pictures of any size.
 
-    The toolkit leaks a raw texture's memory on the graphics card when the texture is deleted, and sends every
-    one that lies in a registry with each frame, seen or not. So there is one of each size,
-    and those that are not shown lie on a stage, where the toolkit leaves them alone.
+    The toolkit leaks a raw texture's memory when the texture is deleted, ours and that on the graphics card, and
+    sends every one that lies in a registry with each frame, seen or not. So there is one of each size, as long as
+    the window lives, and those that are not shown lie on a stage, where the toolkit leaves them alone.
     """
 
     def __init__(self) -> None:
@@ -83,13 +85,6 @@ class LiveTexture:
                 self._present.discard(side)
                 dpg.move_item(self._made[side][0], parent=self._stage)
 
-    def delete(self) -> None:
-        """Take everything off the graphics card; nothing may show it any more."""
-        dpg.delete_item(self._registry)
-        dpg.delete_item(self._stage)
-        self._old.clear()
-        self._made.clear()
-
     def _use(self, side: int) -> None:
         """Show the texture of a size from now on."""
         if side not in self._made:
@@ -102,3 +97,15 @@ class LiveTexture:
             dpg.move_item(self._made[side][0], parent=self._registry)
         self._present.add(side)
         self.item, self._pixels = self._made[side]
+
+
+class LiveTextures(NamedTuple):
+    """Those of a window, for as long as there is one: none is ever made anew.
+
+    Attributes:
+        present: the picture of the document.
+        reference: what it is compared with.
+    """
+
+    present: LiveTexture
+    reference: LiveTexture

@@ -13,7 +13,7 @@ from app.dock import COLUMNS
 from app.folder_search import FolderSearch
 from app.geometry import next_scale
 from app.kit import Kit
-from app.live_texture import LiveTexture
+from app.live_texture import LiveTextures
 from app.panels.blend import BlendPanel
 from app.panels.camera import CameraPanel
 from app.panels.compare import ComparePanel
@@ -65,7 +65,7 @@ class Parts:
 
     Args:
         kit: made for the scale at which everything is built.
-        texture: the live picture, which outlives a change of scale.
+        textures: the live pictures, which outlive a change of scale.
         search: the search for checkpoints, which does so too.
         playback: the playhead of the timeline, which does so too.
         rescale: asks for another scale.
@@ -104,7 +104,7 @@ class Parts:
     def __init__(
         self,
         kit: Kit,
-        texture: LiveTexture,
+        textures: LiveTextures,
         search: FolderSearch,
         playback: Playback,
         rescale: Callable[[float], None],
@@ -122,7 +122,7 @@ class Parts:
         self.train = TrainWindow(kit, self.pictures.toggle, self.prepare.toggle)
         self.model = ModelPanel(kit, self.models.toggle, self.train.toggle)
         self.identity = IdentityPanel(kit)
-        self.gallery = GalleryWindow(kit, texture)
+        self.gallery = GalleryWindow(kit, textures.present)
         self.faces = FacesPanel(kit, self.gallery.toggle)
         self.blend, self.mixing = BlendPanel(kit), MixingPanel(kit)
         self.second, self.compare = SecondModelPanel(kit), ComparePanel(kit)
@@ -133,7 +133,7 @@ class Parts:
         self.export = ExportPanel(kit, self.confirm)
         self.jobs = JobsWindow(kit, self.confirm)
         self.viewport, self.status = (
-            Viewport(kit, texture, playback),
+            Viewport(kit, textures, playback),
             StatusLine(kit, self.jobs.toggle, playback.toggle),
         )
         self.timeline = TimelinePanel(kit, playback, self.film_timeline)
@@ -352,7 +352,6 @@ class Parts:
         self.docking.delete()
         for window in (*self.windows.values(), *(popup.window for popup in popups)):
             dpg.delete_item(window)
-        self.viewport.delete()
         dpg.bind_theme(0)
         self.kit.delete()
 

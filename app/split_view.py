@@ -18,11 +18,15 @@ LETTERS, PAD = 14, 7
 
 
 class SplitView:
-    """Draws the reference into layers of the viewport, and takes the mouse on the divider."""
+    """Draws the reference into layers of the viewport, and takes the mouse on the divider.
 
-    def __init__(self, kit: Kit) -> None:
-        self._kit = kit
-        self._texture = LiveTexture()
+    Args:
+        kit: of the window.
+        texture: the reference, which outlives a change of scale.
+    """
+
+    def __init__(self, kit: Kit, texture: LiveTexture) -> None:
+        self._kit, self._texture = kit, texture
         self._uploaded: object = None
         self._grip: float | None = None
         #: The mouse is on the divider.
@@ -182,7 +186,3 @@ class SplitView:
             return {}
         handle = grip(box, self._compare.share, self._kit.scale)
         return {"divider": Rect(area.x + handle.x, area.y + handle.y, handle.width, handle.height)}
-
-    def delete(self) -> None:
-        """Take the picture off the graphics card."""
-        self._texture.delete()

@@ -12,7 +12,7 @@ from app.geometry import Rect, fit_picture
 from app.gizmo import AxisEnd, Gizmo, end_at
 from app.keyboard import is_down
 from app.kit import Kit
-from app.live_texture import LiveTexture
+from app.live_texture import LiveTextures
 from app.playback import Playback
 from app.split_view import SplitView
 from app.studio import BRIEF_GESTURE, Studio
@@ -30,9 +30,9 @@ class Viewport:
     positions in window pixels.
     """
 
-    def __init__(self, kit: Kit, texture: LiveTexture, playback: Playback) -> None:
-        self._kit, self._texture, self._playback = kit, texture, playback
-        self._split = SplitView(kit)
+    def __init__(self, kit: Kit, textures: LiveTextures, playback: Playback) -> None:
+        self._kit, self._texture, self._playback = kit, textures.present, playback
+        self._split = SplitView(kit, textures.reference)
         self._area = Rect(0, 0, 1, 1)
         self.picture = Rect(0, 0, 1, 1)
         self._hidden = False
@@ -246,10 +246,6 @@ class Viewport:
         places = self._split.places(self._area, self.picture)
         drawn = {name: [r.x, r.y, r.width, r.height] for name, r in places.items()}
         return {**self._kit.studio.compare.described(), "places": drawn, "hot": self._split.hot}
-
-    def delete(self) -> None:
-        """Take away what is no part of the window."""
-        self._split.delete()
 
     def _end_under(self, x: float, y: float) -> AxisEnd | None:
         cx, cy = self.gizmo.center

@@ -33,7 +33,7 @@ from app.held import Held
 from app.input_watch import InputWatch
 from app.keyboard import Keyboard, is_key
 from app.kit import Kit
-from app.live_texture import LiveTexture
+from app.live_texture import LiveTexture, LiveTextures
 from app.meter import Pace
 from app.parts import Parts
 from app.playback import Playback
@@ -176,7 +176,7 @@ class Window:
             large_icon=str(asset("icons/maquette-128.png")), **place,
         )  # fmt: skip
         dpg.set_exit_callback(lambda: self._studio.desk.close())
-        self._texture = LiveTexture()
+        self._textures = LiveTextures(LiveTexture(), LiveTexture())
         with dpg.handler_registry():
             for button in BUTTONS:
                 dpg.add_mouse_click_handler(button, callback=partial(self._mouse_down, button))
@@ -201,7 +201,7 @@ class Window:
         held = Held(theme.GRAB * scale, _mouse)
         self._kit = Kit(self._studio, self._dialogs, fonts, themes, scale, self._pointer, held)
         self._parts = Parts(
-            self._kit, self._texture, self._search, self._playback, self._ask_rescale
+            self._kit, self._textures, self._search, self._playback, self._ask_rescale
         )
         self._placed = (0, 0)
         self._seen = -1
@@ -262,7 +262,7 @@ class Window:
             self._pace.touch(started)
         drawn = time.monotonic()
         self._pointer.compare(self._watch.last)
-        self._texture.after_frame()
+        self._textures.present.after_frame()
         self._runner.call(self._parts.after_frame)
         self._keyboard.see_modifiers()
         if self._runner.run(dpg.get_callback_queue()):

@@ -47,7 +47,7 @@ def test_the_colours_switch_live_and_are_remembered(start: Start) -> None:
     app.settled(lambda s: s["theme"] == "light")
     # The window of the settings is where it was, and works on.
     app.wait("the settings", lambda s: s["settings_open"] and s["widgets"]["theme"] == place)
-    items = app.asked("items")
+    items, textures = app.asked("items"), app.asked("textures")
     app.choose("theme", 0, "Dark")
     app.settled(lambda s: s["theme"] == "dark" and s["settings_open"])
     app.choose("theme", 1, "Light")
@@ -58,6 +58,8 @@ def test_the_colours_switch_live_and_are_remembered(start: Start) -> None:
     app.settled(lambda s: s["ui_scale"] == 1.0 and s["settings_open"])
     # Nothing is left of what was there. (The fonts of both sizes were there before, and are kept.)
     assert app.asked("items") == items and app.asked("parts") == "1"
+    # The toolkit would leak each that is made anew: a megabyte a change of colours.
+    assert app.asked("textures") == textures
     app.click("settings_close")
     app.wait("the settings gone", lambda s: not s["settings_open"])
     app.point(*app.middle())

@@ -58,6 +58,10 @@ def _stale() -> str:
     )
 
 
+def _live_textures() -> str:
+    return str(sorted(i for i in dpg.get_all_items() if _kind(i) == "mvRawTexture"))
+
+
 def _kind(item: int) -> str:
     return str(dpg.get_item_type(item)).rpartition("::")[2]
 
@@ -65,8 +69,9 @@ def _kind(item: int) -> str:
 def answer_questions() -> None:
     """Have the window write the list to ``tips`` beside its state when ``ask-tips`` is there, how
     many items it is made of to ``items`` when ``ask-items`` is, how many times over its parts are
-    in memory to ``parts`` when ``ask-parts`` is, and the names of widgets that are gone to
-    ``stale`` when ``ask-stale`` is."""
+    in memory to ``parts`` when ``ask-parts`` is, the names of widgets that are gone to
+    ``stale`` when ``ask-stale`` is, and the items of pictures that change to ``textures`` when
+    ``ask-textures`` is."""
     folder = Path(os.environ[VARIABLE]).parent
     write: Any = StateHook.write
     answers = {
@@ -74,6 +79,7 @@ def answer_questions() -> None:
         "items": lambda: str(len(dpg.get_all_items())),
         "parts": _parts,
         "stale": _stale,
+        "textures": _live_textures,
     }
 
     def and_answer(hook: StateHook, *args: Any) -> None:
