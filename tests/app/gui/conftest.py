@@ -39,14 +39,8 @@ def running(shared_display: str, workplace: Path) -> Iterator[App]:
     dialog.chmod(0o755)
     model = workplace / "Study head.head"
     model.touch()
-    app = App(workplace, shared_display, model, extra_path=tools)
-    try:
-        app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY")
+    with App(workplace, shared_display, model, extra_path=tools) as app:
         yield app
-    finally:
-        app.close()
-    log = app.log.read_text()
-    assert "Traceback" not in log, log[-3000:]
 
 
 @pytest.fixture
@@ -66,7 +60,7 @@ def start(display: str, tmp_path: Path) -> Iterator[Callable[[], App]]:
     yield begin
     for app in windows:
         app.close()
-        assert "Traceback" not in app.log.read_text(), app.log.read_text()[-3000:]
+        app.check_log()
 
 
 @pytest.fixture

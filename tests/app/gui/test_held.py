@@ -22,12 +22,9 @@ def noted(display: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ap
     folder = tmp_path_factory.mktemp("held")
     model = folder / "Study head.head"
     model.touch()
-    app = App(folder, display, model, variables={VARIABLE: str(folder / "held.jsonl")})
-    app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY")
-    app.settled()
-    yield app
-    app.close()
-    assert "Traceback" not in app.log.read_text(), app.log.read_text()[-3000:]
+    with App(folder, display, model, variables={VARIABLE: str(folder / "held.jsonl")}) as app:
+        app.settled()
+        yield app
 
 
 def notes(folder: Path) -> tuple[dict[float, float], dict[float, float]]:

@@ -23,14 +23,9 @@ def window(display: str, tmp_path: Path) -> Iterator[App]:
     manager.chmod(0o755)
     model = tmp_path / "Study head.head"
     model.touch()
-    app = App(tmp_path, display, model, extra_path=tools)
-    try:
-        app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY")
+    with App(tmp_path, display, model, extra_path=tools) as app:
         app.point(*app.middle())
         yield app
-    finally:
-        app.close()
-    assert "Traceback" not in app.log.read_text(), app.log.read_text()[-3000:]
 
 
 def states(state: State) -> list[str]:

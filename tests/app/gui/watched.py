@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -254,6 +254,26 @@ class Watched:
             capture_output=True, text=True, timeout=20,
         )  # fmt: skip
         return done.stdout
+
+    def __enter__(self) -> Self:
+        """Wait for the first picture."""
+        try:
+            self.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY")
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_what: object) -> None:
+        """End it; what fell inside it is an error, too."""
+        self.close()
+        if kind is None:
+            self.check_log()
+
+    def check_log(self) -> None:
+        """Nothing fell inside the window."""
+        log = self.log.read_text()
+        assert "Traceback" not in log, log[-3000:]
 
     def close(self) -> int:
         """End the application as a person closing a terminal would; the exit status."""
