@@ -17,6 +17,7 @@ import dearpygui.dearpygui as dpg
 from app.copying import HINT, Copies
 from app.dialogs import Dialogs
 from app.held import Held
+from app.letters import let_every_name_through
 from app.pointer import Pointer
 from app.runner import early
 from app.studio import Studio
@@ -59,6 +60,7 @@ class Kit:
     _row_tip: str = ""
 
     def __post_init__(self) -> None:
+        let_every_name_through()
         self.copies = Copies(self.studio)
         self.ahead = TypedAhead(self.scale)
 
