@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -35,6 +35,7 @@ from engine.training.gan.plan import NAME, RunFacts, RunPlan
 from engine.training.gan.precision import in_halves
 from engine.training.gan.result import Card, keep_model, model_source
 from engine.training.gan.run import Run, Scorer
+from engine.training.gan.wish import Wish
 from engine.training.shift.options import ADAPTIVE, DEFAULTS, ShiftOptions, shift_training
 from engine.training.shift.training import TextShift, led_by
 from engine.training.shift.without_pictures import NoPictures
@@ -46,65 +47,6 @@ Trained = Adversarial | TextShift
 BASE, JUDGE, MODEL = "base", "judge.safetensors", "model"
 #: Families whose discriminators are told the cameras of real pictures.
 NEED_CAMERAS = ("eg3d",)
-
-
-class Wish(Protocol):
-    """A plan as the window has it."""
-
-    @property
-    def data(self) -> str:
-        """Folder or archive of pictures; empty where a text leads."""
-        ...
-
-    @property
-    def model(self) -> str:
-        """Which generator goes on: a file, or the name of one that ships."""
-        ...
-
-    @property
-    def folder(self) -> str:
-        """Of the run."""
-        ...
-
-    @property
-    def preset(self) -> str:
-        """Name of a preset."""
-        ...
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """Groups of layers that train; none: the preset's."""
-        ...
-
-    @property
-    def minutes(self) -> float:
-        """Of the whole run."""
-        ...
-
-    @property
-    def mirror(self) -> bool:
-        """Whether every picture is shown mirrored, too."""
-        ...
-
-    @property
-    def score_samples(self) -> int:
-        """Pictures that FID and KID are measured with at each snapshot; 0: neither."""
-        ...
-
-    @property
-    def by_text(self) -> bool:
-        """Whether a text leads in the place of pictures."""
-        ...
-
-    @property
-    def shift(self) -> ShiftOptions:
-        """Where a text leads: which, and how."""
-        ...
-
-    @property
-    def steps(self) -> int:
-        """Where a text leads: how many."""
-        ...
 
 
 def _nothing(event: Event) -> None:
