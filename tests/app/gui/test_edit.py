@@ -24,14 +24,9 @@ def window(display: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[A
     folder = tmp_path_factory.mktemp("edit")
     model = folder / "Study head.head"
     model.touch()
-    app = App(folder, display, model)
-    try:
-        app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY")
+    with App(folder, display, model) as app:
         app.resize(1280, 940)
         yield app
-    finally:
-        app.close()
-    assert "Traceback" not in app.log.read_text(), app.log.read_text()[-3000:]
 
 
 @pytest.fixture

@@ -24,15 +24,10 @@ LATE = ["32", "64", "128", "256", "512", "1024"]
 @pytest.fixture(scope="module")
 def window(display: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     folder = tmp_path_factory.mktemp("second")
-    app = App(folder, display, FIRST)
-    try:
-        app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY")
+    with App(folder, display, FIRST) as app:
         app.resize(1280, 940)
         # Nine layers of nine widths: the picture is small and quick.
         yield app
-    finally:
-        app.close()
-    assert "Traceback" not in app.log.read_text(), app.log.read_text()[-3000:]
 
 
 @pytest.fixture

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,17 +23,25 @@ WINDOW = ("-m", "app", "--device", "cpu")
 @pytest.fixture
 def opened(display: str, tmp_path: Path) -> Iterator[App]:
     """The window on the tiny model, with the window for training open."""
-    write_pictures(tmp_path / "discs", 12)
+    with to_train(display, tmp_path) as app:
+        yield app
+
+
+@pytest.fixture
+def as_started(display: str, tmp_path: Path) -> Iterator[App]:
+    """The same, begun as its user begins it: what trains is the window's own child."""
+    with to_train(display, tmp_path, command=WINDOW) as app:
+        yield app
+
+
+@contextmanager
+def to_train(display: str, folder: Path, **how: Any) -> Iterator[App]:
+    write_pictures(folder / "discs", 12)
     # Paths are typed as they are seen from here: where frames are slow a long one takes long.
-    app = App(tmp_path, display, GOLDEN, command=WINDOW, cwd=tmp_path)
-    try:
-        app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY")
+    with App(folder, display, GOLDEN, cwd=folder, **how) as app:
         app.click("train")
         app.wait("the window", lambda s: s["train"] is not None)
         yield app
-    finally:
-        app.close()
-    assert "Traceback" not in app.log.read_text(), app.log.read_text()[-3000:]
 
 
 def fill(app: App) -> None:
@@ -132,8 +142,10 @@ def test_a_model_is_trained_watched_turned_stopped_and_opened(opened: App, tmp_p
     app.wait("the end", lambda s: s["train"]["state"] == "over")
 
 
-def test_what_is_wrong_is_one_sentence_and_a_dead_run_goes_on(opened: App, tmp_path: Path) -> None:
-    app, run = opened, tmp_path / "run"
+def test_what_is_wrong_is_one_sentence_and_a_dead_run_goes_on(
+    as_started: App, tmp_path: Path
+) -> None:
+    app, run = as_started, tmp_path / "run"
     app.click("train_start")
     app.wait("what is missing", lambda _s: any("Choose the pictures" in n for n in app.notices()))
     app.fill("train_data", "nothing")
