@@ -197,8 +197,8 @@ class Kit:
         that the tab holds is there. Returns the item of its text."""
         # The toolkit asks whether the mouse is over what was drawn last, which for the open tab
         # is the last thing in it: the tooltip would lie over that. No mouse is over what has no
-        # width (a spacer with no height either would not count as drawn).
-        dpg.add_spacer(height=1, parent=tab)
+        # width, and what has a place of its own takes no room: a spacer gave the window for training a scroll bar.
+        dpg.add_text("", parent=tab, pos=(0, 0))
         return self.tip(tab, text)
 
     def explain(self, item: int, tip: str = "") -> int:
