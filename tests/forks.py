@@ -313,6 +313,8 @@ def _become(request: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
+    # multiprocessing blocks signals while it starts its resource tracker, which may be what starts this.
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     # A Ctrl-C is for those that are forked.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _control = socket.socket(fileno=int(sys.argv[1]))

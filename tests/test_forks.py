@@ -50,6 +50,18 @@ def test_signals_end_it(number: signal.Signals) -> None:
     assert fork.stdout.read() == ""
 
 
+def test_signals_end_it_although_they_were_blocked_where_it_comes_from() -> None:
+    code = "import time; print('here', flush=True); time.sleep(60)"
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        fork = forks.start(["-c", code], modules=("json",), stdout=subprocess.PIPE)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    assert fork.stdout is not None and fork.stdout.readline() == "here\n"
+    fork.terminate()
+    assert fork.wait(60) == -signal.SIGTERM
+
+
 def _echo(connection: Connection) -> None:
     connection.send((os.getpid(), "torch" in sys.modules))
     while connection.recv() != "end":

@@ -51,6 +51,7 @@ def _parts() -> str:
 
 
 def _stale() -> str:
+    gc.collect()  # what a change of scale has left, and nobody holds any more
     kits = {id(one.kit): one.kit for one in gc.get_objects() if isinstance(one, Parts)}
     there = set(dpg.get_all_items())
     return "\n".join(
