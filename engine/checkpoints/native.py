@@ -23,6 +23,7 @@ from engine.checkpoints.source import FileSource
 from engine.checkpoints.tensors import MAX_DIMS, Storage, view
 from engine.errors import CheckpointError
 from engine.hashing import file_sha256
+from engine.json_text import json_text
 
 #: What the JSON's ``format`` says.
 FORMAT = "maquette-generator/1"
@@ -243,7 +244,7 @@ def write_model(source: ModelSource, path: Path | str, half: bool = False) -> Pa
             "assumptions": list(source.assumptions),
             "sha256": file_sha256(new_weights),
         }
-        text = json.dumps(facts, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        text = json_text(facts, 2) + "\n"
         with new_facts.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()

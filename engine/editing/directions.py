@@ -17,6 +17,7 @@ from engine.edits import MAX_NAME, MAX_STRENGTH, Edit, Offset, check_name
 from engine.errors import ExportError, UserError
 from engine.export.files import atomic_paths
 from engine.identity import MAX_LATENT
+from engine.json_text import json_text
 
 FORMAT = "maquette-direction/1"
 SUFFIX, NUMBERS_SUFFIX = ".json", ".safetensors"
@@ -160,7 +161,7 @@ def write_direction(path: str | Path, direction: Direction) -> Path:
     facts, numbers = direction_paths(path)
     if not facts.stem:
         raise ExportError(f"{path} is no name for a direction; give it one.")
-    text = json.dumps(direction.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
+    text = json_text(direction.to_json(), 1)
     # The numbers first: a JSON without them is refused, numbers without a JSON are overlooked.
     with atomic_paths(numbers, facts) as (new_numbers, new_facts):
         new_numbers.write_bytes(save({_TENSOR: direction.offset.numbers.copy()}))

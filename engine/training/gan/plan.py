@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from engine.errors import UserError
 from engine.export.files import write_bytes
+from engine.json_text import json_text
 from engine.training.gan.options import TrainingOptions
 
 #: File of a run's folder that says what was started.
@@ -77,7 +78,7 @@ class RunFacts:
             ExportError: it cannot be written.
         """
         plain = {"format": FORMAT, **asdict(self), "options": self.options.to_json()}
-        text = json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
+        text = json_text(plain, 2, allow_nan=True) + "\n"
         write_bytes(Path(self.plan.folder) / NAME, text.encode())
 
     @classmethod

@@ -19,6 +19,7 @@ import numpy as np
 
 from engine.errors import UserError
 from engine.export.files import write_bytes
+from engine.json_text import json_text
 from engine.training.data.photos.faces import Face, Points
 
 _FORMAT = 1
@@ -53,7 +54,7 @@ def write_points(path: Path, faces: Mapping[str, Sequence[Face]]) -> None:
         ExportError: the file cannot be written.
     """
     stated = {name: [_plain(face) for face in each] for name, each in sorted(faces.items())}
-    text = json.dumps({"format": _FORMAT, "faces": stated}, indent=1, ensure_ascii=False)
+    text = json_text({"format": _FORMAT, "faces": stated}, 1, allow_nan=True)
     write_bytes(path, (text + "\n").encode())
 
 

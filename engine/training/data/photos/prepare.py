@@ -24,6 +24,7 @@ from PIL import Image
 from engine.camera import Camera
 from engine.errors import Cancelled, UserError
 from engine.export.files import atomic_folder
+from engine.json_text import json_text
 from engine.training.data.cameras import label_of, mirrored
 from engine.training.data.decode import Unreadable
 from engine.training.data.files import LABELS_NAME, Files, open_files
@@ -315,7 +316,7 @@ def _write_report(job: PrepareJob, finder: Finder | None, result: Prepared, fold
         "skipped": dict(result.skipped),
         "notes": list(result.notes),
     }
-    text = json.dumps(report, indent=1, ensure_ascii=False)
+    text = json_text(report, 1, allow_nan=True)
     (folder / REPORT_NAME).write_text(text + "\n", encoding="utf-8")
     if result.guesses:
         write_points(folder / POINTS_NAME, result.guesses)
