@@ -61,16 +61,12 @@ def opened(display: str, tmp_path: Path) -> Iterator[App]:
             "PATH": f"{fitting.parent}{os.pathsep}{os.environ['PATH']}",
         },
     )  # fmt: skip
-    try:
-        app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY")
+    with app:
         app.click("train")
         app.wait("the window for training", lambda s: s["train"] is not None)
         app.click("train_prepare")
         app.wait("the window", lambda s: s["prepare"] is not None)
         yield app
-    finally:
-        app.close()
-    assert "Traceback" not in app.log.read_text(), app.log.read_text()[-3000:]
 
 
 def kinds(state: State) -> dict[str, str]:
@@ -179,8 +175,7 @@ def test_faces_that_are_certain_need_nobody_and_a_dead_process_is_told(
         tmp_path, display, GOLDEN, command=("-m", "app", "--device", "cpu"), cwd=tmp_path,
         variables={"MAQUETTE_PHOTOS_PYTHON": str(python)},
     )  # fmt: skip
-    try:
-        app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY")
+    with app:
         app.click("train")
         app.click("train_prepare")
         state = app.wait("the finder", lambda s: (s["prepare"] or {}).get("finder"))
@@ -211,6 +206,3 @@ def test_faces_that_are_certain_need_nobody_and_a_dead_process_is_told(
         report = json.loads((tmp_path / "out" / "maquette-prepared.json").read_text())
         photos = [one["photo"] for one in report["pictures"]]
         assert photos.count("pair.png") == 1 and "ann.png" in photos
-    finally:
-        app.close()
-    assert "Traceback" not in app.log.read_text(), app.log.read_text()[-3000:]

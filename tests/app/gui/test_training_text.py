@@ -39,7 +39,7 @@ def test_a_text_leads_and_shapes_stay(opened: App, tmp_path: Path) -> None:
     here = app.state["widgets"]["train_freeze"][:2]
     app.point(*here)
     for _ in range(10):
-        app.xdotool("click", 5)
+        app.turn(up=False)
     app.wait(
         "the last one in sight",
         lambda s: bottom(s, "train_layer_adaptive") <= bottom(s, "train_folder") - 40,
@@ -48,7 +48,7 @@ def test_a_text_leads_and_shapes_stay(opened: App, tmp_path: Path) -> None:
     app.wait("layers of the text's choice", lambda s: "adaptive" in s["train"]["layers"])
     app.point(*here)
     for _ in range(10):
-        app.xdotool("click", 4)
+        app.turn(up=True)
     app.wait("the others", lambda s: s["widgets"]["train_freeze"][:2] == here)
     app.click("train_freeze")
     app.wait("no boxes", lambda s: "layers" not in s["train"]["parts"])
