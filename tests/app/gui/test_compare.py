@@ -25,13 +25,8 @@ def window(display: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[A
     models = [folder / name for name in ("Study head.head", "Other head.head")]
     for model in models:
         model.write_text(model.name)
-    app = App(folder, display, models[0])
-    try:
-        app.wait("the first picture", lambda s: s["frame"] and s["engine"] == "READY")
+    with App(folder, display, models[0]) as app:
         yield app
-    finally:
-        app.close()
-    assert "Traceback" not in app.log.read_text(), app.log.read_text()[-3000:]
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def start(display: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     yield begin
     for app in windows:
         app.close()
-        assert "Traceback" not in app.log.read_text(), app.log.read_text()[-3000:]
+        app.check_log()
 
 
 def titled(app: App, title: str) -> None:

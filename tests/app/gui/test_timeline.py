@@ -221,7 +221,15 @@ def test_a_video_of_it_is_filmed_while_work_goes_on(line: App, workplace: Path) 
     line.choose("video_format", 2, "PNG sequence")
     line.fill("video_path", str(workplace / "frames"), enter=False)
     line.click("timeline_export")
-    line.wait("the pictures", lambda s: (workplace / "frames" / "frame_0021.png").exists())
+    line.wait(
+        "the pictures",
+        # Then its line has gone, which lies below the list that is dropped down.
+        lambda s: (
+            (workplace / "frames" / "frame_0021.png").exists()
+            and s["exports"]["video"]["state"] == "finished"
+        ),
+    )
+    line.still()
     middle = read_recipe(workplace / "frames" / "frame_0009.png")
     assert middle.fades and read_recipe(workplace / "frames" / "frame_0021.png").seed == 9
     line.choose("video_format", 0, "MP4 (H.264)")
