@@ -7,6 +7,7 @@ so, and the bad file is kept beside the new one as ``settings.json.bad``.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import math
 import os
@@ -153,7 +154,7 @@ def load_settings(path: Path | None = None) -> LoadedSettings:
     """
     where = path or settings_path()
     try:
-        text = where.read_text(encoding="utf-8")
+        text = _read(where)
     except FileNotFoundError:
         return LoadedSettings(is_first=True)
     except (OSError, UnicodeDecodeError) as error:
@@ -237,12 +238,19 @@ def _alone_in(folder: Path) -> Iterator[None]:
 def _as_they_lie(where: Path) -> Settings | None:
     """What another window may have written; ``None`` where that cannot be read."""
     try:
-        data = json.loads(where.read_text(encoding="utf-8"))
+        data = json.loads(_read(where))
     except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(data, dict) or data.get("format") != SETTINGS_FORMAT:
         return None
     return _parse(data, where).settings
+
+
+def _read(where: Path) -> str:
+    if where.exists() and not where.is_file():
+        # A pipe would be waited for, without end.
+        raise OSError(errno.EINVAL, "No ordinary file")
+    return where.read_text(encoding="utf-8")
 
 
 def _reason(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,17 @@ def test_a_damaged_or_foreign_file_is_kept_as_bad(path: Path, content: str) -> N
     assert not path.exists()
     assert path.with_name("settings.json.bad").read_text(encoding="utf-8") == content
     save_settings(Settings(ui_scale=2.0))
+    assert load_settings().settings.ui_scale == 2.0
+
+
+def test_a_pipe_is_not_waited_for(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    os.mkfifo(path)
+    loaded = load_settings()
+    assert loaded.settings == Settings()
+    assert loaded.notice is not None and "cannot be read (no ordinary file)" in loaded.notice
+    os.mkfifo(path)
+    save_settings(Settings(ui_scale=2.0), base=Settings())
     assert load_settings().settings.ui_scale == 2.0
 
 
