@@ -55,7 +55,9 @@ class App(Watched):
         left, top = self._origin()
         self._mouse.move(left + x, top + y)
         self._mouse.arrive()
-        self.seen()
+        # One that takes the movement in, and one that knows what the mouse was over: a click on a tab
+        # that comes between them is lost.
+        self.seen(frames=2)
 
     def press(self, button: int = 1) -> None:
         """Press a button of the mouse where it is."""

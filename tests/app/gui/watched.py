@@ -182,10 +182,10 @@ class Watched:
             state = latest
         raise AssertionError(f"it never came to rest\n{json.dumps(state)[:3000]}")
 
-    def seen(self) -> None:
-        """Wait until the window has seen what was done, or has ended."""
+    def seen(self, frames: int = 1) -> None:
+        """Wait until the window has drawn so many frames that have seen what was done, or has ended."""
         # A frame that is being drawn may have asked for its input before: the next one takes it in.
-        wanted = self._pulse()[0] + 1
+        wanted = self._pulse()[0] + frames
         self._acted = wanted + SHOWN
         self._until(lambda: self._pulse()[1] >= wanted)
 
