@@ -124,10 +124,13 @@ def test_what_readers_do_is_no_misdeed(watch: Watch, places: tuple[Path, Path]) 
 
 
 def test_memory_and_time_are_noticed(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
-    more = iter([1 << 40, 1 << 40])
-    monkeypatch.setattr(watch_module, "_highest", lambda: next(more))
-    finding = watch.judge(lambda: None)
+    held = [1 << 40]
+    monkeypatch.setattr(watch_module, "_highest", lambda: held[-1])
+    finding = watch.judge(lambda: held.append(2 << 40))
     assert finding is not None and finding.key == "memory"
+    # The fuzzer's own, between two executions.
+    held.append(3 << 40)
+    assert watch.judge(lambda: None) is None
     monkeypatch.setattr(watch_module, "MOST_SECONDS", -1.0)
     finding = watch.judge(lambda: None)
     assert finding is not None and finding.key == "slow"

@@ -66,7 +66,6 @@ class Watch:
         self._placed, self._may_write = frozenset(placed), frozenset(may_write)
         self._armed = False
         self._events: list[str] = []
-        self._highest = _highest()
         sys.addaudithook(self._hook)
 
     def judge(self, read: Callable[[], None]) -> Finding | None:
@@ -74,6 +73,8 @@ class Watch:
         self._events.clear()
         said: UserError | None = None
         finding: Finding | None = None
+        # What the fuzzer itself has taken since the last one is not the reader's.
+        before = _highest()
         start = time.thread_time()
         self._armed = True
         try:
@@ -92,10 +93,9 @@ class Watch:
             finding = Finding(f"event {self._events[0][:60]}", "; ".join(self._events[:5]))
         if finding is None and took > MOST_SECONDS:
             finding = Finding("slow", f"{took:.1f} s")
-        highest = _highest()
-        if highest > self._highest + MOST_MEMORY:
-            finding = finding or Finding("memory", f"{(highest - self._highest) >> 20} MiB more")
-        self._highest = max(highest, self._highest)
+        more = _highest() - before
+        if more > MOST_MEMORY:
+            finding = finding or Finding("memory", f"{more >> 20} MiB more")
         for name in self._present - self._placed:
             if name not in self._may_write:
                 finding = finding or Finding("file left", repr(name))
