@@ -90,7 +90,7 @@ def test_sums_along_rays_equal_torch(place: str, name: str) -> None:
 
 
 @everywhere
-@pytest.mark.parametrize("name", ["two passes", "places", "sines"])
+@pytest.mark.parametrize("name", ["two passes", "places", "sines", "many samples"])
 def test_second_samples_lie_where_torch_draws_them(place: str, name: str) -> None:
     """As near as the weights are known: a rounding moves a sample where they hardly rise."""
     field, rays = CASES[name]
