@@ -217,8 +217,8 @@ class Desk:
             return
         self.talk.ask(
             f'"{self.name}" was saved by another window or program since it was opened or saved here.',
-            Choice("Save over it", "changed_over", save, "What the other one saved is lost"),
             Choice("Another name", "changed_name", lambda: self.ask_save_as(then), "Keep both"),
+            Choice("Save over it", "changed_over", save, "What the other one saved is lost"),
             Choice("Cancel", "changed_cancel", nothing, "Save nothing; everything is as it was"),
         )
 

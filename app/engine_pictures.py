@@ -22,16 +22,6 @@ from engine.recipe import Recipe
 from engine.views import view_image
 
 
-def full_quality(recipe: Recipe) -> Quality:
-    """What a recipe asks for; the same choices as ``Painter.frame`` makes."""
-    return Quality(
-        neural_resolution=recipe.neural_resolution,
-        samples=recipe.samples,
-        upsample=recipe.view == "picture",
-        normals=recipe.view == "normals",
-    )
-
-
 def preview_quality(recipe: Recipe, controller: AdaptiveQuality) -> Quality:
     """What the target rate allows."""
     rung = controller.quality

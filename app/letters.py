@@ -17,7 +17,7 @@ import dearpygui._dearpygui as toolkit
 #: From the half of a letter that stands for a byte to its letter of the private use area.
 _SHIFT = 0xF780 - 0xDC80
 _THERE = {half: half + _SHIFT for half in range(0xDC80, 0xDD00)} | dict.fromkeys(
-    (*range(55296, 56448), *range(56576, 57344)), 65533
+    (*range(0xD800, 0xDC80), *range(0xDD00, 0xE000)), 0xFFFD
 )
 _BACK = {half + _SHIFT: half for half in range(0xDC80, 0xDD00)}
 #: What takes texts, beside all that begins with ``add_``.

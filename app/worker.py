@@ -22,7 +22,6 @@ from app.adaptive import AdaptiveQuality, Preview, default_fps
 from app.delivery import Delivery, Picture
 from app.engine_pictures import (
     PictureTaker,
-    full_quality,
     give_back_memory,
     preview_quality,
     thumbnail,
@@ -54,7 +53,7 @@ from app.wire import (
     UseRing,
 )
 from engine.capabilities import SettingValue
-from engine.draw import Painter
+from engine.draw import Painter, full_quality
 from engine.errors import Cancelled
 from engine.frame import Frame
 from engine.generators.base import CancelToken, Quality

@@ -142,7 +142,7 @@ class Painter:
     ) -> Frame:
         """Render a recipe. ``quality`` overrides the recipe's own (used for previews)."""
         recipe.checked()
-        chosen = quality or _quality(recipe)
+        chosen = quality or full_quality(recipe)
         with torch.inference_mode():
             w, model = self.latent(recipe), self.model(recipe)
             return model.render(w, recipe.pose.camera(), chosen, cancel)
@@ -241,11 +241,11 @@ def _alike(recipe: Recipe) -> tuple[LatentKey, LayerSwap | None, Quality]:
         UserError: the recipe is out of range.
     """
     recipe.checked()
-    return _latent_key(recipe), recipe.swap, _quality(recipe)
+    return _latent_key(recipe), recipe.swap, full_quality(recipe)
 
 
-def _quality(recipe: Recipe) -> Quality:
-    """What a recipe's own picture may spend."""
+def full_quality(recipe: Recipe) -> Quality:
+    """What a recipe's own picture may spend: the sides and samples that it asks for."""
     return Quality(
         neural_resolution=recipe.neural_resolution,
         samples=recipe.samples,

@@ -14,11 +14,7 @@ from engine.errors import UserError
 from tests.app.bench import Bench, sha
 from tests.app.test_studio import CAPABILITIES
 
-
-@pytest.fixture(autouse=True)
-def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MAQUETTE_CONFIG_DIR", str(tmp_path / "config"))
-    monkeypatch.setenv("HOME", str(tmp_path))
+pytestmark = pytest.mark.usefixtures("own_place")
 
 
 @pytest.fixture

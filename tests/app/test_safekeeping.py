@@ -13,11 +13,7 @@ from app.recovery import Recovery
 from tests.app.bench import Bench
 from tests.app.test_recovery import until
 
-
-@pytest.fixture(autouse=True)
-def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MAQUETTE_CONFIG_DIR", str(tmp_path / "config"))
-    monkeypatch.setenv("HOME", str(tmp_path))
+pytestmark = pytest.mark.usefixtures("own_place")
 
 
 @pytest.fixture
