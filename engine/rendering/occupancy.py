@@ -80,31 +80,37 @@ class Survey:
         level: float,
         points: int,
     ) -> None:
-        self._density, self._half, self._side, self._level = density, half, side, level
-        self._points, self._slices = points, self._work()
+        self._slices = _look_around(density, half, side, level, points)
 
     def step(self) -> Occupancy | None:
         """Look at the next slice; the grid once all have been looked at."""
         return next(self._slices)
 
-    def _work(self) -> Iterator[Occupancy | None]:
-        ends = self._side + 1
-        values = torch.empty(ends**3)
-        axis = torch.linspace(-self._half, self._half, ends)
-        for index in torch.split(torch.arange(ends**3), self._points):
-            places = [index // ends**2, index // ends % ends, index % ends]
-            found = self._density(torch.stack([axis[place] for place in places], dim=1))
-            values[index[0] : index[-1] + 1] = found
-            yield None
-        high = low = values.reshape(ends, ends, ends)
-        for direction in range(3):
-            high = _around(high, direction, torch.maximum)
-            yield None
-            low = _around(low, direction, torch.minimum)
-            yield None
-        # Written so that what is not a number is not empty.
-        empty = high + MARGIN * (high - low) < self._level
-        yield Occupancy((~empty).to(torch.uint8).numpy(), self._half)
+
+def _look_around(
+    density: Callable[[Tensor], Tensor], half: float, side: int, level: float, points: int
+) -> Iterator[Occupancy | None]:
+    """What :class:`Survey` does, a slice with each ``next``. Not a method: work that is given up would hold the
+    survey that holds it, and the face's planes with it, until Python looks for such circles, which
+    is seldom."""
+    ends = side + 1
+    values = torch.empty(ends**3)
+    axis = torch.linspace(-half, half, ends)
+    for start in range(0, ends**3, points):
+        index = torch.arange(start, min(start + points, ends**3))
+        places = [index // ends**2, index // ends % ends, index % ends]
+        found = density(torch.stack([axis[place] for place in places], dim=1))
+        values[start : start + len(index)] = found
+        yield None
+    high = low = values.reshape(ends, ends, ends)
+    for direction in range(3):
+        high = _around(high, direction, torch.maximum)
+        yield None
+        low = _around(low, direction, torch.minimum)
+        yield None
+    # Written so that what is not a number is not empty.
+    empty = high + MARGIN * (high - low) < level
+    yield Occupancy((~empty).to(torch.uint8).numpy(), half)
 
 
 def _around(values: Tensor, axis: int, of: Callable[[Tensor, Tensor], Tensor]) -> Tensor:

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import os
+import weakref
 from collections.abc import Callable
 
 import numpy as np
@@ -158,6 +160,26 @@ def test_another_face_begins_anew() -> None:
     for face in (1.0, 2.0, 1.0):
         assert not grids.advance(torch.tensor(face), begin)
     assert begun == [1.0, 2.0, 1.0]
+
+
+def test_what_is_given_up_holds_nothing() -> None:
+    """A survey holds its face's planes, some ten megabytes: they go at once, not when Python next looks for what
+    holds itself."""
+    grids = Grids()
+
+    def begun(w: Tensor) -> weakref.ref[Density]:
+        density = waves()
+        grids.advance(w, lambda _: survey(density))
+        return weakref.ref(density)
+
+    gc.disable()
+    try:
+        held = begun(torch.zeros(4))
+        assert held() is not None
+        begun(torch.ones(4))
+        assert held() is None
+    finally:
+        gc.enable()
 
 
 def test_only_a_few_are_kept() -> None:
