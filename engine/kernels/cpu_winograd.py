@@ -83,26 +83,41 @@ def transform_weights(taps: Floats, out: Floats) -> None:
                 o5[s] = r
 
 
+@compiled(inline=True)
+def transform_six(
+    d0: Floats,
+    d1: Floats,
+    d2: Floats,
+    d3: Floats,
+    d4: Floats,
+    d5: Floats,
+    out: Floats,
+    at: int,
+    step: int,
+) -> None:
+    """``B^T d`` of six values in a row, each ``[C]``, to the places ``at``, ``at + step``, ... of ``out``."""
+    o0, o1, o2 = out[at], out[at + step], out[at + 2 * step]
+    o3, o4, o5 = out[at + 3 * step], out[at + 4 * step], out[at + 5 * step]
+    for c in range(len(d0)):
+        v1, v2, v3, v4 = d1[c], d2[c], d3[c], d4[c]
+        even_a, odd_a = v4 - B2 * v2, A * (v3 - B2 * v1)
+        even_b, odd_b = v4 - A2 * v2, B * (v3 - A2 * v1)
+        o0[c] = PRODUCT * d0[c] - SUM * v2 + v4
+        o1[c] = even_a + odd_a
+        o2[c] = even_a - odd_a
+        o3[c] = even_b + odd_b
+        o4[c] = even_b - odd_b
+        o5[c] = PRODUCT * v1 - SUM * v3 + d5[c]
+
+
 @compiled()
 def transform_columns(source: Floats, top: int, left: int, half: Floats) -> None:
     """``B^T d`` of the 6 x 6 values from ``source[top, left]`` on: ``[36, C]``, written."""
-    channels = source.shape[2]
     for j in range(6):
         x = left + j
         d0, d1, d2 = source[top, x], source[top + 1, x], source[top + 2, x]
         d3, d4, d5 = source[top + 3, x], source[top + 4, x], source[top + 5, x]
-        o0, o1, o2 = half[j], half[6 + j], half[12 + j]
-        o3, o4, o5 = half[18 + j], half[24 + j], half[30 + j]
-        for c in range(channels):
-            v1, v2, v3, v4 = d1[c], d2[c], d3[c], d4[c]
-            even_a, odd_a = v4 - B2 * v2, A * (v3 - B2 * v1)
-            even_b, odd_b = v4 - A2 * v2, B * (v3 - A2 * v1)
-            o0[c] = PRODUCT * d0[c] - SUM * v2 + v4
-            o1[c] = even_a + odd_a
-            o2[c] = even_a - odd_a
-            o3[c] = even_b + odd_b
-            o4[c] = even_b - odd_b
-            o5[c] = PRODUCT * v1 - SUM * v3 + d5[c]
+        transform_six(d0, d1, d2, d3, d4, d5, half, j, 6)
 
 
 @compiled()
@@ -129,21 +144,11 @@ def transform_tiles(picture: Floats, first: int, at: int, count: int, out: Float
                     else:
                         patch[i, j] = picture[y, x]
             transform_columns(patch, 0, 0, half)
+        mine = out[:, at + t]
         for row in range(0, 36, 6):
             d0, d1, d2 = half[row], half[row + 1], half[row + 2]
             d3, d4, d5 = half[row + 3], half[row + 4], half[row + 5]
-            o0, o1, o2 = out[row, at + t], out[row + 1, at + t], out[row + 2, at + t]
-            o3, o4, o5 = out[row + 3, at + t], out[row + 4, at + t], out[row + 5, at + t]
-            for c in range(channels):
-                v1, v2, v3, v4 = d1[c], d2[c], d3[c], d4[c]
-                even_a, odd_a = v4 - B2 * v2, A * (v3 - B2 * v1)
-                even_b, odd_b = v4 - A2 * v2, B * (v3 - A2 * v1)
-                o0[c] = PRODUCT * d0[c] - SUM * v2 + v4
-                o1[c] = even_a + odd_a
-                o2[c] = even_a - odd_a
-                o3[c] = even_b + odd_b
-                o4[c] = even_b - odd_b
-                o5[c] = PRODUCT * v1 - SUM * v3 + d5[c]
+            transform_six(d0, d1, d2, d3, d4, d5, mine, row, 1)
 
 
 @compiled()
