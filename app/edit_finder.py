@@ -40,6 +40,7 @@ from engine.editing.texts import weakness
 from engine.errors import Cancelled, UserError
 from engine.generators.base import CancelToken, Generator
 from engine.latents import edited
+from engine.memory import give_back
 from engine.recipe import ModelRef, Recipe
 
 #: Progress is told this often at most, in seconds.
@@ -64,6 +65,7 @@ class Finder:
         while True:
             task = self._mailbox.next_task()
             self._mailbox.send(self._do(task))
+            give_back()
 
     def _do(self, task: EditTask) -> TaskDone | TaskStopped | TaskFailed:
         cancel = CancelToken(lambda: self._mailbox.stopped)

@@ -44,6 +44,7 @@ from engine.export.video import export_video
 from engine.generators.base import CancelToken
 from engine.joining import joined_source
 from engine.latent_files import latent_suffix, write_latent
+from engine.memory import give_back
 from engine.model_ref import ModelRef
 
 #: Progress is told this often at most, in seconds.
@@ -64,6 +65,7 @@ class Exporter:
         """Serve until the window closes the pipe."""
         while (task := self._mailbox.next_job()) is not None:
             self._mailbox.send(self._do(task))
+            give_back()
 
     def _do(self, task: RunJob) -> JobFinished | JobFailed | JobCancelled:
         number, title = task.number, task.job.title

@@ -16,6 +16,7 @@ from app.faults import log_failure
 from app.mailboxes import EngineMailbox, ExportMailbox
 from app.processor import wait_asleep
 from app.wire import ProcessOptions, Ready
+from engine.memory import keep_freed
 
 
 def run_engine(connection: Connection, options: ProcessOptions) -> None:
@@ -23,6 +24,7 @@ def run_engine(connection: Connection, options: ProcessOptions) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     mailbox = EngineMailbox(connection)
     mailbox.send(Ready())
+    keep_freed()
     wait_asleep()
     try:
         from app.worker import Engine
@@ -39,6 +41,7 @@ def run_edits(connection: Connection, options: ProcessOptions) -> None:
     if hasattr(os, "nice"):
         os.nice(5)  # the live picture goes first
     mailbox = EditMailbox(connection)
+    keep_freed()
     wait_asleep()
     try:
         from app.edit_finder import Finder
@@ -55,6 +58,7 @@ def run_exports(connection: Connection, options: ProcessOptions) -> None:
     if hasattr(os, "nice"):
         os.nice(5)  # the live picture goes first
     mailbox = ExportMailbox(connection)
+    keep_freed()
     wait_asleep()
     try:
         from app.exporter import Exporter

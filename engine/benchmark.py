@@ -30,6 +30,7 @@ from engine.checkpoints.plain import LazyTensor
 from engine.errors import Cancelled, UserError
 from engine.generators.base import Generator, Quality, latent_from_seed
 from engine.generators.registry import ModelSource, families, open_model, pick_device
+from engine.memory import keep_freed
 
 #: Yaw between the pictures of an orbit, degrees.
 _ORBIT_STEP = 3.0
@@ -183,6 +184,7 @@ def opened(plan: Plan, stem: str) -> tuple[Generator, float, float]:
         the generator, the most memory used meanwhile as a multiple of its tensors' size, and
         the seconds it took.
     """
+    keep_freed()  # as every process that draws
     torch.set_num_threads(plan.threads)
     device = pick_device(plan.device)
     families()

@@ -19,6 +19,7 @@ from app.cli.parsing import one_seed
 from engine.assets import model_place, shipped_generator
 from engine.capabilities import Capabilities
 from engine.errors import CheckpointError, UserError
+from engine.memory import keep_freed
 from engine.recipe import ModelRef, Recipe
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def open_subject(options: DrawingOptions, recipe: Recipe) -> tuple[Generator, Re
     from engine.checkpoints import model_name, model_sha256, weights_file
     from engine.generators.registry import open_model
 
+    keep_freed()
     generator = open_model(where, subject.device)
     capabilities = generator.capabilities
     foreign = subject.source is not None and subject.model is not None
