@@ -217,16 +217,24 @@ class Desk:
             return
         self.talk.ask(
             f'"{self.name}" was saved by another window or program since it was opened or saved here.',
-            Choice("Another name", "changed_name", lambda: self.ask_save_as(then), "Keep both"),
+            Choice(
+                "Another name", "changed_name", lambda: self.ask_save_as(then, where), "Keep both"
+            ),
             Choice("Save over it", "changed_over", save, "What the other one saved is lost"),
             Choice("Cancel", "changed_cancel", nothing, "Save nothing; everything is as it was"),
         )
 
-    def ask_save_as(self, then: Callable[[], None] = nothing) -> None:
-        """Ask where to save; ``then`` follows once it is saved."""
+    def ask_save_as(self, then: Callable[[], None] = nothing, taken: Path | None = None) -> None:
+        """Ask where to save; ``then`` follows once it is saved.
+
+        Args:
+            then: see above.
+            taken: a name that shall stay another's: one beside it is proposed.
+        """
+        proposed = self._proposed() if taken is None else _free(taken)
         self.talk.ask_path(
             Prompt(
-                "save", "Save the project", "Save", str(self._proposed()),
+                "save", "Save the project", "Save", str(proposed),
                 lambda path: self._save_named(path, then),
             )
         )  # fmt: skip
@@ -253,7 +261,12 @@ class Desk:
         self.talk.ask(
             f"{where.name} exists already in {where.parent}.",
             Choice("Replace it", "replace_yes", save, "Write over that file"),
-            Choice("Keep it", "replace_no", lambda: self.ask_save_as(then), "Choose another name"),
+            Choice(
+                "Keep it",
+                "replace_no",
+                lambda: self.ask_save_as(then, where),
+                "Choose another name",
+            ),
         )
 
     def _write(self, where: Path) -> None:
@@ -276,12 +289,17 @@ class Desk:
         folder = documents if documents.is_dir() else home()
         if recent and Path(recent[0]).parent.is_dir():
             folder = Path(recent[0]).parent
-        path, number = folder / f"{UNTITLED}{PROJECT_SUFFIX}", 2
-        while path.exists():
-            path, number = folder / f"{UNTITLED}-{number}{PROJECT_SUFFIX}", number + 1
-        return path
+        return _free(folder / f"{UNTITLED}{PROJECT_SUFFIX}")
 
     def forget_recent(self, path: str) -> None:
         """Take a project out of the recent list; the file stays."""
         studio = self._studio
         studio.change_settings(studio.settings.without_project(path))
+
+
+def _free(wished: Path) -> Path:
+    """A path where nothing lies: the wished one, or one with a number."""
+    path, number = wished, 2
+    while path.exists():
+        path, number = wished.with_name(f"{wished.stem}-{number}{wished.suffix}"), number + 1
+    return path

@@ -46,6 +46,11 @@ def asked(bench: Bench) -> list[str]:
     return [] if question is None else [choice.name for choice in question.choices]
 
 
+def proposed(bench: Bench) -> str:
+    assert bench.desk.talk.prompt is not None
+    return bench.desk.talk.prompt.path
+
+
 def test_what_another_window_saved_is_not_written_over_unasked(bench: Bench, path: Path) -> None:
     saved_by_another(bench, path, 7)
     bench.desk.save()
@@ -67,10 +72,13 @@ def test_both_are_kept_under_two_names(bench: Bench, path: Path, tmp_path: Path)
     saved_by_another(bench, path, 7)
     bench.desk.save()
     bench.choose("changed_name")
+    # What is proposed keeps both: Enter is enough.
+    assert proposed(bench) == str(tmp_path / "anna-2.maquette")
     # The same name again is asked about again.
     bench.answer(path)
     assert asked(bench) == ["replace_yes", "replace_no"] and seed_of(path) == 7
     bench.choose("replace_no")
+    assert proposed(bench) == str(tmp_path / "anna-2.maquette")
     bench.answer(tmp_path / "berta.maquette")
     assert (seed_of(path), seed_of(tmp_path / "berta.maquette")) == (7, 6)
 
