@@ -34,6 +34,10 @@ UI_SCALES = (0.5, 4.0)
 THEMES = ("dark", "light")
 #: Seconds that another window's writing of the settings is waited for.
 _PATIENCE = 0.5
+#: A larger file is none of ours, bytes: reading a gigabyte of it would keep the window from opening.
+MAX_FILE = 4 << 20
+#: What is said of a disk without room; no permission would help.
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
@@ -202,9 +206,9 @@ def save_settings(
         if temporary:
             with contextlib.suppress(OSError):
                 Path(temporary).unlink()
+        advice = "free some space" if error.errno in _FULL else "check the folder's permissions"
         raise UserError(
-            f"The settings cannot be saved in {where.parent} ({_reason(error)}); "
-            "check the folder's permissions."
+            f"The settings cannot be saved in {where.parent} ({_reason(error)}); {advice}."
         ) from error
 
 
@@ -250,7 +254,11 @@ def _read(where: Path) -> str:
     if where.exists() and not where.is_file():
         # A pipe would be waited for, without end.
         raise OSError(errno.EINVAL, "No ordinary file")
-    return where.read_text(encoding="utf-8")
+    with where.open("rb") as file:
+        data = file.read(MAX_FILE + 1)
+    if len(data) > MAX_FILE:
+        raise OSError(errno.EFBIG, "Far too large")
+    return data.decode("utf-8")
 
 
 def _reason(error: Exception) -> str:

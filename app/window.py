@@ -344,7 +344,7 @@ class Window:
 
     def _remember_size(self) -> None:
         x, y = (int(v) for v in dpg.get_viewport_pos())
-        size = dpg.get_viewport_width(), dpg.get_viewport_height()
+        size = max(dpg.get_viewport_width(), MIN_WIDTH), max(dpg.get_viewport_height(), MIN_HEIGHT)
         place = max(x, 0), max(y, 0)
         settings = replace(self._studio.settings, window_size=size, window_position=place)
         self._studio.change_settings(settings)

@@ -10,6 +10,7 @@ import pytest
 
 from app.dock import Dock, Floating
 from app.settings import (
+    MAX_FILE,
     Settings,
     config_folder,
     load_settings,
@@ -90,6 +91,15 @@ def test_a_pipe_is_not_waited_for(path: Path) -> None:
     assert load_settings().settings.ui_scale == 2.0
 
 
+def test_a_file_without_end_is_not_read(path: Path) -> None:
+    write(path, {"format": "maquette-settings/1", "ui_scale": 2})
+    with path.open("ab") as file:
+        file.write(b" " * MAX_FILE)
+    loaded = load_settings()
+    assert loaded.settings == Settings()
+    assert loaded.notice is not None and "cannot be read (far too large)" in loaded.notice
+
+
 def test_bytes_that_are_no_text(path: Path) -> None:
     path.parent.mkdir(parents=True)
     path.write_bytes(b"\xff\xfe\x00bad")
@@ -149,7 +159,7 @@ def test_a_failed_save_leaves_the_old_file_and_says_so(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(UserError, match="no space left on device"):
+    with pytest.raises(UserError, match=r"\(no space left on device\); free some space\.$"):
         save_settings(Settings())
     monkeypatch.undo()
     assert load_settings(path).settings.ui_scale == 2.0

@@ -6,7 +6,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import dearpygui.dearpygui as dpg
 import numpy as np
 import pytest
 
@@ -16,6 +18,8 @@ from app.display import require_display, screen_dots, screen_size
 from app.document import Document, look_from
 from app.exports import time_left
 from app.geometry import (
+    MIN_HEIGHT,
+    MIN_WIDTH,
     Rect,
     arrange,
     first_scale,
@@ -32,6 +36,8 @@ from app.panels.export import free_name
 from app.panels.identity import read_seed
 from app.panels.model import short_name
 from app.runner import CallbackRunner
+from app.settings import Settings, load_settings, save_settings
+from app.window import Window
 from engine.errors import Cancelled, UserError
 
 
@@ -286,6 +292,21 @@ def test_small_helpers() -> None:
     assert time_left(125) == "2 min 5 s left"
     assert time_left(7300) == "2 h 1 min left"
     assert (next_scale(1.0, 1), next_scale(1.0, -1), next_scale(3.0, 1)) == (1.1, 0.9, 3.0)
+
+
+def test_a_window_of_one_pixel_leaves_settings_that_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAQUETTE_CONFIG_DIR", str(tmp_path))
+    monkeypatch.setattr(dpg, "get_viewport_pos", lambda: [3.0, 4.0])
+    for side in ("width", "height"):
+        monkeypatch.setattr(dpg, f"get_viewport_{side}", lambda: 1)
+    studio = SimpleNamespace(settings=Settings(), change_settings=save_settings)
+    Window._remember_size(SimpleNamespace(_studio=studio))  # type: ignore[arg-type]
+    loaded = load_settings()
+    assert loaded.notice is None
+    assert loaded.settings.window_size == (MIN_WIDTH, MIN_HEIGHT)
+    assert loaded.settings.window_position == (3, 4)
 
 
 def test_without_a_screen_its_size_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
