@@ -367,8 +367,7 @@ class Studio:
             case MemoryShort():
                 tell(self.notices, event.message, self.clock())
             case EngineDied():
-                self._engine_up = False
-                self._engine_gave_up = not event.restarting
+                self._engine_up, self._engine_gave_up = False, not event.restarting
                 severity: Severity = "warning" if event.restarting else "error"
                 self.notices.post(event.message, severity, self.clock(), "engine", sticky=True)
             case EngineRestored():
@@ -428,6 +427,7 @@ class Studio:
         if not self._engine_up and self.client.model is None:
             # The new engine runs, but the file of the model has gone or changed meanwhile.
             self._engine_up, self.model = True, None
+            self.notices.close_key("engine")
 
     def _job(self, event: JobEvent) -> None:
         if self.jobs.take(event) is not None and (told := outcome(event)) is not None:

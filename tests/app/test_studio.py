@@ -216,6 +216,17 @@ def test_a_dead_engine_dims_the_picture_until_it_is_back(
     assert studio.engine is EngineState.DEAD
 
 
+def test_an_engine_that_is_back_without_its_model_is_not_told_to_be_starting(
+    studio: Studio, client: NotingClient
+) -> None:
+    client.send(studio, loaded())
+    client.send(studio, EngineDied("The engine stopped. Starting it again..."))
+    client.model = None
+    client.send(studio, ModelFailed("bundled", "There is no file."))
+    assert not studio.is_stale and studio.engine is EngineState.EMPTY
+    assert [n.text for n in studio.notices.notices] == ["There is no file."]
+
+
 def test_exports_report_and_refuse(studio: Studio, client: NotingClient, tmp_path: Path) -> None:
     job = ExportPicture(Recipe(), str(tmp_path / "a.png"))
     with pytest.raises(UserError, match="Open a model first"):
