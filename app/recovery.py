@@ -135,8 +135,8 @@ class Recovery:
         self.path = self._folder / (name + PROJECT_SUFFIX) if self._lock else None
         if self.path is None:
             self._faults.append(
-                f"Changes cannot be kept for recovery in {self._folder}; save often, or check the "
-                "folder's permissions."
+                f"Changes cannot be kept for recovery in {self._folder}; save often, and see whether that "
+                "folder can be written and its disk has room."
             )
 
     def keep(self, make: Callable[[], Project], then: Callable[[], None] | None = None) -> None:

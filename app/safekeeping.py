@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Seconds without an edit after which the recovery file is written.
 BURST_SECONDS = 1.0
+#: Seconds after which what could not be written is tried again: the disk may have room by then.
+AGAIN_SECONDS = 20.0
 
 
 class Safekeeping:
@@ -44,6 +47,11 @@ class Safekeeping:
         self._seen: Document | None = None
         self._changed_at = 0.0
         self._kept: Document | None = None
+        #: When what could not be written is tried again, and what was told of it.
+        self._again_at = math.inf
+        self._told = ""
+        #: What follows once what is unsaved is safe, in this window's file or in the project's.
+        self._then: Callable[[], None] | None = None
 
     def poll(self, origin: Path | None) -> None:
         """Keep what was changed, once nothing has changed for a while and no drag is under
@@ -61,27 +69,39 @@ class Safekeeping:
             if self._kept is not None:
                 self._kept = None
                 self._recovery.forget()
+            self._safe(self._then)
         elif (
-            studio.document != self._kept
+            (studio.document != self._kept or now >= self._again_at)
             and studio.history.gesture is None
             and now - self._changed_at >= BURST_SECONDS
         ):
             self.keep(origin)
         if fault := self._recovery.take_fault():
-            studio.say(fault, "warning", "recovery")
+            self._again_at = now + AGAIN_SECONDS
+            if fault != self._told:
+                self._told = fault
+                studio.say(fault, "warning", "recovery")
 
     def keep(self, origin: Path | None, then: Callable[[], None] | None = None) -> None:
         """Write the recovery file of the present state; ``then`` is called by another thread
         once it is there."""
         document, frame = self._studio.document, self._studio.frame
-        self._kept = document
+        self._kept, self._again_at = document, math.inf
+        waiting = self._then = then or self._then
 
         def make() -> Project:
             picture = None if frame is None else thumbnail(frame.image)
             return Project(document, picture, "" if origin is None else str(origin))
 
         if self._recovery is not None:
-            self._recovery.keep(make, then)
+            self._recovery.keep(make, lambda: self._safe(waiting))
+
+    def _safe(self, then: Callable[[], None] | None) -> None:
+        """What was not saved lies on the disk, and ``then`` follows; called by another thread, too."""
+        self._told, self._again_at = "", math.inf
+        if then is not None:
+            self._then = None if self._then is then else self._then
+            then()
 
     def close(self, origin: Path | None, clean: bool) -> None:
         """The window is gone.
@@ -93,7 +113,7 @@ class Safekeeping:
         self.leave()
         if self._recovery is not None:
             unsaved = not clean and not self._studio.history.is_saved
-            if unsaved and self._studio.document != self._kept:
+            if unsaved and (self._studio.document != self._kept or self._again_at < math.inf):
                 self.keep(origin)
             self._recovery.close(keep=unsaved)
 

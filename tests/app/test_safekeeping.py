@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from app import document as edits
 from app.project import read_project
 from app.recovery import Recovery
+from engine.errors import UserError
 from tests.app.bench import Bench
 from tests.app.test_recovery import until
 
@@ -146,3 +148,66 @@ def test_a_recovered_project_whose_model_is_gone_is_not_lost(tmp_path: Path, mod
         else:
             assert bench.studio.document.recipe.seed == 41 and bench.desk.is_dirty
         bench.desk.shut()
+
+
+def test_what_could_not_be_kept_is_kept_once_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full while a recovered project arrives: nothing of it is lost, before or after."""
+    crashed(tmp_path, 41)
+    (leftover,) = (tmp_path / "r").glob("*.maquette")
+    recovery = Recovery(tmp_path / "r")
+    assert recovery.path is not None
+    bench = Bench(tmp_path, recovery)
+    bench.start()
+    bench.desk.safe.offer()
+
+    def full(*_what: object) -> None:
+        raise UserError("The disk is full.")
+
+    monkeypatch.setattr("app.recovery.write_project", full)
+    bench.choose("recover_yes")
+
+    def told() -> list[str]:
+        bench.studio.poll()
+        return [text for text in bench.told if "could not be kept" in text]
+
+    until(told)
+    assert leftover.exists() and not recovery.path.exists()
+    # Tried again and again, and told once.
+    for now in (30, 60, 90):
+        bench.clock.now = now
+        until(lambda: bench.desk.safe._again_at < math.inf)
+        bench.studio.clear_notices()
+        bench.studio.poll()
+        time.sleep(0.05)
+        assert not told()
+    monkeypatch.undo()
+    bench.clock.now = 200
+    bench.studio.poll()
+    until(recovery.path.exists)
+    until(lambda: not leftover.exists())
+    assert read_project(recovery.path).document.recipe.seed == 41
+    bench.desk.shut()
+    assert len(list((tmp_path / "r").glob("*.maquette"))) == 1
+
+
+def test_a_recovered_project_that_was_saved_is_not_offered_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the disk of the recovery files was full all the time."""
+    crashed(tmp_path, 41, tmp_path / "anna.maquette")
+    bench = Bench(tmp_path, Recovery(tmp_path / "r"))
+    bench.start()
+    bench.desk.safe.offer()
+
+    def full(*_what: object) -> None:
+        raise UserError("The disk is full.")
+
+    monkeypatch.setattr("app.recovery.write_project", full)
+    bench.choose("recover_yes")
+    bench.desk.save()
+    bench.studio.poll()
+    bench.desk.shut()
+    assert read_project(tmp_path / "anna.maquette").document.recipe.seed == 41
+    assert not list((tmp_path / "r").glob("*.maquette"))
