@@ -194,11 +194,7 @@ class Desk:
     # Saving -----------------------------------------------------------------------------
 
     def save(self) -> None:
-        """Save under the present name; asks for one if there is none yet.
-
-        Raises:
-            UserError: it cannot be written.
-        """
+        """Save under the present name; asks for one if there is none yet."""
         self._save(nothing)
 
     def _save(self, then: Callable[[], None]) -> None:
@@ -209,8 +205,8 @@ class Desk:
             return
 
         def save() -> None:
-            self._write(where)
-            then()
+            if self._written(where):
+                then()
 
         if not is_another(where, self._seen):
             save()
@@ -247,20 +243,21 @@ class Desk:
         if not is_project(where):
             where = where.with_name(where.name + PROJECT_SUFFIX)
 
-        def save() -> None:
-            self._write(where)
-            self.talk.end()
-            then()
+        def replace() -> None:
+            if self._written(where):
+                then()
 
         mine = where == self.path and not is_another(where, self._seen)
         if mine or not where.exists():
-            save()
+            self._write(where)
+            self.talk.end()
+            then()
             return
         check_writable(where)
         self.talk.end()
         self.talk.ask(
             f"{where.name} exists already in {where.parent}.",
-            Choice("Replace it", "replace_yes", save, "Write over that file"),
+            Choice("Replace it", "replace_yes", replace, "Write over that file"),
             Choice(
                 "Keep it",
                 "replace_no",
@@ -268,6 +265,15 @@ class Desk:
                 "Choose another name",
             ),
         )
+
+    def _written(self, where: Path) -> bool:
+        """Save, or tell why not in place of what was told of the saving before."""
+        try:
+            self._write(where)
+        except UserError as error:
+            self._studio.say(str(error), "error", "project")
+            return False
+        return True
 
     def _write(self, where: Path) -> None:
         studio = self._studio
