@@ -385,7 +385,7 @@ class Studio:
                 self._job(event)
 
     def _model_loaded(self, event: ModelLoaded) -> None:
-        first = self.model is None
+        first = self.model is None and self.frame is None
         self.model = event
         document = self.document
         if self.desk.opening.model_loaded(event.ref.path):

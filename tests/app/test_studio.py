@@ -30,6 +30,7 @@ from engine.camera import OrbitPose
 from engine.capabilities import Capabilities
 from engine.errors import UserError
 from engine.identity import StyleSource
+from engine.layer_swap import LayerSwap
 from engine.recipe import ModelRef, Recipe
 
 CAPABILITIES = Capabilities(
@@ -225,6 +226,26 @@ def test_an_engine_that_is_back_without_its_model_is_not_told_to_be_starting(
     client.send(studio, ModelFailed("bundled", "There is no file."))
     assert not studio.is_stale and studio.engine is EngineState.EMPTY
     assert [n.text for n in studio.notices.notices] == ["There is no file."]
+
+
+@pytest.mark.parametrize("path", ["/m/a.pkl", "bundled"])
+def test_a_model_that_was_away_takes_nothing_from_the_document(
+    studio: Studio, client: NotingClient, path: str
+) -> None:
+    client.send(studio, loaded("/m/a.pkl"))
+    lent = LayerSwap(ModelRef("/m/b.pkl", "cd" * 32), ("4",), 0.5)
+    studio.edit("Layers", lambda d: replace(d, recipe=replace(d.recipe, swap=lent)))
+    before = studio.document
+    image = np.zeros((4, 4, 4), np.float32)
+    client.send(studio, FrameReady(image, before.recipe, (2, 4), 5.0, True, 1))
+    client.send(studio, EngineDied("The engine stopped. Starting it again..."))
+    client.model = None
+    client.send(studio, ModelFailed("/m/a.pkl", "There is no file."))
+    client.send(studio, loaded(path))
+    if path == "bundled":  # another one is a step that can be undone
+        assert studio.document.recipe.swap is None and studio.history.undo_name == "Open model"
+        studio.undo()
+    assert studio.document == before and studio.history.undo_name == "Layers"
 
 
 def test_exports_report_and_refuse(studio: Studio, client: NotingClient, tmp_path: Path) -> None:
