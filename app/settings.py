@@ -161,11 +161,11 @@ def load_settings(path: Path | None = None) -> LoadedSettings:
         text = _read(where)
     except FileNotFoundError:
         return LoadedSettings(is_first=True)
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         return LoadedSettings(notice=_set_aside(where, f"cannot be read ({_reason(error)})"))
     try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
+        data = json.loads(text.decode("utf-8"))
+    except (ValueError, RecursionError):  # no JSON, or no text at all
         return LoadedSettings(notice=_set_aside(where, "is damaged"))
     if not isinstance(data, dict) or data.get("format") != SETTINGS_FORMAT:
         return LoadedSettings(notice=_set_aside(where, "is not one that this version knows"))
@@ -242,7 +242,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
 def _as_they_lie(where: Path) -> Settings | None:
     """What another window may have written; ``None`` where that cannot be read."""
     try:
-        data = json.loads(_read(where))
+        data = json.loads(_read(where).decode("utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(data, dict) or data.get("format") != SETTINGS_FORMAT:
@@ -250,7 +250,7 @@ def _as_they_lie(where: Path) -> Settings | None:
     return _parse(data, where).settings
 
 
-def _read(where: Path) -> str:
+def _read(where: Path) -> bytes:
     if where.exists() and not where.is_file():
         # A pipe would be waited for, without end.
         raise OSError(errno.EINVAL, "No ordinary file")
@@ -258,7 +258,7 @@ def _read(where: Path) -> str:
         data = file.read(MAX_FILE + 1)
     if len(data) > MAX_FILE:
         raise OSError(errno.EFBIG, "Far too large")
-    return data.decode("utf-8")
+    return data
 
 
 def _reason(error: Exception) -> str:

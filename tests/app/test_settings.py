@@ -104,7 +104,8 @@ def test_bytes_that_are_no_text(path: Path) -> None:
     path.parent.mkdir(parents=True)
     path.write_bytes(b"\xff\xfe\x00bad")
     loaded = load_settings()
-    assert loaded.settings == Settings() and loaded.notice is not None
+    assert loaded.settings == Settings()
+    assert loaded.notice is not None and "settings.json is damaged; the" in loaded.notice
     assert path.with_name("settings.json.bad").read_bytes() == b"\xff\xfe\x00bad"
 
 
