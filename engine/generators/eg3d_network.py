@@ -220,8 +220,7 @@ class EG3DNetwork(nn.Module):
 
     def _read(self, planes: Tensor, points: Tensor) -> Tensor:
         settings = self.config.rendering
-        axes = torch.tensor(settings.plane_axes, dtype=points.dtype, device=points.device)
-        return sample_planes(planes, points, settings.box_warp, axes)
+        return sample_planes(planes, points, settings.box_warp, settings.plane_axes)
 
     def forward(
         self,

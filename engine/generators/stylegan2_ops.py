@@ -147,12 +147,11 @@ def upsample2d(x: Tensor, kernel: Tensor) -> Tensor:
     flat = F.pad(x.reshape(n * c, 1, h, w), (1, 1, 1, 1))
     # Output row 2i + p reads input rows i - 1 + p and i + p through taps 3 - p, 1 - p (p = 0:
     # 3, 1) or 2, 0 (p = 1); as a correlation over a 3-window starting at row i - 1.
-    taps = kernel.to(x.dtype) * 4.0
+    taps = kernel.to(x.dtype).flip([0, 1]) * 4.0
     weight = x.new_zeros(4, 1, 3, 3)
     for p in (0, 1):
         for q in (0, 1):
-            rows, cols = [3 - p, 1 - p], [3 - q, 1 - q]
-            weight[2 * p + q, 0, p : p + 2, q : q + 2] = taps[rows][:, cols]
+            weight[2 * p + q, 0, p : p + 2, q : q + 2] = taps[p::2, q::2]
     return F.pixel_shuffle(F.conv2d(flat, weight), 2).reshape(n, c, 2 * h, 2 * w)
 
 

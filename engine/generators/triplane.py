@@ -5,6 +5,8 @@ Chan et al., "Efficient Geometry-aware 3D Generative Adversarial Networks" (EG3D
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -28,13 +30,25 @@ CORRECTED_AXES: Axes = (
 )
 
 
-def project_to_planes(coords: Tensor, plane_axes: Tensor) -> Tensor:
+@cache
+def _projections(plane_axes: Axes, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """``[P, 3, 2]`` what points are multiplied by. Made once and kept for good: neither a copy from the processor's
+    memory nor an inverse, whose success is asked for, can be recorded (:mod:`engine.kernels.graphs`)."""
+    with torch.inference_mode(False), torch.no_grad():
+        inverse: Tensor = torch.linalg.inv(torch.tensor(plane_axes, dtype=dtype))
+        return inverse[:, :, :2].to(device)
+
+
+def project_to_planes(coords: Tensor, plane_axes: Tensor | Axes) -> Tensor:
     """``[N, M, 3]`` points -> ``[N, P, M, 2]`` coordinates on ``P`` planes.
 
     Row i of ``plane_axes[p]`` is the plane's i-th axis in world coordinates; the first two
     components in that basis are the plane's horizontal and vertical coordinate.
     """
-    inverse = torch.linalg.inv(plane_axes)[:, :, :2]
+    if isinstance(plane_axes, Tensor):
+        inverse = torch.linalg.inv(plane_axes.to(coords))[:, :, :2]
+    else:
+        inverse = _projections(plane_axes, coords.dtype, coords.device)
     return torch.einsum("nmi,pij->npmj", coords, inverse)
 
 
@@ -42,7 +56,7 @@ def sample_planes(
     planes: Tensor,
     coords: Tensor,
     box_warp: float,
-    plane_axes: Tensor,
+    plane_axes: Tensor | Axes,
     channels_first: bool = False,
 ) -> Tensor:
     """Read features off three planes, bilinearly; outside the box they are zero.
@@ -52,7 +66,7 @@ def sample_planes(
         coords: ``[N, M, 3]`` world coordinates; the planes span ``-box_warp / 2`` to
             ``box_warp / 2``.
         box_warp: side of the box in world units.
-        plane_axes: ``[3, 3, 3]``, see :func:`project_to_planes`.
+        plane_axes: ``[3, 3, 3]``, see :func:`project_to_planes`; as numbers where the same come again.
         channels_first: return ``[N, 3, C, M]``, the layout in which they are read.
 
     Returns:
@@ -60,7 +74,7 @@ def sample_planes(
     """
     n, p, c, h, w = planes.shape
     m = coords.shape[1]
-    grid = project_to_planes(coords * (2.0 / box_warp), plane_axes.to(coords))
+    grid = project_to_planes(coords * (2.0 / box_warp), plane_axes)
     features = F.grid_sample(
         planes.reshape(n * p, c, h, w),
         grid.reshape(n * p, 1, m, 2),

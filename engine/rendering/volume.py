@@ -170,11 +170,13 @@ def ray_limits(rays_o: Tensor, rays_d: Tensor, settings: RenderSettings) -> tupl
 
 
 def _decode(
-    planes: Tensor, decoder: Decoder, points: Tensor, settings: RenderSettings, axes: Tensor
+    planes: Tensor, decoder: Decoder, points: Tensor, settings: RenderSettings
 ) -> tuple[Tensor, Tensor]:
     """``[N, R, S, 3]`` points -> density ``[N, R, S]`` and colour ``[N, R, S, F]``."""
     n, r, s, _ = points.shape
-    features = sample_planes(planes, points.reshape(n, r * s, 3), settings.box_warp, axes)
+    features = sample_planes(
+        planes, points.reshape(n, r * s, 3), settings.box_warp, settings.plane_axes
+    )
     density, colour = decoder(features)
     return density.reshape(n, r, s), colour.reshape(n, r, s, -1)
 
@@ -190,11 +192,10 @@ def _march(
     depth_guide: Tensor | None,
 ) -> RayResult:
     """One chunk of rays; the depth is not clamped yet."""
-    axes = torch.tensor(settings.plane_axes, dtype=rays_o.dtype, device=rays_o.device)
 
     def look(depths: Tensor) -> tuple[Tensor, Tensor]:
         points = rays_o[:, :, None, :] + depths[..., None] * rays_d[:, :, None, :]
-        return _decode(planes, decoder, points, settings, axes)
+        return _decode(planes, decoder, points, settings)
 
     coarse, fine = settings.depth_resolution, settings.depth_resolution_importance
     depths = stratified_depths(*limits, coarse, settings.disparity_space_sampling, jitter)

@@ -10,6 +10,7 @@ import torch
 from engine.generators.triplane import (
     CORRECTED_AXES,
     EG3D_AXES,
+    Axes,
     TriplaneDecoder,
     project_to_planes,
     sample_planes,
@@ -26,6 +27,19 @@ def test_corrected_axes_read_the_plane_that_was_meant() -> None:
     point = torch.tensor([[[1.0, 2.0, 3.0]]])
     projected = project_to_planes(point, torch.tensor(CORRECTED_AXES))[0, :, 0]
     assert projected.tolist() == [[1, 2], [1, 3], [3, 2]]
+
+
+@pytest.mark.parametrize("axes", [EG3D_AXES, CORRECTED_AXES])
+def test_axes_may_be_numbers(axes: Axes) -> None:
+    """What is kept of them serves pictures and learning."""
+    points = torch.randn(2, 5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    for points_of in (points, points.float()):
+        with torch.inference_mode():
+            found = project_to_planes(points_of, axes)
+        assert torch.equal(found, project_to_planes(points_of, torch.tensor(axes)))
+    leaf = torch.nn.Parameter(points)
+    project_to_planes(leaf, axes).square().sum().backward()
+    assert leaf.grad is not None and bool(leaf.grad.any())
 
 
 def test_first_coordinate_runs_along_the_width() -> None:

@@ -13,15 +13,14 @@ from torch import Tensor, nn
 
 from engine.errors import Cancelled
 from engine.frame import Frame
-from engine.generators import stylegan2_ops
 from engine.generators.base import CancelToken, Generator, Quality, latent_from_seed
-from engine.kernels import graphs, products, sine
+from engine.kernels import graphs
 from engine.kernels.graphs import CHECKS, MOST, SEEN, replayed
 from engine.kernels.pictures import Finish, finish_reference, try_activate
 from engine.kernels.recording import is_recording, unless_recording
 from engine.kernels.use import Kernel
-from tests.kernels.emulator import emulated
-from tests.kernels.emulator.graph import GraphEmulator, recorded
+from tests.kernels.emulator import EmulationError, emulated
+from tests.kernels.emulator.graph import GraphEmulator, as_on_a_gpu, recorded
 from tests.kernels.test_wiring import _eg3d, _golden
 
 CPU = torch.device("cpu")
@@ -171,6 +170,18 @@ def random(x: Tensor, shift: Tensor) -> Tensor:
     return x + torch.randn(x.shape)
 
 
+def copies(x: Tensor, shift: Tensor) -> Tensor:
+    return x + torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])
+
+
+def inverts(x: Tensor, shift: Tensor) -> Tensor:
+    return x @ torch.linalg.inv(torch.diag(shift))
+
+
+def chooses_places(x: Tensor, shift: Tensor) -> Tensor:
+    return x[:, shift > -9.0]
+
+
 def breaks(x: Tensor, shift: Tensor) -> Tensor:
     breaks.calls += 1  # type: ignore[attr-defined]
     if breaks.calls == 4:  # type: ignore[attr-defined]
@@ -178,7 +189,7 @@ def breaks(x: Tensor, shift: Tensor) -> Tensor:
     return x + shift
 
 
-@pytest.mark.parametrize("work", [asks, random, breaks])
+@pytest.mark.parametrize("work", [asks, random, copies, inverts, chooses_places, breaks])
 def test_what_cannot_be_recorded_is_called(
     work: Callable[..., Tensor], recorder: GraphEmulator, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -251,7 +262,11 @@ FAMILIES: dict[str, Callable[[], Generator]] = {
 
 
 #: Of each family's volume, and of what follows it.
-REPLAYS = {"eg3d": [6, 6], "stylesdf": [4, 6, 1], "stylenerf": [4, 4, 1, 1]}
+REPLAYS = {
+    "eg3d": [6, 6],
+    "stylesdf": [4, 6, 1],
+    "stylenerf": [4, 4, 1, 1],
+}
 
 
 def turned(generator: Generator) -> list[Frame]:
@@ -272,12 +287,7 @@ def test_pictures(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # By torch and as on a GPU, where no filter is looked at: emulated kernels take minutes.
-    monkeypatch.setenv("MAQUETTE_KERNELS", "graphs")
-    monkeypatch.setattr(stylegan2_ops, "is_tent", lambda kernel: False)
-    monkeypatch.setattr(stylegan2_ops, "separable_taps", lambda x, kernel, gain: None)
-    monkeypatch.setattr(products, "quick", lambda x, weight: False)
-    monkeypatch.setattr(sine, "_compiled", lambda x: False)
+    as_on_a_gpu(monkeypatch)  # emulated kernels take minutes
     generator = FAMILIES[name]()
     with caplog.at_level(logging.WARNING):
         quick = turned(generator)
@@ -290,6 +300,19 @@ def test_pictures(
     for one, other in zip(quick, plain, strict=True):
         assert torch.equal(one.rgb, other.rgb)
     assert not torch.equal(quick[0].rgb, quick[1].rgb)
+
+
+def test_the_emulation_finds_what_is_read_and_has_gone(recorder: GraphEmulator) -> None:
+    layer, shifts = Layer(), [torch.ones(5)]
+
+    def work(x: Tensor) -> Tensor:
+        return x + shifts[0]
+
+    for number in range(5):
+        replayed("part", layer, work, values(number)[:1])
+    shifts[0] = torch.ones(5)
+    with pytest.raises(EmulationError, match="given back"):
+        replayed("part", layer, work, values(1)[:1])
 
 
 def test_several_tensors_come_out_and_some_may_be_missing(recorder: GraphEmulator) -> None:
@@ -330,8 +353,7 @@ def test_a_recording_does_not_ask_whether_to_stop(recorder: GraphEmulator) -> No
 def test_pictures_on_a_gpu(name: str, caplog: pytest.LogCaptureFixture) -> None:
     gpu = torch.device("cuda", 0)
     generator = FAMILIES[name]()
-    generator.network.to(gpu)  # type: ignore[attr-defined]
-    generator.device = gpu
+    generator = type(generator)(generator.network.to(gpu), gpu)  # type: ignore[attr-defined, call-arg]
     graphs.forget()
     with caplog.at_level(logging.WARNING):
         quick = turned(generator)
