@@ -71,6 +71,8 @@ LONG_FILES = (
     "tests/kernels/test_cpu.py",
     "tests/kernels/test_emulator.py",
     "tests/kernels/test_field.py",
+    "tests/kernels/test_graph_marches.py",
+    "tests/kernels/test_graph_volumes.py",
     "tests/kernels/test_graphs.py",
     "tests/kernels/test_host.py",
     "tests/kernels/test_inr.py",

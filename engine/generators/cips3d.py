@@ -29,7 +29,8 @@ from engine.generators.evaluation import Stopwatch, by_chunks, exact, frozen_mea
 from engine.generators.loading import load_strictly, read_config
 from engine.generators.memo import LastFew
 from engine.generators.registry import Family
-from engine.rendering.nerf_march import March, march_in_chunks, unit_rays
+from engine.kernels.graphs import places, replayed
+from engine.rendering.nerf_march import March, Marched, march_in_chunks, unit_rays
 from engine.rendering.occupancy import Occupancy, Survey, level_below, paid_after, reach
 
 __all__ = ["CIPS3D", "FAMILY", "RELEASED", "CIPS3DConfig", "CIPS3DNetwork", "PixelField"]
@@ -232,24 +233,41 @@ class CIPS3D(Generator):
             seen: tuple[Tensor, Tensor] = network.siren(styled.films, points)
             return seen
 
+        # White belongs to the features, which follow from the sums of activations.
+        black = replace(march, white_back=False)
+        lie = places(network.siren)
         parts: list[tuple[Tensor, Tensor, Tensor, Tensor, Tensor]] = []
         for tile in torch.split(directions, TILE_PIXELS.get(directions.device.type, 1 << 14)):
-            # White belongs to the features, which follow from the sums of activations.
             ray = march_in_chunks(
-                look, origin, tile, replace(march, white_back=False), cancel.check, grid=grid
+                look, origin, tile, black, cancel.check, grid=grid, owner=styled, key=lie
             )
-            features = network.siren.features(ray.features, ray.weight_sum[:, None])
-            if march.white_back:
-                features = features + (1.0 - ray.weight_sum)[:, None]
-            raw = network.over_backdrop(network.auxiliary(features), ray.opacity)
-            rgb = raw
-            if blocks:
-                cancel.check()
-                pixels = network.inr_net(styled.weights, features, blocks)
-                rgb = network.over_backdrop(pixels, ray.opacity)
+            cancel.check()
+            rgb, raw = self._pixels(styled, ray, march.white_back, blocks)
             parts.append((rgb, raw, ray.depth, ray.expected_depth(march.far), ray.opacity))
         rgb, raw, depth, expected, opacity = (torch.cat(p) for p in zip(*parts, strict=True))
         return rgb, raw, depth, expected, opacity
+
+    def _pixels(
+        self, styled: Styled, ray: Marched, white_back: bool, blocks: int
+    ) -> tuple[Tensor, Tensor]:
+        """``[N, 3]`` picture and auxiliary picture, see :meth:`_draw`, of what N rays bring back."""
+        network = self.network
+
+        def work(hidden: Tensor, weight_sum: Tensor, opacity: Tensor) -> tuple[Tensor, Tensor]:
+            features = network.siren.features(hidden, weight_sum[:, None])
+            if white_back:
+                features = features + (1.0 - weight_sum)[:, None]
+            raw = network.over_backdrop(network.auxiliary(features), opacity)
+            if not blocks:
+                return raw, raw
+            pixels = network.inr_net(styled.weights, features, blocks)
+            return network.over_backdrop(pixels, opacity), raw
+
+        inputs = (ray.features, ray.weight_sum, ray.opacity)
+        if not blocks or network.inr_net.by_kernel(styled.weights):
+            return work(*inputs)  # a handful of launches
+        lie = places(network.siren, network.aux_to_rbg, network.inr_net.to_rgbs)
+        return replayed("cips3d pixels", styled, work, inputs, (white_back, blocks, lie))
 
     # Verification ---------------------------------------------------------------------------
 

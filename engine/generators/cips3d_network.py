@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import islice, pairwise
-from typing import NamedTuple, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +25,7 @@ from engine.generators.cips3d_source import FIRST_COLOUR, CIPS3DConfig
 from engine.generators.latent_features import LatentFeatures, LatentStep
 from engine.generators.siren import film_frequencies, film_sine, fold_film
 from engine.kernels.field import Evaluated, PointLayers, packed_once, try_evaluate
-from engine.kernels.inr import InrLayers, try_colours
+from engine.kernels.inr import InrLayers, PackedInr, colouring, try_colours
 from engine.kernels.inr import packed_once as packed_inr
 from engine.kernels.launch import reaches
 from engine.kernels.products import product
@@ -258,7 +259,9 @@ class Inr(nn.Module):
             blocks: how many of them run, from the first; ``None`` is all. What the others would
                 add to the colour is left out.
         """
-        quick = self._by_kernel(weights, features, blocks)
+        quick = None
+        if features.ndim == 2 and (packed := self._packed(weights)) is not None:
+            quick = try_colours(packed, features, blocks)
         if quick is not None:
             return quick
         x, rgb = features, features.new_zeros(())
@@ -273,18 +276,22 @@ class Inr(nn.Module):
                 rgb = rgb + to_rgb(x)
         return torch.tanh(rgb)
 
-    def _by_kernel(
-        self, weights: list[Tensor], features: Tensor, blocks: int | None
-    ) -> Tensor | None:
-        if features.ndim != 2 or weights[0].ndim != 2 or not reaches(features.device):
+    def by_kernel(self, weights: list[Tensor]) -> bool:
+        """Whether all of it is one launch of a kernel here."""
+        return self._packed(weights) is not None
+
+    def _packed(self, weights: list[Tensor]) -> PackedInr | None:
+        first = weights[0]
+        if first.ndim != 2 or not reaches(first.device) or colouring.problem(first) is not None:
             return None
         linears = [cast(ToRGB, to_rgb).linear for to_rgb in self.to_rgbs.values()]
         colours = [(linear.weight, linear.bias) for linear in linears]
         layers = InrLayers(weights, colours, FIRST_SKIP, FIRST_COLOUR, SLOPE)
-        return try_colours(packed_inr(layers), features, blocks)
+        return packed_inr(layers)
 
 
-class Styled(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Styled:
     """What the networks need of one w.
 
     Attributes:

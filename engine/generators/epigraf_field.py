@@ -17,6 +17,7 @@ from engine.generators.epigraf_network import Layer, SphereLayers, run_folded
 from engine.generators.evaluation import by_chunks
 from engine.generators.stylegan2_ops import LRELU_SLOPE
 from engine.kernels.folded import FoldedPlanes, try_march, try_values
+from engine.kernels.launch import reaches
 from engine.rendering.nerf_march import March, Marched, march_in_chunks
 from engine.rendering.plane_lookup import PlaneTable
 
@@ -42,7 +43,7 @@ class DecodedPlanes:
         self._layers = layers
         # A table of many more channels would cost more to read than it saves.
         fits = len(layers) == 2 and len(layers[0][0]) <= 2 * planes.shape[1]
-        if planes.device.type == "cpu" and fits:
+        if planes.device.type == "cpu" and fits and not reaches(planes.device):
             self.table = PlaneTable(planes, extent, layers[0][0])
             self.folded: FoldedPlanes | None = FoldedPlanes(
                 self.table.table, self.table.side, extent, layers[0][1], *layers[1]
@@ -92,7 +93,7 @@ class DecodedPlanes:
             return values[:, 3] + shift, values[:, :3]
 
         chunk = _CPU_CHUNK if self.device.type == "cpu" else None
-        return march_in_chunks(look, origin, directions, march, check, chunk)
+        return march_in_chunks(look, origin, directions, march, check, chunk, owner=self, key=shift)
 
 
 class Identity(NamedTuple):

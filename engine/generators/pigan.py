@@ -29,6 +29,7 @@ from engine.generators.pigan_network import ModulatedSiren, PiGANNetwork
 from engine.generators.pigan_source import matches, source
 from engine.generators.registry import Family
 from engine.kernels.field import packed_once, try_evaluate
+from engine.kernels.graphs import places
 from engine.kernels.launch import reaches
 from engine.rendering.nerf_march import March, PointField, march_in_chunks, unit_rays
 from engine.rendering.occupancy import EVERYWHERE, Survey, level_below, paid_after, reach
@@ -233,9 +234,17 @@ class PiGAN(Generator):
                         cam2world, camera.fov_y, side, side, self.config.resolution
                     )
                 )
-                field = _point_field(siren, bool(self.settings["lock_view_dependence"]))
-                grid = self.grids.find(w) or EVERYWHERE
-                marched = march_in_chunks(field, origin, directions, march, cancel.check, grid=grid)
+                locked = bool(self.settings["lock_view_dependence"])
+                marched = march_in_chunks(
+                    _point_field(siren, locked),
+                    origin,
+                    directions,
+                    march,
+                    cancel.check,
+                    grid=self.grids.find(w) or EVERYWHERE,
+                    owner=siren,
+                    key=(locked, places(siren.density, siren.rgb)),
+                )
             rgb = marched.features.clamp(0.0, 1.0).reshape(side, side, 3)
             depth = marched.expected_depth(march.far).reshape(side, side)
             alpha = marched.opacity.reshape(side, side)
@@ -313,14 +322,17 @@ class PiGAN(Generator):
 
 
 def _point_field(siren: ModulatedSiren, locked: bool) -> PointField:
-    """The field as the march asks for it."""
-    ahead = torch.tensor([_AHEAD], device=siren.color_bias.device)
-    packed = None
-    if reaches(ahead.device):
-        packed = packed_once(siren.color_weight, siren.point_layers)
+    """The field as the march asks for it. It may be recorded, so that it reads what ``siren`` holds and nothing
+    that was made besides, nor copies from the processor's memory."""
 
     def evaluate(points: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
-        seen, each = (ahead, len(points)) if locked else (directions, 1)
+        packed = None
+        if reaches(points.device):
+            packed = packed_once(siren.color_weight, siren.point_layers)
+        seen, each = directions, 1
+        if locked:
+            seen, each = points.new_zeros(1, 3), len(points)
+            seen[:, 2] = _AHEAD[2]
         quick = try_evaluate(packed, points, seen, each, ("density", "colour"))
         if quick is not None and quick.density is not None and quick.colour is not None:
             return quick.density, quick.colour

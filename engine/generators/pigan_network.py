@@ -8,8 +8,8 @@ sees the direction of the ray besides.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -134,7 +134,8 @@ def _films(modules: nn.ModuleList) -> list[_FiLM]:
     return [module for module in modules if isinstance(module, _FiLM)]
 
 
-class ModulatedSiren(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class ModulatedSiren:
     """The field of one identity: frequencies and phases are folded into the layers, so that each
     is one matrix product and a sine.
 

@@ -11,6 +11,9 @@ given less of the one where it is too slow, for which their times must be told a
 for later (packed weights) makes them anew while it is recorded (:mod:`engine.kernels.recording`), so that what depends on
 the face may come in, too.
 
+Rays that are marched in chunks (CIPS-3D, pi-GAN, EpiGRAF) are recorded a chunk at a time, so that drawing can be stopped between
+replays (:func:`engine.rendering.nerf_march.march_in_chunks`).
+
 At most :data:`MOST` recordings are kept, in one pool of memory, and none is made while less than an eighth of the card's memory is
 free. No GPU has run this yet; the tests record on a CPU (``tests/kernels/emulator/graph.py``). ``MAQUETTE_KERNELS`` calls
 it ``graphs``.
@@ -177,7 +180,7 @@ def replayed(
         owner: what holds the tensors that ``work`` reads besides: a module (whose parameters may change in place), or
             what was folded for one face. Their memory must live as long as it does.
         work: gives one tensor or a tuple of them, new each time, changes nothing that it is given, and neither waits for
-            the card nor asks it for a value.
+            the card nor asks it for a value, nor copies from the processor's memory (``torch.tensor``, lists as places).
         inputs: tensors of one device that differ from call to call.
         key: all else that ``work`` depends on.
     """
@@ -196,15 +199,20 @@ def replayed(
 def _state(owner: object, inputs: Sequence[Tensor]) -> Hashable:
     """What a recording stands on: sizes, switches, and where constants lie."""
     sizes = tuple((x.shape, x.stride(), x.dtype, x.device) for x in inputs)
-    places: tuple[int, ...] = ()
-    if isinstance(owner, nn.Module):
-        constants = (*owner.parameters(), *owner.buffers())
-        places = tuple(constant.data_ptr() for constant in constants)
+    lie = places(owner) if isinstance(owner, nn.Module) else ()
     cudnn, products = torch.backends.cudnn, torch.backends.cuda.matmul
     precision = (cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark, products.allow_tf32)
     mixed = torch.is_autocast_enabled(inputs[0].device.type)
     switches = (os.environ.get("MAQUETTE_KERNELS", ""), available()[0])
-    return sizes, places, precision, mixed, switches
+    return sizes, lie, precision, mixed, switches
+
+
+def places(*modules: nn.Module) -> tuple[int, ...]:
+    """Where the constants of modules lie: part of the key where a face's layers go with some of the model's own, which
+    may change in place, and may be replaced."""
+    return tuple(
+        x.data_ptr() for module in modules for x in (*module.parameters(), *module.buffers())
+    )
 
 
 def _find(owner: object, key: Hashable) -> _Part | None:
@@ -249,8 +257,8 @@ def _replay(part: _Part, work: Work, inputs: Sequence[Tensor]) -> Made:
     part.recording.replay()
     found = _copied(part.made)
     if part.checks:
+        plain = work(*inputs)  # may be stopped half way
         part.checks -= 1
-        plain = work(*inputs)
         if not _same_bits(found, plain):
             _turn_off(part, Wrong("a replay gives other bits than the call itself"))
             return plain

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from engine.kernels.fragments import fragments
 from engine.kernels.launch import launch, processors
+from engine.kernels.recording import is_recording
 from engine.kernels.use import Kernel, compare
 
 #: ``MQ_ROWS`` and the threads of a block in ``cuda/inr.cu``.
@@ -172,6 +173,8 @@ def packed_once(layers: InrLayers) -> PackedInr | None:
     constants = (*layers.weights, *(part for colour in layers.colours for part in colour))
     if torch.is_grad_enabled() and any(part.requires_grad for part in constants):
         return None
+    if is_recording():
+        return None if inr_problem(layers) is not None else pack_inr(layers)
     stamp = tuple((-1 if x.is_inference() else x._version, x.data_ptr()) for x in constants)
     _packed[:] = [entry for entry in _packed if entry[0]() is not None][:_KEPT]
     for reference, known, packed in _packed:

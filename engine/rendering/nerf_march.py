@@ -14,7 +14,7 @@ A family brings a function from points to densities and features; all else is he
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, Self
 
@@ -23,6 +23,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.errors import UserError
+from engine.kernels.graphs import replayed
+from engine.kernels.launch import reaches
 from engine.kernels.lazy import available
 from engine.rendering.compositing import alpha_weights, blend, close_last, step_alphas
 from engine.rendering.occupancy import Occupancy
@@ -165,9 +167,18 @@ def march_rays(field: PointField, origin: Tensor, directions: Tensor, march: Mar
         directions: ``[R, 3]`` unit.
         march: how.
     """
-    even = torch.linspace(
-        march.near, march.far, march.coarse, dtype=directions.dtype, device=directions.device
-    )
+    return march_from(field, origin, directions, even_depths(march, directions), march)
+
+
+def even_depths(march: March, like: Tensor) -> Tensor:
+    """``[S]`` where the even samples of every ray lie, in the kind of numbers of ``like``."""
+    return torch.linspace(march.near, march.far, march.coarse, dtype=like.dtype, device=like.device)
+
+
+def march_from(
+    field: PointField, origin: Tensor, directions: Tensor, even: Tensor, march: March
+) -> Marched:
+    """:func:`march_rays` with its even samples at ``even`` ``[S]``, whatever ``march`` says of near and far."""
     depths = even.expand(directions.shape[0], -1)
     if not march.fine:
         return _march_at(field, origin, directions, march, depths)
@@ -263,6 +274,8 @@ def march_in_chunks(
     check: Callable[[], None] | None = None,
     chunk_samples: int | None = None,
     grid: Occupancy | None = None,
+    owner: object | None = None,
+    key: Hashable = (),
 ) -> Marched:
     """:func:`march_rays` in little memory.
 
@@ -272,18 +285,31 @@ def march_in_chunks(
             device.
         grid: where the field is empty, in its own world, if that is known: on a CPU what is not seen is
             left out then (:mod:`engine.rendering.lazy_march`).
+        owner: what holds all tensors that the field reads, if chunks are to be recorded on a GPU
+            (:func:`engine.kernels.graphs.replayed`); one recording serves all chunks of a size.
+        key: all else that the field depends on, for recordings.
     """
-    if grid is not None and origin.ndim == 1 and available(origin, directions):
+    on_cpu = available(origin, directions) and not reaches(directions.device)
+    if grid is not None and origin.ndim == 1 and on_cpu:
         from engine.rendering.lazy_march import march_lazily
 
         return march_lazily(field, origin, directions, march, grid, check)
     wanted = chunk_samples or CHUNK_SAMPLES.get(directions.device.type, 1 << 18)
     size = max(1, wanted // max(march.coarse, march.fine))
+    # Its ends enter with the even samples: a turning head changes their last digits.
+    even, how = even_depths(march, directions), replace(march, near=0.0, far=1.0)
+
+    def work(start: Tensor, ways: Tensor, even: Tensor) -> Marched:
+        return march_from(field, start, ways, even, how)
+
     parts: list[Marched] = []
     for first in range(0, directions.shape[0], size):
         if check is not None:
             check()
         rows = slice(first, first + size)
-        start = origin if origin.ndim == 1 else origin[rows]
-        parts.append(march_rays(field, start, directions[rows], march))
+        inputs = (origin if origin.ndim == 1 else origin[rows], directions[rows], even)
+        part = (
+            work(*inputs) if owner is None else replayed("march", owner, work, inputs, (how, key))
+        )
+        parts.append(part)
     return Marched(*(torch.cat(columns) for columns in zip(*parts, strict=True)))

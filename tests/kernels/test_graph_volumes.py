@@ -12,19 +12,31 @@ from engine.frame import Frame
 from engine.generators.base import Generator, Quality, latent_from_seed
 from engine.kernels import graphs, triplane
 from engine.kernels.field import packed_once
+from engine.kernels.inr import InrLayers
+from engine.kernels.inr import packed_once as packed_inr
 from engine.kernels.recording import is_recording, recording
-from tests.generators import tiny_stylenerf
+from tests.generators import tiny_cips3d, tiny_pigan, tiny_stylenerf
 from tests.kernels.emulator import emulated
 from tests.kernels.emulator.graph import recorded
 from tests.kernels.test_field import make_field
 from tests.kernels.test_wiring import _eg3d
 
-MODELS: dict[str, Callable[[], Generator]] = {"eg3d": _eg3d, "stylenerf": tiny_stylenerf.tiny_model}
+MODELS: dict[str, Callable[[], Generator]] = {
+    "eg3d": _eg3d,
+    "stylenerf": tiny_stylenerf.tiny_model,
+    "cips3d": tiny_cips3d.tiny_model,
+    "pigan": tiny_pigan.tiny_model,
+}
 
 
 @pytest.mark.parametrize(
     ("name", "kernel", "entry"),
-    [("eg3d", "march", "march_rays"), ("stylenerf", "rays", "field_rays")],
+    [
+        ("eg3d", "march", "march_rays"),
+        ("stylenerf", "rays", "field_rays"),
+        ("cips3d", "field", "field_eval"),
+        ("pigan", "field", "field_eval"),
+    ],
 )
 def test_volumes_by_our_kernels(
     name: str,
@@ -64,19 +76,23 @@ def test_volumes_by_our_kernels(
 
 
 def test_nothing_that_is_kept_is_recorded() -> None:
-    """Planes and layers are packed anew by each recording, and what was packed then is kept by nobody."""
+    """Planes, layers and implicit networks are packed anew by each recording, and what was packed then is kept by nobody."""
     cache = triplane.PackCache(lambda planes, _: planes.clone(), lambda decoder: object())
     planes, layers = torch.zeros(1, 3, 2, 2, 2), make_field(8, 2)
-    kept, packed = (
+    inr = InrLayers([torch.ones(8, 8)] * 2, [(torch.ones(3, 8), torch.ones(3))], 1, 0, 0.2)
+    kept, packed, colours = (
         cache.planes(planes, 0, torch.float32),
         packed_once(layers.layers[0][0], lambda: layers),
+        packed_inr(inr),
     )
     with recording():
         assert cache.planes(planes, 0, torch.float32) is not kept
         assert packed_once(layers.layers[0][0], lambda: layers) is not packed
+        assert packed_inr(inr) is not colours
         with recording():
             pass
         assert is_recording()
     assert not is_recording()
     assert cache.planes(planes, 0, torch.float32) is kept
     assert packed_once(layers.layers[0][0], lambda: layers) is packed
+    assert packed_inr(inr) is colours

@@ -258,6 +258,9 @@ FAMILIES: dict[str, Callable[[], Generator]] = {
     "eg3d": _eg3d,
     "stylesdf": lambda: _golden("stylesdf"),
     "stylenerf": lambda: _golden("stylenerf_default"),
+    "cips3d": lambda: _golden("cips3d"),
+    "pigan": lambda: _golden("pigan"),
+    "epigraf": lambda: _golden("epigraf"),
 }
 
 
@@ -266,6 +269,9 @@ REPLAYS = {
     "eg3d": [6, 6],
     "stylesdf": [4, 6, 1],
     "stylenerf": [4, 4, 1, 1],
+    "cips3d": [4, 4, 1, 1],
+    "pigan": [4, 1],
+    "epigraf": [4, 1],
 }
 
 
@@ -345,6 +351,28 @@ def test_a_recording_does_not_ask_whether_to_stop(recorder: GraphEmulator) -> No
     assert graphs.kept() == 1 and token.cancelled
     with pytest.raises(Cancelled):
         replayed("other", layer, work, values(1))
+
+
+def test_a_comparison_that_is_stopped_is_made_again(recorder: GraphEmulator) -> None:
+    layer, token, calls = Layer(), CancelToken(), 0
+    check = unless_recording(token.check)
+
+    def work(x: Tensor, shift: Tensor) -> Tensor:
+        nonlocal calls
+        calls += 1
+        check()
+        return x + shift
+
+    for number in range(2):
+        replayed("part", layer, work, values(number))
+    token.cancel()
+    with pytest.raises(Cancelled):
+        replayed("part", layer, work, values(2))
+    token, before = CancelToken(), calls
+    check = unless_recording(token.check)
+    for number in range(CHECKS + 2):
+        assert torch.equal(replayed("part", layer, work, values(number)), sum(values(number)))
+    assert calls == before + CHECKS
 
 
 @pytest.mark.cuda
