@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from app.conversation import Choice, Conversation, Prompt, nothing, shown
 from app.document import Document
-from app.file_stamp import OTHER, Stamp, is_another, stamp
+from app.file_stamp import OTHER, Stamp, is_another, later, stamp
 from app.project import PROJECT_SUFFIX, Project, is_project, read_project, thumbnail, write_project
 from app.project_opening import UNTITLED, ProjectOpening, Wanted
 from app.recovery import Recovery
@@ -63,7 +63,7 @@ class Desk:
     def poll(self) -> None:
         """Take in what was found, and keep what was changed; call often."""
         self.opening.poll()
-        self.safe.poll(self.path)
+        self.safe.poll(self.path, self._seen)
 
     # New, open, leave -------------------------------------------------------------------
 
@@ -151,7 +151,7 @@ class Desk:
     def shut(self) -> None:
         """The window is gone; unsaved changes are kept unless the person chose to leave."""
         self.opening.close()
-        self.safe.close(self.path, self.closed)
+        self.safe.close(self.path, self._seen, self.closed)
 
     def _guard(self, then: Callable[[], None]) -> None:
         """Do ``then``, after asking about unsaved changes."""
@@ -178,11 +178,11 @@ class Desk:
             studio.change_settings(studio.settings.with_project(str(wanted.path)))
         if wanted.leftover is not None:
             if wanted.path is not None:
-                there = stamp(wanted.path)
-                newer = there is not None and there.modified > wanted.leftover.modified * 1e9
-                self._seen = OTHER if newer else there
+                seen = wanted.project.seen
+                # Of a file of an earlier version it is not known.
+                self._seen = OTHER if seen is None else later(wanted.path, seen)
             studio.history = replace(studio.history, saved=None)
-            self.safe.keep(self.path, wanted.leftover.discard)
+            self.safe.keep(self.path, self._seen, wanted.leftover.discard)
             self.safe.leave()
             studio.say(f'"{wanted.name}" is as it was; save it to keep it.', "good", "project")
 

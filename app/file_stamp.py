@@ -28,6 +28,13 @@ def stamp(path: Path) -> Stamp | None:
     return Stamp(facts.st_ino, facts.st_size, facts.st_mtime_ns)
 
 
+def later(path: Path, seen: Stamp) -> Stamp | None:
+    """That of a file that was seen in another run of the system, perhaps, where numbers may be others:
+    :data:`OTHER` if another file lies there."""
+    there = stamp(path)
+    return there if there is None or there[1:] == seen[1:] else OTHER
+
+
 def is_another(path: Path, seen: Stamp | None) -> bool:
     """Whether another file lies there than was seen; one that is gone is not another."""
     there = stamp(path)

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.document import Array, Document
+from app.file_stamp import Stamp
 from app.version import version
 from engine.errors import UserError
 from engine.export.files import atomic_path
@@ -55,12 +56,14 @@ class Project:
         thumbnail: a small PNG, or ``None``.
         origin: of a recovery file: path of the project that it stands for, empty if that was
             never saved.
+        seen: of a recovery file: that project's file as its window read or wrote it last.
         program: version of the Maquette that wrote it.
     """
 
     document: Document
     thumbnail: bytes | None = None
     origin: str = ""
+    seen: Stamp | None = None
     program: str = ""
 
 
@@ -80,6 +83,7 @@ def write_project(path: str | Path, project: Project) -> None:
         "format": PROJECT_FORMAT,
         "program": version(),
         "origin": project.origin,
+        "seen": project.seen,
         "document": project.document.to_json(arrays),
     }
     text = json.dumps(data, allow_nan=False, indent=1)
@@ -129,8 +133,15 @@ def read_project(path: str | Path) -> Project:
         document,
         parts.get(THUMBNAIL_PART),
         origin if isinstance(origin, str) else "",
+        _stamp(data.get("seen")),
         program if isinstance(program, str) else "",
     )
+
+
+def _stamp(value: Any) -> Stamp | None:
+    """A file's stamp as the JSON has it."""
+    numbers = isinstance(value, list) and all(type(one) is int for one in value)
+    return Stamp(*value) if numbers and len(value) == len(Stamp._fields) else None
 
 
 def _opened(where: Path) -> BinaryIO:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from app.conversation import Choice, Conversation
 from app.document import Document
+from app.file_stamp import Stamp
 from app.project import Project, thumbnail
 from app.project_opening import Wanted
 from app.recovery import Leftover, Recovery
@@ -53,12 +54,13 @@ class Safekeeping:
         #: What follows once what is unsaved is safe, in this window's file or in the project's.
         self._then: Callable[[], None] | None = None
 
-    def poll(self, origin: Path | None) -> None:
+    def poll(self, origin: Path | None, seen: Stamp | None) -> None:
         """Keep what was changed, once nothing has changed for a while and no drag is under
         way; drop what was kept once nothing is unsaved. Call often.
 
         Args:
             origin: where the project lies, if it was ever saved.
+            seen: its file as this window read or wrote it last.
         """
         studio, now = self._studio, self._studio.clock()
         if studio.document is not self._seen:
@@ -75,14 +77,16 @@ class Safekeeping:
             and studio.history.gesture is None
             and now - self._changed_at >= BURST_SECONDS
         ):
-            self.keep(origin)
+            self.keep(origin, seen)
         if fault := self._recovery.take_fault():
             self._again_at = now + AGAIN_SECONDS
             if fault != self._told:
                 self._told = fault
                 studio.say(fault, "warning", "recovery")
 
-    def keep(self, origin: Path | None, then: Callable[[], None] | None = None) -> None:
+    def keep(
+        self, origin: Path | None, seen: Stamp | None, then: Callable[[], None] | None = None
+    ) -> None:
         """Write the recovery file of the present state; ``then`` is called by another thread
         once it is there."""
         document, frame = self._studio.document, self._studio.frame
@@ -91,7 +95,7 @@ class Safekeeping:
 
         def make() -> Project:
             picture = None if frame is None else thumbnail(frame.image)
-            return Project(document, picture, "" if origin is None else str(origin))
+            return Project(document, picture, "" if origin is None else str(origin), seen)
 
         if self._recovery is not None:
             self._recovery.keep(make, lambda: self._safe(waiting))
@@ -103,18 +107,18 @@ class Safekeeping:
             self._then = None if self._then is then else self._then
             then()
 
-    def close(self, origin: Path | None, clean: bool) -> None:
+    def close(self, origin: Path | None, seen: Stamp | None, clean: bool) -> None:
         """The window is gone.
 
         Args:
-            origin: as in :meth:`poll`.
+            origin, seen: as in :meth:`poll`.
             clean: the person has left; otherwise unsaved changes are kept for the next start.
         """
         self.leave()
         if self._recovery is not None:
             unsaved = not clean and not self._studio.history.is_saved
             if unsaved and (self._studio.document != self._kept or self._again_at < math.inf):
-                self.keep(origin)
+                self.keep(origin, seen)
             self._recovery.close(keep=unsaved)
 
     def offer(self) -> None:

@@ -10,6 +10,7 @@ import pytest
 from app.document import set_seed
 from app.file_stamp import is_another, stamp
 from app.project import Project, read_project, write_project
+from app.recovery import Recovery
 from tests.app.bench import Bench
 
 pytestmark = pytest.mark.usefixtures("own_place")
@@ -122,3 +123,27 @@ def test_stamps(tmp_path: Path) -> None:
     file.write_bytes(b"two")
     os.utime(file, ns=(0, seen.modified + 1))
     assert is_another(file, seen)
+
+
+@pytest.mark.parametrize("is_saved_meanwhile", [False, True])
+def test_what_is_recovered_knows_what_its_window_knew(
+    tmp_path: Path, path: Path, is_saved_meanwhile: bool
+) -> None:
+    """The other window saves before the last edit of the one that is killed: times tell nothing."""
+    first = Bench(tmp_path, Recovery(tmp_path / "r"))
+    first.start()
+    first.seed(5)
+    first.desk.ask_save_as()
+    first.answer(path)
+    if is_saved_meanwhile:
+        saved_by_another(first, path, 7)
+    first.seed(6)
+    first.desk.shut()  # as if it had been killed
+    second = Bench(tmp_path, Recovery(tmp_path / "r"))
+    second.start()
+    second.desk.safe.offer()
+    second.choose("recover_yes")
+    second.desk.save()
+    assert seed_of(path) == (7 if is_saved_meanwhile else 6)
+    assert bool(asked(second)) == is_saved_meanwhile
+    second.desk.shut()
