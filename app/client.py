@@ -30,7 +30,7 @@ from app.messages import (
     RenderFailed,
 )
 from app.processes import run_engine
-from app.restarts import RestartPolicy, died, died_opening, restored
+from app.restarts import RestartPolicy, died, died_opening, lost, restored
 from app.second_reading import SecondReading
 from app.thumbnail_queue import ThumbnailQueue
 from app.wire import (
@@ -381,7 +381,7 @@ class EngineClient:
                 self._events.append(result)
             self._restored(replaced)
             return
-        self._events.append(result)
+        self._events.append(lost(result) if result.path == returning else result)
         if returning is None:
             self._restored()
         elif result.path != returning:

@@ -80,3 +80,9 @@ def died_opening(how: str, path: str) -> ModelFailed:
     return ModelFailed(
         path, f"The engine stopped ({how}) while it opened {path}; the model was not opened."
     )
+
+
+def lost(failed: ModelFailed) -> ModelFailed:
+    """What is told where a new engine cannot open the model that the one before had open."""
+    message = f"The engine is back without its model; your work is as it was. {failed.message}"
+    return ModelFailed(failed.path, message)

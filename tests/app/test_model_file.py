@@ -10,7 +10,7 @@ import pytest
 
 from app.client import EngineClient
 from app.exporter import Exporter
-from app.messages import EngineRestored, ModelLoaded
+from app.messages import EngineRestored, ModelFailed, ModelLoaded
 from app.opening import reference
 from app.wire import Opened, OpenModel, ProcessOptions
 from engine.errors import UserError
@@ -104,4 +104,24 @@ def test_a_new_engine_tells_that_it_found_another_file(model: ModelRef, is_repla
     told, restored = client._events
     assert told == back and isinstance(restored, EngineRestored)
     assert restored.severity == "warning" and "was replaced meanwhile" in restored.message
+    client.close()
+
+
+def test_a_new_engine_tells_that_the_model_is_gone(model: ModelRef) -> None:
+    client = EngineClient("cpu", opener=OPENER)
+    client._opening = OpenModel(1, model.path)
+    client._take(Opened(1, loaded(model)))
+    client._events.clear()
+    client._restoring, client._opening = True, OpenModel(2, model.path)
+    client._take(Opened(2, ModelFailed(model.path, "There is no file.")))
+    (told,) = client._events
+    assert isinstance(told, ModelFailed) and told.path == model.path
+    assert told.message == (
+        "The engine is back without its model; your work is as it was. There is no file."
+    )
+    assert client.model is None
+    # Asked for by a person it is as it was.
+    client._opening = OpenModel(3, model.path)
+    client._take(Opened(3, ModelFailed(model.path, "There is no file.")))
+    assert client._events[-1] == ModelFailed(model.path, "There is no file.")
     client.close()
