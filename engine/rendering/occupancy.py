@@ -80,6 +80,7 @@ class Survey:
         level: float,
         points: int,
     ) -> None:
+        self.density, self.level = density, level
         self._slices = _look_around(density, half, side, level, points)
 
     def step(self) -> Occupancy | None:

@@ -117,8 +117,8 @@ def _missed(survey: Survey, grid: Occupancy) -> tuple[int, int]:
     side = grid.cells.shape[0]
     index = ((points / (2.0 * grid.half) + 0.5) * side).long().clamp(0, side - 1)
     inside = points[torch.from_numpy(grid.cells)[index[:, 0], index[:, 1], index[:, 2]] == 0]
-    found = [survey._density(part) for part in inside.split(4096)]
-    return int((torch.cat(found) > survey._level).sum()) if found else 0, len(inside)
+    found = [survey.density(part) for part in inside.split(4096)]
+    return int((torch.cat(found) > survey.level).sum()) if found else 0, len(inside)
 
 
 @torch.inference_mode()

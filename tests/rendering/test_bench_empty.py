@@ -46,7 +46,7 @@ def test_points_that_a_grid_has_missed_are_counted() -> None:
     model = tiny_model()
     survey = model.survey(model.map(latent_from_seed(1, model.capabilities.z_dim)))
     assert survey is not None
-    survey._density, survey._level = lambda points: -ball(points), 0.0
+    survey.density, survey.level = lambda points: -ball(points), 0.0
     missed, of = _missed(survey, Occupancy(np.zeros((4, 4, 4), np.uint8), 0.2))
     share = 4.19 * 0.085**3 / 0.4**3
     assert of == 200_000 and 0.8 * share < missed / of < 1.2 * share
