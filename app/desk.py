@@ -12,13 +12,20 @@ from typing import TYPE_CHECKING
 from app.conversation import Choice, Conversation, Prompt, nothing, shown
 from app.document import Document
 from app.file_stamp import OTHER, Stamp, is_another, later, stamp
-from app.project import PROJECT_SUFFIX, Project, is_project, read_project, thumbnail, write_project
+from app.project import (
+    PROJECT_SUFFIX,
+    Project,
+    is_project,
+    read_project,
+    thumbnail_of,
+    write_project,
+)
 from app.project_opening import UNTITLED, ProjectOpening, Wanted
 from app.recovery import Recovery
 from app.safekeeping import Safekeeping
 from app.typed_paths import whole_path
 from engine.errors import UserError
-from engine.export.files import check_writable
+from engine.export.files import check_writable, free_beside
 from engine.places import home
 
 if TYPE_CHECKING:
@@ -227,7 +234,7 @@ class Desk:
             then: see above.
             taken: a name that shall stay another's: one beside it is proposed.
         """
-        proposed = self._proposed() if taken is None else _free(taken)
+        proposed = self._proposed() if taken is None else free_beside(taken)
         self.talk.ask_path(
             Prompt(
                 "save", "Save the project", "Save", str(proposed),
@@ -278,9 +285,8 @@ class Desk:
     def _write(self, where: Path) -> None:
         studio = self._studio
         studio.end_gesture()
-        document, frame = studio.document, studio.frame
-        picture = None if frame is None else thumbnail(frame.image)
-        write_project(where, Project(document, picture))
+        document = studio.document
+        write_project(where, Project(document, thumbnail_of(document, studio.frame)))
         self.path, self._seen = where, stamp(where)
         studio.history = studio.history.mark_saved(document)
         studio.change_settings(studio.settings.with_project(str(where)))
@@ -295,17 +301,9 @@ class Desk:
         folder = documents if documents.is_dir() else home()
         if recent and Path(recent[0]).parent.is_dir():
             folder = Path(recent[0]).parent
-        return _free(folder / f"{UNTITLED}{PROJECT_SUFFIX}")
+        return free_beside(folder / f"{UNTITLED}{PROJECT_SUFFIX}")
 
     def forget_recent(self, path: str) -> None:
         """Take a project out of the recent list; the file stays."""
         studio = self._studio
         studio.change_settings(studio.settings.without_project(path))
-
-
-def _free(wished: Path) -> Path:
-    """A path where nothing lies: the wished one, or one with a number."""
-    path, number = wished, 2
-    while path.exists():
-        path, number = wished.with_name(f"{wished.stem}-{number}{wished.suffix}"), number + 1
-    return path

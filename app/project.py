@@ -17,9 +17,9 @@ import json
 import math
 import os
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,9 @@ from app.version import version
 from engine.errors import UserError
 from engine.export.files import atomic_path
 from engine.zip_parts import BadArchive, read_all, read_array, read_parts
+
+if TYPE_CHECKING:
+    from app.messages import FrameReady
 
 PROJECT_SUFFIX = ".maquette"
 PROJECT_FORMAT = "maquette-project/1"
@@ -205,6 +208,13 @@ def _arrays(packed: bytes) -> dict[str, Array]:
     """The arrays of an ``.npz`` file."""
     members = read_all(io.BytesIO(packed), MAX_ARRAYS, MAX_ARRAY_BYTES)
     return {name.removesuffix(".npy"): read_array(data) for name, data in members.items()}
+
+
+def thumbnail_of(document: Document, frame: FrameReady | None) -> bytes | None:
+    """A small PNG of what a document shows, from any side; ``None`` while another face or view is still shown."""
+    if frame is None or replace(frame.recipe, pose=document.recipe.pose) != document.recipe:
+        return None
+    return thumbnail(frame.image)
 
 
 def thumbnail(picture: NDArray[np.float32]) -> bytes:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from app.conversation import Choice, Conversation
 from app.document import Document
 from app.file_stamp import Stamp
-from app.project import Project, thumbnail
+from app.project import Project, thumbnail_of
 from app.project_opening import Wanted
 from app.recovery import Leftover, Recovery
 from engine.errors import UserError
@@ -94,7 +94,7 @@ class Safekeeping:
         waiting = self._then = then or self._then
 
         def make() -> Project:
-            picture = None if frame is None else thumbnail(frame.image)
+            picture = thumbnail_of(document, frame)
             return Project(document, picture, "" if origin is None else str(origin), seen)
 
         if self._recovery is not None:

@@ -22,6 +22,7 @@ from typing import Any
 from app.dock import Dock, read_dock
 from engine.assets import shipped_generator
 from engine.errors import UserError
+from engine.export.files import free_beside
 from engine.places import user_folder
 
 SETTINGS_FORMAT = "maquette-settings/1"
@@ -267,6 +268,8 @@ def _reason(error: Exception) -> str:
 
 def _set_aside(where: Path, what: str) -> str:
     bad = where.with_name(where.name + ".bad")
+    if bad.is_dir():  # which no file replaces: the damaged settings would be written over
+        bad = free_beside(bad)
     try:
         where.replace(bad)
     except OSError:

@@ -65,6 +65,14 @@ def make_folder(folder: str | Path) -> Path:
     return path
 
 
+def free_beside(wished: Path) -> Path:
+    """A path where nothing lies: the wished one, or one with a number from 2 on."""
+    path, number = wished, 2
+    while path.exists():
+        path, number = wished.with_name(f"{wished.stem}-{number}{wished.suffix}"), number + 1
+    return path
+
+
 def check_writable(target: str | Path) -> Path:
     """Make sure now that a file can be written later, before the long work starts.
 

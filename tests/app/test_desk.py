@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from app import document as edits
 from app.engine_state import EngineState
-from app.messages import ModelFailed
+from app.messages import FrameReady, ModelFailed
 from app.project import read_project
 from engine.errors import UserError
 from tests.app.bench import Bench, sha
@@ -111,6 +113,31 @@ def test_leaving_without_saving(bench: Bench, tmp_path: Path) -> None:
     bench.desk.close()
     bench.choose("unsaved_discard")
     assert bench.desk.closed and not list(tmp_path.glob("*.maquette"))
+
+
+def test_the_small_picture_is_of_the_face_that_is_saved(bench: Bench, tmp_path: Path) -> None:
+    """The face was changed and saved at once: what is still shown is the one before."""
+    path = tmp_path / "a.maquette"
+
+    def drawn() -> None:
+        image = np.full((8, 8, 4), 0.5, np.float32)
+        recipe = bench.studio.document.recipe
+        bench.client.send(bench.studio, FrameReady(image, recipe, (8, 8), 5.0, True, 1))
+
+    def saved() -> bool:
+        bench.desk.save()
+        return read_project(path).thumbnail is not None
+
+    bench.seed(1)
+    drawn()
+    bench.desk.ask_save_as()
+    bench.answer(path)
+    assert read_project(path).thumbnail is not None
+    bench.seed(2)
+    assert not saved()
+    drawn()
+    bench.studio.edit("Orbit", lambda d: edits.orbit(d, 5, 0))
+    assert saved()  # the same face from a little beside
 
 
 def test_a_failed_save_does_not_leave(bench: Bench, tmp_path: Path) -> None:

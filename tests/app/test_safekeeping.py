@@ -150,15 +150,13 @@ def test_a_recovered_project_whose_model_is_gone_is_not_lost(tmp_path: Path, mod
         bench.desk.shut()
 
 
-def test_what_could_not_be_kept_is_kept_once_there_is_room(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The disk is full while a recovered project arrives: nothing of it is lost, before or after."""
-    crashed(tmp_path, 41)
-    (leftover,) = (tmp_path / "r").glob("*.maquette")
-    recovery = Recovery(tmp_path / "r")
-    assert recovery.path is not None
-    bench = Bench(tmp_path, recovery)
+def recovering_on_a_full_disk(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, project: Path | None = None
+) -> tuple[Bench, Recovery]:
+    """A window that took over what a crashed one left, while nothing can be written for recovery."""
+    crashed(folder, 41, project)
+    recovery = Recovery(folder / "r")
+    bench = Bench(folder, recovery)
     bench.start()
     bench.desk.safe.offer()
 
@@ -167,6 +165,16 @@ def test_what_could_not_be_kept_is_kept_once_there_is_room(
 
     monkeypatch.setattr("app.recovery.write_project", full)
     bench.choose("recover_yes")
+    return bench, recovery
+
+
+def test_what_could_not_be_kept_is_kept_once_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full while a recovered project arrives: nothing of it is lost, before or after."""
+    bench, recovery = recovering_on_a_full_disk(tmp_path, monkeypatch)
+    (leftover,) = (tmp_path / "r").glob("*.maquette")
+    assert recovery.path is not None
 
     def told() -> list[str]:
         bench.studio.poll()
@@ -196,16 +204,7 @@ def test_a_recovered_project_that_was_saved_is_not_offered_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where the disk of the recovery files was full all the time."""
-    crashed(tmp_path, 41, tmp_path / "anna.maquette")
-    bench = Bench(tmp_path, Recovery(tmp_path / "r"))
-    bench.start()
-    bench.desk.safe.offer()
-
-    def full(*_what: object) -> None:
-        raise UserError("The disk is full.")
-
-    monkeypatch.setattr("app.recovery.write_project", full)
-    bench.choose("recover_yes")
+    bench, _ = recovering_on_a_full_disk(tmp_path, monkeypatch, tmp_path / "anna.maquette")
     bench.desk.save()
     bench.studio.poll()
     bench.desk.shut()

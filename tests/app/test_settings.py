@@ -109,6 +109,15 @@ def test_bytes_that_are_no_text(path: Path) -> None:
     assert path.with_name("settings.json.bad").read_bytes() == b"\xff\xfe\x00bad"
 
 
+def test_a_folder_where_damaged_ones_are_kept(path: Path) -> None:
+    path.with_name("settings.json.bad").mkdir(parents=True)
+    path.write_text("{", encoding="utf-8")
+    loaded = load_settings()
+    assert loaded.notice is not None and "it was kept as settings.json-2.bad." in loaded.notice
+    save_settings(Settings(ui_scale=2.0))
+    assert path.with_name("settings.json-2.bad").read_text(encoding="utf-8") == "{"
+
+
 def test_a_folder_in_its_place(path: Path) -> None:
     path.mkdir(parents=True)
     loaded = load_settings()
