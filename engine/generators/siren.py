@@ -7,15 +7,22 @@ Chan et al., "pi-GAN" (2021), equation 3: ``sin(gamma * (W x + b) + beta)``, whe
 
 from __future__ import annotations
 
+import weakref
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.kernels.products import product
+from engine.kernels.products import product, quick
 from engine.kernels.sine import sine_
 
 #: Frequencies lie around 30, as a SIREN's do, and the latent moves them by 15 times its output.
 FREQUENCY_SCALE, FREQUENCY_OFFSET = 15.0, 30.0
+
+#: By the identity of frequencies: themselves, what was folded and when, and the folded layer.
+_folds: dict[
+    int, tuple[weakref.ref[Tensor], tuple[tuple[int, int], ...], tuple[Tensor, Tensor]]
+] = {}
 
 
 def film_frequencies(raw: Tensor) -> Tensor:
@@ -39,6 +46,24 @@ def fold_film(
     return weight * frequency[..., None], bias * frequency + phase
 
 
+def _folded_once(
+    weight: Tensor, bias: Tensor, frequency: Tensor, phase: Tensor
+) -> tuple[Tensor, Tensor]:
+    """:func:`fold_film` from the last time, as long as ``frequency``, which stands for the identity, lives and
+    nothing has changed since: a picture has hundreds of chunks, and oneDNN's order of a kept matrix is kept, too."""
+    key = id(frequency)
+    stamp = tuple(
+        (-1 if x.is_inference() else x._version, x.data_ptr())
+        for x in (weight, bias, frequency, phase)
+    )
+    known = _folds.get(key)
+    if known is not None and known[0]() is frequency and known[1] == stamp:
+        return known[2]
+    made = fold_film(weight, bias, frequency, phase)
+    _folds[key] = (weakref.ref(frequency, lambda _: _folds.pop(key, None)), stamp, made)
+    return made
+
+
 def film_sine(x: Tensor, weight: Tensor, bias: Tensor, frequency: Tensor, phase: Tensor) -> Tensor:
     """``sin(frequency * (x W^T + b) + phase)``.
 
@@ -55,5 +80,7 @@ def film_sine(x: Tensor, weight: Tensor, bias: Tensor, frequency: Tensor, phase:
         return torch.baddbmm(shift[:, None], x, folded.transpose(1, 2)).sin()
     if frequency.ndim == 1:
         # One identity: the modulation folds into the layer, which leaves a single product.
+        if quick(x, weight):
+            return sine_(product(x, *_folded_once(weight, bias, frequency, phase)))
         return sine_(product(x, *fold_film(weight, bias, frequency, phase), keep=False))
     return sine_(frequency * F.linear(x, weight, bias) + phase)
