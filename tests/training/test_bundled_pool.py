@@ -13,7 +13,7 @@ import torch
 from engine.camera import OrbitPose
 from engine.errors import UserError
 from engine.training.bundled import losses
-from engine.training.bundled.discriminator import PatchDiscriminator, dual
+from engine.training.bundled.discriminator import DETAIL, PatchDiscriminator, told
 from engine.training.bundled.pool import FINE_PLACES, HeadPool, fine_places
 
 
@@ -231,12 +231,16 @@ def test_adversarial_losses_by_hand():
 
 def test_the_discriminator_sees_patches_of_both_pictures():
     picture, raw = torch.rand(2, 3, 64, 64), torch.rand(2, 3, 32, 32)
-    both = dual(picture, raw)
-    assert both.shape == (2, 6, 64, 64) and torch.equal(both[:, :3], picture)
+    both = told(picture, raw)
+    assert both.shape == (2, 9, 64, 64) and torch.equal(both[:, :3], picture)
+    # What is flat has no details; what alternates is all details.
+    assert told(torch.ones(1, 3, 16, 16), raw[:1, :, :8, :8])[:, 6:].abs().max() < 1e-6
+    stripes = (torch.arange(16) % 2 * 2.0 - 1.0).expand(1, 3, 16, 16)
+    assert torch.allclose(told(stripes, raw[:1, :, :8, :8])[:, 6:], DETAIL * stripes)
     critic = PatchDiscriminator(width=4)
     both.requires_grad_(True)
     logits = critic(both)
-    assert logits.shape == (2, 4, 4)
+    assert logits.shape == (2, 8, 8)
     logits[0, 0, 0].backward()
     seen = both.grad.abs().sum((0, 1))
     # The corner's logit depends on the corner, not on the far side.

@@ -3,6 +3,7 @@
 python -m engine.training.heads render --pack PACK --out HEADS --heads 16000 ...
 python -m engine.training.bundled field --heads HEADS --out FIELD --minutes 45 [--family cips3d]
 python -m engine.training.bundled pictures --start FIELD --heads HEADS --out RUN
+python -m engine.training.bundled sharpen --start RUN --heads HEADS --out SHARP
 python -m engine.training.bundled report --held-out HELD --model RUN --out REPORT --count 500
 python -m engine.training.bundled pack --out RUN --report REPORT/report.json --to assets/generator/heads
 """
@@ -31,6 +32,7 @@ from engine.training.bundled.pool import HeadPool
 from engine.training.bundled.report import make_report, read_report, score_table, write_report
 from engine.training.bundled.run import TimedRun, read_history
 from engine.training.bundled.scores import FINE_LABELS
+from engine.training.bundled.sharpen import SharpenOptions, SharpenRun
 from engine.training.bundled.subject import (
     MODELS,
     averaged_state,
@@ -42,6 +44,8 @@ from engine.training.bundled.trained import BACKDROP, TrainedModel
 
 M = TypeVar("M", bound=TrainedModel)
 
+_STAGES = {"field": FieldOptions, "pictures": PictureOptions, "sharpen": SharpenOptions}
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
@@ -50,6 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     for name, summary in (
         ("field", "train the radiance fields, or go on training, in the folder OUT"),
         ("pictures", "train whole pictures, with the super-resolution, in the folder OUT"),
+        ("sharpen", "train the super-resolution against a discriminator, in the folder OUT"),
         ("report", "judge a run or a packed model by heads never trained on, into the folder OUT"),
         ("pack", "write the generator of the run OUT as an asset with its model card"),
     ):
@@ -60,8 +65,8 @@ def main(arguments: list[str] | None = None) -> int:
             command.add_argument("--state", default="state.pt", help="which saved state of a run")
         else:
             command.add_argument("--heads", type=Path, required=True, help="folder of shards")
-        if name in ("field", "pictures"):
-            defaults = FieldOptions if name == "field" else PictureOptions
+        if name in _STAGES:
+            defaults = _STAGES[name]
             command.add_argument("--start", type=Path, help="model or run to go on from")
             command.add_argument("--rate", type=float, help="learning rate (default: the family's)")
             command.add_argument("--minutes", type=float, default=defaults.minutes)
@@ -92,9 +97,10 @@ def main(arguments: list[str] | None = None) -> int:
         if name == "pictures":
             command.add_argument("--batch-views", type=int, default=PictureOptions.views)
             command.add_argument("--side", type=int, default=PictureOptions.side)
-            command.add_argument("--adversarial", type=float, default=PictureOptions.adversarial)
             for part in ("field", "mapping"):
                 command.add_argument(f"--{part}-rate", type=float, default=0.0, help="0: frozen")
+        if name == "sharpen":
+            command.add_argument("--adversarial", type=float, default=SharpenOptions.adversarial)
         if name == "report":
             command.add_argument("--held-out", type=Path, required=True, help="folder of shards")
             command.add_argument("--model", type=Path, required=True, help="run or packed model")
@@ -106,9 +112,13 @@ def main(arguments: list[str] | None = None) -> int:
             command.add_argument("--replace", action="store_true", help="even a better asset")
     options = parser.parse_args(arguments)
     try:
-        return {"field": _field, "pictures": _pictures, "report": _report, "pack": _pack}[
-            options.command
-        ](options)
+        return {
+            "field": _field,
+            "pictures": _pictures,
+            "sharpen": _sharpen,
+            "report": _report,
+            "pack": _pack,
+        }[options.command](options)
     except UserError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -200,9 +210,23 @@ def _pictures(options: argparse.Namespace) -> int:
         heads=options.batch_heads,
         views=options.batch_views,
         side=options.side,
-        adversarial=options.adversarial,
     )
     run = PictureRun(model, pool, training, options.out)
+    _go(run, options.start)
+    with pool.following():
+        run.run()
+    return 0
+
+
+def _sharpen(options: argparse.Namespace) -> int:
+    pool, model = _prepare(options, HeadGenerator)
+    training = SharpenOptions(
+        minutes=options.minutes,
+        learning_rate=SharpenOptions.learning_rate if options.rate is None else options.rate,
+        heads=options.batch_heads,
+        adversarial=options.adversarial,
+    )
+    run = SharpenRun(model, pool, training, options.out)
     _go(run, options.start)
     with pool.following():
         run.run()

@@ -1,9 +1,10 @@
 """A patch discriminator for the sharpening stage.
 
 It sees what EG3D's dual discrimination shows (Chan et al. 2022, section 4.3): the final
-picture beside the upsampled raw one, six channels, so that the upsampler cannot invent
-what the volume does not hold. It judges overlapping patches (Isola et al. 2017) rather than
-whole heads: content is already held by the supervised losses.
+picture beside the upsampled raw one, so that the upsampler cannot invent what the volume does not
+hold, and besides what tells sharp from soft, large enough to be learnt from within some hundred
+steps. It judges overlapping patches (Isola et al. 2017) rather than whole heads: content is
+already held by the supervised losses.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+#: How much larger the discriminator sees details, which are some hundredths of the range.
+DETAIL = 6.0
 
 
 class _EqualConv(nn.Module):
@@ -32,15 +36,15 @@ class _EqualConv(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """``[N, 6, S, S]`` -> ``[N, S/16, S/16]`` logits, one for each overlapping patch.
+    """``[N, 9, S, S]`` (:func:`told`) -> ``[N, S/8, S/8]`` logits, one for each overlapping patch of 43 pixels.
 
     Args:
-        width: channels of the first layer; doubled at each halving up to 8 x.
+        width: channels of the first layer; doubled at each halving up to 4 x.
     """
 
-    def __init__(self, width: int = 48) -> None:
+    def __init__(self, width: int = 24) -> None:
         super().__init__()
-        sizes = [6, width, width * 2, width * 4, width * 8]
+        sizes = [9, width, width * 2, width * 4]
         layers: list[nn.Module] = []
         for before, after in itertools.pairwise(sizes):
             layers += [_EqualConv(before, after, 2), _EqualConv(after, after, 1)]
@@ -52,7 +56,12 @@ class PatchDiscriminator(nn.Module):
         return logits[:, 0]
 
 
-def dual(picture: Tensor, raw: Tensor) -> Tensor:
-    """Final picture ``[N, 3, S, S]`` and raw ``[N, 3, s, s]`` -> ``[N, 6, S, S]``."""
-    grown = F.interpolate(raw, picture.shape[-2:], mode="bilinear", align_corners=False)
-    return torch.cat([picture, grown], dim=1)
+def told(picture: Tensor, raw: Tensor) -> Tensor:
+    """Final picture ``[N, 3, S, S]`` and raw ``[N, 3, s, s]`` -> ``[N, 9, S, S]``: the picture, the raw one
+    enlarged, and :data:`DETAIL` times what the picture has beyond the means of four by four pixels."""
+    side = picture.shape[-2:]
+    grown, coarse = (
+        F.interpolate(image, side, mode="bilinear", align_corners=False)
+        for image in (raw, F.avg_pool2d(picture, 4))
+    )
+    return torch.cat([picture, grown, DETAIL * (picture - coarse)], dim=1)

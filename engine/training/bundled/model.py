@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from engine.camera import Camera, OrbitPose
 from engine.errors import CheckpointError
 from engine.generators.eg3d import EG3D
-from engine.generators.eg3d_network import EG3DConfig, EG3DNetwork, Volume
+from engine.generators.eg3d_network import EG3DConfig, EG3DNetwork
 from engine.generators.stylegan2 import FullyConnected, SynthesisLayer, ToRGB
 from engine.generators.triplane import CORRECTED_AXES
 from engine.rendering.rays import intrinsics_from_focal
@@ -230,7 +230,7 @@ class HeadGenerator(TrainedModel):
             depth_guide=depth_guide,
         )
         with mixed:
-            picture = self._enlarge(volume, ws.repeat_interleave(views, dim=0))
+            picture = self.enlarged(volume.features, ws[:, -1].repeat_interleave(views, dim=0))
         return Drawn(picture.float(), volume.rgb, volume.depth, volume.alpha, ws[:, 0])
 
     def _lens(self, corner: Tensor, side: int, resolution: int) -> Tensor:
@@ -242,11 +242,25 @@ class HeadGenerator(TrainedModel):
         lens[:, 1, 2] = (0.5 - corner[:, 0] / resolution) / share
         return lens
 
-    def _enlarge(self, volume: Volume, ws: Tensor) -> Tensor:
-        """The super-resolution at the crop's own size (its ``forward`` would resize it)."""
+    def volumes(self, z: Tensor, cam2world: Tensor) -> tuple[Tensor, Tensor]:
+        """Whole volume renderings of one head ``[1, z_dim]`` from ``[V, 4, 4]``: features ``[V, C, r, r]``
+        and w ``[w_dim]``."""
+        network = self.network
+        ws = network.mapping(z)
+        planes = network.planes(ws, "none")
+        lens = torch.full((1,), network.config.focal, device=z.device)
+        drawn = [
+            network.volume(planes, view[None], lens, check=lambda: None).features
+            for view in cam2world
+        ]
+        return torch.cat(drawn), ws[0, -1]
+
+    def enlarged(self, features: Tensor, w: Tensor) -> Tensor:
+        """The super-resolution at the crop's own size (its ``forward`` would resize it): features
+        ``[N, C, s, s]`` and w ``[N, w_dim]`` -> pictures of ``enlargement`` times the side."""
         upsampler = self.network.superresolution
-        rows = ws[:, -1:].expand(-1, 3, -1)
-        x, image = upsampler.block0(volume.features, volume.rgb, rows, "none")
+        rows = w[:, None].expand(-1, 3, -1)
+        x, image = upsampler.block0(features, features[:, :3], rows, "none")
         return upsampler.block1(x, image, rows, "none")[1]  # type: ignore[no-any-return]
 
     def whole(self, z: Tensor, cam2world: Tensor, resolution: int) -> Drawn:

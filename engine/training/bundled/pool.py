@@ -218,15 +218,21 @@ class HeadPool:
         Corners are multiples of ``step``, so that a crop shrinks exactly, and lean towards the middle of the
         picture, where the head is. Rows are ordered head by head.
         """
-        resolution = self.resolution
         head = np.repeat(random.integers(0, self.count, heads), views)
         view = np.concatenate([random.permutation(self.views)[:views] for _ in range(heads)])
+        return self.crop(head, view, self.corners(len(head), side, random, step), side)
+
+    def corners(
+        self, count: int, side: int, random: np.random.Generator, step: int = 2
+    ) -> np.ndarray:
+        """``[count, 2]`` rows and columns where random crops of ``side`` pixels begin, see :meth:`sample`."""
+        resolution = self.resolution
         room = resolution - side
-        middle = room * 0.5 + random.normal(0.0, resolution * 0.18, (len(head), 2))
-        spread = random.uniform(0, room + 1, (len(head), 2))
-        choice = random.random((len(head), 1)) < 0.7
-        corner = np.clip(np.where(choice, middle, spread), 0, room).astype(np.int64) // step * step
-        return self._crop(head, view, corner, side)
+        middle = room * 0.5 + random.normal(0.0, resolution * 0.18, (count, 2))
+        spread = random.uniform(0, room + 1, (count, 2))
+        choice = random.random((count, 1)) < 0.7
+        found = np.clip(np.where(choice, middle, spread), 0, room).astype(np.int64)
+        return found // step * step
 
     def rays(
         self,
@@ -291,9 +297,11 @@ class HeadPool:
     def whole(self, heads: np.ndarray, view: int) -> Patch:
         """Whole pictures of the named heads ``[N]``, one view of each."""
         corner = np.zeros((len(heads), 2), np.int64)
-        return self._crop(heads, np.full(len(heads), view), corner, self.resolution)
+        return self.crop(heads, np.full(len(heads), view), corner, self.resolution)
 
-    def _crop(self, head: np.ndarray, view: np.ndarray, corner: np.ndarray, side: int) -> Patch:
+    def crop(self, head: np.ndarray, view: np.ndarray, corner: np.ndarray, side: int) -> Patch:
+        """The crops of ``side`` pixels of the heads and views numbered so, ``[N]`` both, that begin at
+        the rows and columns ``corner`` ``[N, 2]``."""
         device = self.device
         index = torch.as_tensor(head, device=device)
         viewed = torch.as_tensor(view, device=device)

@@ -9,7 +9,7 @@ import time
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -92,6 +92,8 @@ class TimedRun(ABC):
         before: facts of the stages that the model had gone through when it came here.
     """
 
+    #: Of Adam.
+    betas: ClassVar[tuple[float, float]] = (0.9, 0.98)
     #: Modules and optimisers beside the model whose state is saved, by name.
     others: dict[str, nn.Module | torch.optim.Optimizer]
 
@@ -108,7 +110,7 @@ class TimedRun(ABC):
         self.before: list[dict[str, Any]] = []
         self.meter = Meter()
         groups = model.groups(options.field_rate, options.mapping_rate, options.decoder_rate)
-        self.optimizer = torch.optim.Adam(groups, betas=(0.9, 0.98), eps=1e-9)
+        self.optimizer = torch.optim.Adam(groups, betas=self.betas, eps=1e-9)
         self.others = {"optimizer": self.optimizer}
 
     @abstractmethod
