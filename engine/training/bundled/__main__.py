@@ -30,7 +30,7 @@ from engine.training.bundled.pairs import latent_attribute_pairs
 from engine.training.bundled.pictures import PictureOptions, PictureRun
 from engine.training.bundled.pool import HeadPool
 from engine.training.bundled.report import make_report, read_report, score_table, write_report
-from engine.training.bundled.run import TimedRun, read_history
+from engine.training.bundled.run import RunOptions, TimedRun, read_history
 from engine.training.bundled.scores import FINE_LABELS
 from engine.training.bundled.sharpen import SharpenOptions, SharpenRun
 from engine.training.bundled.subject import (
@@ -44,7 +44,11 @@ from engine.training.bundled.trained import BACKDROP, TrainedModel
 
 M = TypeVar("M", bound=TrainedModel)
 
-_STAGES = {"field": FieldOptions, "pictures": PictureOptions, "sharpen": SharpenOptions}
+_STAGES: dict[str, type[RunOptions]] = {
+    "field": FieldOptions,
+    "pictures": PictureOptions,
+    "sharpen": SharpenOptions,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
