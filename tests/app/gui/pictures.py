@@ -259,9 +259,11 @@ PICTURES: tuple[Picture, ...] = (
 
 
 def save(picture: Image.Image, name: str) -> int:
-    """Write a picture; returns its bytes."""
+    """Write a picture; returns its bytes. Large ones have 256 colours, which halves them."""
     path = IMAGES / f"{name}.png"
     picture.save(path, optimize=True)
+    if path.stat().st_size > LARGE:
+        picture.convert("RGB").quantize(256).save(path, optimize=True)
     return path.stat().st_size
 
 
@@ -297,6 +299,8 @@ def take(app: App, picture: Picture) -> None:
 
 #: Empty lines that a window keeps for its border's sake.
 LITTLE = 24
+#: Bytes of a picture that are too many.
+LARGE = 220_000
 #: Where the mouse rests: over the toolbar's empty part.
 CORNER = (300.0, 4.0)
 
