@@ -31,7 +31,6 @@ from engine.export.isosurface import (
     marched,
 )
 from engine.generators.base import NEVER, CancelToken, Field
-from engine.kernels.pieces import one_ahead
 
 Flags = NDArray[np.uint8]
 Places = NDArray[np.int32]
@@ -183,18 +182,16 @@ def extract_near_surface(
     progress(_FOLLOWED, _STEPS)
     pieces, count = [], 0
     far, outside = np.float32(FAR), np.float32(OUTSIDE)
-
-    def filled(corner: Places) -> tuple[NDArray[np.float32], NDArray[np.bool_]] | None:
+    # Most surfaces are thin: where none is met, nothing is left to look at.
+    for corner in _bricks(np.concatenate(met), active.shape, grid.shape) if met else ():
+        cancel.check()
         size = [min(_BRICK + 1, n + 1 - int(c)) for c, n in zip(corner, grid.shape, strict=True)]
         padded, mixed = np.empty(size, np.float32), np.empty(size, bool)
-        here = fill_brick(samples.values, samples.bits, inside, corner, far, outside, padded, mixed)
-        return (padded, mixed) if here else None
-
-    # Most surfaces are thin: where none is met, nothing is left to look at.
-    corners = _bricks(np.concatenate(met), active.shape, grid.shape) if met else iter(())
-    for corner, brick in one_ahead(filled, corners):
-        cancel.check()
-        found = marched(*brick) if brick is not None else None
+        if not fill_brick(
+            samples.values, samples.bits, inside, corner, far, outside, padded, mixed
+        ):
+            continue
+        found = marched(padded, mixed)
         if found is not None:
             pieces.append((found[0] + corner.astype(np.float32), found[1] + count))
             count += len(found[0])

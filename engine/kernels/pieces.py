@@ -5,15 +5,11 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
-from typing import TypeVar
 
 import torch
-
-T = TypeVar("T")
-U = TypeVar("U")
 
 #: Rays and points of one piece: some milliseconds of work, after which a picture that is no
 #: longer wanted can be given up.
@@ -58,22 +54,3 @@ def in_pieces(
             left.clear()
         for helper in helpers:
             helper.result()
-
-
-def one_ahead(work: Callable[[T], U], items: Iterator[T]) -> Generator[tuple[T, U]]:
-    """``(item, work(item))`` in order, the next one being worked on by another thread while this one is made use
-    of, where torch has more than one. It gains what ``work`` does without Python's lock."""
-    if torch.get_num_threads() < 2:
-        yield from ((item, work(item)) for item in items)
-        return
-    ahead: tuple[T, Future[U]] | None = None
-    try:
-        for item in items:
-            before, ahead = ahead, (item, _helpers().submit(work, item))
-            if before is not None:
-                yield before[0], before[1].result()
-        if ahead is not None:
-            yield ahead[0], ahead[1].result()
-    finally:
-        if ahead is not None:
-            wait([ahead[1]])
