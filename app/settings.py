@@ -268,9 +268,9 @@ def _reason(error: Exception) -> str:
 
 def _set_aside(where: Path, what: str) -> str:
     bad = where.with_name(where.name + ".bad")
-    if bad.is_dir():  # which no file replaces: the damaged settings would be written over
-        bad = free_beside(bad)
     try:
+        if bad.is_dir():  # which no file replaces: the damaged settings would be written over
+            bad = free_beside(bad)
         where.replace(bad)
     except OSError:
         return f"The settings file {where} {what}; the defaults are used."

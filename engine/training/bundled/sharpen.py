@@ -3,8 +3,7 @@
 L1 is content with the mean of all edges that might be there, which is a smear. Here a patch
 discriminator tells drawn pictures from rendered ones (Chan et al. 2022, section 4.3), while L1
 holds what is known. Field, mapping and decoder stay as they are, so that shapes, opacities and what
-is seen from elsewhere stay, too, and a view's volume rendering is made once and kept: a step
-costs a tenth of one that draws it anew.
+is seen from elsewhere stay, too, and a view's volume rendering is made once and kept.
 """
 
 from __future__ import annotations
