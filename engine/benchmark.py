@@ -31,6 +31,7 @@ from engine.errors import Cancelled, UserError
 from engine.generators.base import Generator, Quality, latent_from_seed
 from engine.generators.registry import ModelSource, families, open_model, pick_device
 from engine.memory import keep_freed
+from engine.orphans import end_with_parent
 
 #: Yaw between the pictures of an orbit, degrees.
 _ORBIT_STEP = 3.0
@@ -137,7 +138,7 @@ def measure_all(
 def _apart(work: Callable[[Plan, str], Any], plan: Plan, stem: str) -> Any:
     """``work`` in a fresh process; a sentence where it failed."""
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
+    with ProcessPoolExecutor(1, mp_context=context, initializer=end_with_parent) as pool:
         try:
             return pool.submit(_told, work, plan, stem).result()
         except (KeyboardInterrupt, Cancelled):

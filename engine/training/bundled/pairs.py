@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from engine.orphans import end_with_parent
 from engine.training.heads.attributes import LATENT_SIZE, attribute_vector, attributes_from_latent
 
 _CHUNK = 2000
@@ -36,7 +37,7 @@ def latent_attribute_pairs(count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
         parts = [_chunk(task) for task in tasks]
     else:
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        with ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent) as pool:
             parts = list(pool.map(_chunk, tasks))
     z, a = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     return torch.from_numpy(z), torch.from_numpy(a)

@@ -33,7 +33,7 @@ import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ from numpy.typing import NDArray
 
 from engine.errors import UserError
 from engine.export.files import make_folder
+from engine.orphans import end_with_parent
 from engine.training.heads.attributes import (
     attribute_vector,
     attributes_from_latent,
@@ -237,18 +238,18 @@ def make_renderer(pack: Any, size: int, samples: int) -> Renderer:
 
 def _work(job: RenderJob, tasks: Any, news: Any) -> None:
     """A worker process: its own OpenGL context, shards until there are none."""
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.basicConfig(format="%(message)s")
 
     def tell(good: int, bad: int) -> None:
-        _end_alone()
         news.put(("heads", good, bad))
 
     try:
         build, pack = _make_builder(job.pack)
         renderer = make_renderer(pack, job.size, job.samples)
         news.put(("ready", renderer.device, 0))
-        while (heads := _next(tasks)) is not None:
+        while (heads := tasks.get()) is not None:
             render_shard(
                 shard_path(job.out, heads),
                 heads,
@@ -262,25 +263,6 @@ def _work(job: RenderJob, tasks: Any, news: Any) -> None:
         news.put(("done", 0, 0))
     except UserError as error:
         news.put(("error", str(error), 0))
-
-
-def _next(tasks: Any) -> range | None:
-    """The next shard; ``None`` where all are taken."""
-    while True:
-        try:
-            heads: range | None = tasks.get(timeout=5.0)
-        except queue.Empty:
-            _end_alone()
-        else:
-            return heads
-
-
-def _end_alone() -> None:
-    """End a worker whose command was killed, which had no time to stop it: it would render on for
-    hours, beside the workers of the next command."""
-    parent = parent_process()
-    if parent is not None and not parent.is_alive():
-        raise SystemExit(1)
 
 
 def render_dataset(job: RenderJob, report: Callable[[str], None] = print) -> int:
