@@ -163,7 +163,7 @@ def _prepare(options: argparse.Namespace, kind: type[M]) -> tuple[HeadPool, M]:
     return pool, model
 
 
-def _go(run: TimedRun, start: Path | None) -> bool:
+def _begin(run: TimedRun, start: Path | None) -> bool:
     """Take up a saved state, if there is one, and say so."""
     if start:
         run.before = known_history(start)
@@ -171,6 +171,13 @@ def _go(run: TimedRun, start: Path | None) -> bool:
     how = "Going on" if resumed else "Starting"
     print(f"{how} with {run.pool.count} heads on {run.device}.", flush=True)
     return resumed
+
+
+def _go(run: TimedRun) -> int:
+    """Train to the schedule's end, taking up new heads meanwhile; the exit code."""
+    with run.pool.following():
+        run.run()
+    return 0
 
 
 def _field(options: argparse.Namespace) -> int:
@@ -196,12 +203,10 @@ def _field(options: argparse.Namespace) -> int:
         },
     )
     run = FieldRun(model, pool, training, options.out, pairs)
-    if not _go(run, options.start) and pairs and not options.start:
+    if not _begin(run, options.start) and pairs and not options.start:
         error = run.teach_mapping(options.mapping_seconds)
         print(f"The mapping reads attributes with an error of {error:.3f} spreads.", flush=True)
-    with pool.following():
-        run.run()
-    return 0
+    return _go(run)
 
 
 def _pictures(options: argparse.Namespace) -> int:
@@ -216,10 +221,8 @@ def _pictures(options: argparse.Namespace) -> int:
         side=options.side,
     )
     run = PictureRun(model, pool, training, options.out)
-    _go(run, options.start)
-    with pool.following():
-        run.run()
-    return 0
+    _begin(run, options.start)
+    return _go(run)
 
 
 def _sharpen(options: argparse.Namespace) -> int:
@@ -231,10 +234,8 @@ def _sharpen(options: argparse.Namespace) -> int:
         adversarial=options.adversarial,
     )
     run = SharpenRun(model, pool, training, options.out)
-    _go(run, options.start)
-    with pool.following():
-        run.run()
-    return 0
+    _begin(run, options.start)
+    return _go(run)
 
 
 def _report(options: argparse.Namespace) -> int:
