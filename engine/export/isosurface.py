@@ -191,7 +191,7 @@ def joined(
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """One surface out of the slabs': equal positions become one vertex. Each is ``[V, 3]`` positions and ``[F, 3]``
     places in them."""
-    from engine.kernels.cpu_sparse import weld
+    from engine.kernels.cpu_sparse import relabelled, weld
 
     vertices = np.concatenate([piece[0] for piece in pieces])
     faces = np.concatenate([piece[1] for piece in pieces])
@@ -199,9 +199,8 @@ def joined(
     table = np.empty(1 << max(4, (2 * count - 1).bit_length()), np.int32)
     first, index = np.empty(count, np.int32), np.empty(count, np.int32)
     places = weld(np.ascontiguousarray(vertices, np.float32), table, first, index)
-    faces = index[faces].astype(np.int64)
-    a, b, c = faces.T
-    return vertices[first[:places]], faces[(a != b) & (b != c) & (c != a)]
+    found = np.empty_like(faces)
+    return vertices[first[:places]], found[: relabelled(faces, index, found)]
 
 
 def _no_surface(level: float, lowest: float, highest: float) -> ExportError:

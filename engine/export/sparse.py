@@ -12,6 +12,7 @@ sample is evaluated.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -31,14 +32,19 @@ from engine.export.isosurface import (
     marched,
 )
 from engine.generators.base import NEVER, CancelToken, Field
+from engine.kernels.pieces import in_pieces
 
 Flags = NDArray[np.uint8]
 Places = NDArray[np.int32]
+#: Samples of a brick, and which cubes marching cubes looks at.
+Brick = tuple[NDArray[np.float32], NDArray[np.bool_]]
 
 #: Most samples of a grid, which are all held (1 GiB); larger grids are cut slab by slab.
 MOST_SAMPLES = 1 << 28
 #: Cells of a brick along each axis: what marching cubes is given at once.
 _BRICK = 32
+#: Bricks that are held at once: 12 MB.
+_AT_ONCE = 64
 #: Steps of the progress: coarse samples, blocks, the surface, triangles.
 _STEPS, _COARSE, _BLOCKS, _FOLLOWED = 100, 25, 35, 80
 _CORNERS = [(x, y, z) for x in (0, 1) for y in (0, 1) for z in (0, 1)]
@@ -133,6 +139,35 @@ def _bricks(blocks: Places, ends: tuple[int, ...], shape: tuple[int, ...]) -> It
     yield from (np.argwhere(flags) * _BRICK - 1).astype(np.int32)
 
 
+def _filled(
+    samples: _Samples, inside: Flags, corners: list[Places], cancel: CancelToken
+) -> Iterator[tuple[Places, Brick]]:
+    """The bricks that the surface passes through, with their first samples; some are filled at
+    once by several threads, as many as torch may use."""
+    from engine.kernels.cpu_sparse import fill_brick
+
+    far, outside = np.float32(FAR), np.float32(OUTSIDE)
+
+    def filled(corner: Places) -> Brick | None:
+        size = [min(_BRICK + 1, n + 1 - int(c)) for c, n in zip(corner, samples.shape, strict=True)]
+        padded, mixed = np.empty(size, np.float32), np.empty(size, bool)
+        some = fill_brick(samples.values, samples.bits, inside, corner, far, outside, padded, mixed)
+        return (padded, mixed) if some else None
+
+    def fill(group: list[Places], bricks: list[Brick | None], start: int, stop: int) -> None:
+        bricks[start:stop] = map(filled, group[start:stop])
+
+    for first in range(0, len(corners), _AT_ONCE):
+        group = corners[first : first + _AT_ONCE]
+        bricks: list[Brick | None] = [None] * len(group)
+
+        in_pieces(len(group), 2, partial(fill, group, bricks), cancel.check)
+        for corner, brick in zip(group, bricks, strict=True):
+            cancel.check()
+            if brick is not None:
+                yield corner, brick
+
+
 def extract_near_surface(
     field: Field,
     grid: Grid,
@@ -160,7 +195,7 @@ def extract_near_surface(
     """
     if np.prod(grid.shape, dtype=np.int64) > MOST_SAMPLES:
         return None
-    from engine.kernels.cpu_sparse import fill_brick, follow
+    from engine.kernels.cpu_sparse import follow
 
     samples = _Samples(field, grid, level, 1.0 if meaning == "density" else -1.0)
     samples.ask(samples.lattice(4), device, cancel)
@@ -181,17 +216,10 @@ def extract_near_surface(
         fresh = reached[: follow(samples.values, fresh, inside, active, reached)]
     progress(_FOLLOWED, _STEPS)
     pieces, count = [], 0
-    far, outside = np.float32(FAR), np.float32(OUTSIDE)
     # Most surfaces are thin: where none is met, nothing is left to look at.
-    for corner in _bricks(np.concatenate(met), active.shape, grid.shape) if met else ():
-        cancel.check()
-        size = [min(_BRICK + 1, n + 1 - int(c)) for c, n in zip(corner, grid.shape, strict=True)]
-        padded, mixed = np.empty(size, np.float32), np.empty(size, bool)
-        if not fill_brick(
-            samples.values, samples.bits, inside, corner, far, outside, padded, mixed
-        ):
-            continue
-        found = marched(padded, mixed)
+    bricks = list(_bricks(np.concatenate(met), active.shape, grid.shape)) if met else []
+    for corner, brick in _filled(samples, inside, bricks, cancel):
+        found = marched(*brick)
         if found is not None:
             pieces.append((found[0] + corner.astype(np.float32), found[1] + count))
             count += len(found[0])

@@ -20,6 +20,7 @@ from engine.kernels.cpu_math import compiled
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
+Longs = NDArray[np.int64]
 Flags = NDArray[np.uint8]
 Bools = NDArray[np.bool_]
 
@@ -321,6 +322,28 @@ def weld(vertices: Floats, table: Ints, first: Ints, index: Ints) -> int:
     return count
 
 
+@compiled()
+def relabelled(faces: Longs, index: Ints, found: Longs) -> int:
+    """Triangles with their vertices' places in the vertices' stead; those that are none any
+    more, since two of their vertices were one place, are left out.
+
+    Args:
+        faces: ``[F, 3]`` vertices.
+        index: the number of each vertex' place, from :func:`weld`.
+        found: ``[F, 3]``, written.
+
+    Returns:
+        How many triangles there are.
+    """
+    count = 0
+    for f in range(len(faces)):
+        a, b, c = index[faces[f, 0]], index[faces[f, 1]], index[faces[f, 2]]
+        if a != b and b != c and c != a:
+            found[count, 0], found[count, 1], found[count, 2] = a, b, c
+            count += 1
+    return count
+
+
 def prepare() -> None:
     """Compile everything, or load it where it was compiled before: a small cube that is half full."""
     values = np.zeros((5, 5, 5), np.float32)
@@ -339,3 +362,4 @@ def prepare() -> None:
     padded, mixed = np.empty((5, 5, 5), np.float32), np.empty((5, 5, 5), np.bool_)
     fill_brick(values, bits, middle, queue[0] * 0, f32(1e5), f32(-1e6), padded, mixed)
     weld(points[:3], np.empty(16, np.int32), np.empty(3, np.int32), np.empty(3, np.int32))
+    relabelled(np.zeros((1, 3), np.int64), np.zeros(1, np.int32), np.empty((1, 3), np.int64))

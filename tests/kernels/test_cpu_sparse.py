@@ -38,6 +38,14 @@ def test_nearly_equal_places_stay_two() -> None:
     assert first.tolist() == index.tolist() == list(range(8))
 
 
+def test_triangles_name_places_and_those_that_fell_together_are_left_out() -> None:
+    faces = np.array([[0, 1, 2], [0, 3, 2], [4, 2, 1], [1, 3, 4]])
+    index = np.array([0, 1, 2, 0, 3], np.int32)  # the fourth vertex is where the first one is
+    found = np.empty_like(faces)
+    count = cpu_sparse.relabelled(faces, index, found)
+    assert found[:count].tolist() == [[0, 1, 2], [3, 2, 1], [1, 0, 3]]
+
+
 def held(shape: tuple[int, int, int]) -> tuple[Floats, NDArray[np.int32]]:
     values = np.zeros(shape, np.float32)
     return values, values.view(np.int32)
