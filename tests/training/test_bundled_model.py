@@ -16,6 +16,7 @@ from engine.errors import CheckpointError
 from engine.generators.eg3d_network import EG3DConfig, EG3DNetwork
 from engine.generators.registry import open_model
 from engine.rendering.rays import intrinsics_from_focal, pinhole_rays
+from engine.training.bundled import __main__ as command
 from engine.training.bundled.field import FieldOptions, FieldRun
 from engine.training.bundled.model import HeadGenerator, bundled_config
 from engine.training.bundled.pairs import latent_attribute_pairs
@@ -330,3 +331,28 @@ def test_the_mapping_can_be_taught_alone_before_anything_is_drawn(heads, tmp_pat
         assert torch.equal(value, planes[name])
     with pytest.raises(ValueError, match="pairs"):
         FieldRun(model, heads, FieldOptions(), tmp_path).teach_mapping(1.0)
+
+
+def test_what_reads_a_packed_model_is_fitted_before_it_trains_on(
+    model, heads, tmp_path, monkeypatch, capsys
+):
+    """A random reader would pull w anywhere; what is a linear function of w is read exactly."""
+    latents = torch.randn(500, 4)
+    with torch.no_grad():
+        truth = model.style(latents) @ torch.randn(model.network.config.w_dim, 3) + 2.0
+    toy = {"of": classmethod(lambda cls, attributes, **_: cls(toy_config(), attributes))}
+    monkeypatch.setitem(command.MODELS, "eg3d", type("Toy", (HeadGenerator,), toy))
+    monkeypatch.setattr(command, "latent_attribute_pairs", lambda count: (latents, truth))
+    packed = model.pack(tmp_path / "packed")
+    words = ["field", "--heads", heads.folder, "--out", tmp_path / "run", "--start", packed]
+    words += ["--device", "cpu", "--minutes", 0, "--batch-heads", 1, "--rays", 16]
+    assert command.main([str(word) for word in words]) == 0
+    assert "an error of 0.000 spreads" in capsys.readouterr().out
+    trained = torch.load(tmp_path / "run" / "state.pt", weights_only=True)
+    again = HeadGenerator(toy_config(), torch.zeros(1, 3))
+    for name in ("model", "average"):
+        again.load_state_dict(trained[name])
+        assert again.attribute_error(again.style(latents), truth).item() < 1e-3
+    heads.wait_for(1)
+    with pytest.raises(ValueError, match="pairs"):
+        FieldRun(model, heads, FieldOptions(), tmp_path).teach_reader()

@@ -20,6 +20,9 @@ from engine.training.bundled.pool import HeadPool, RayBatch
 from engine.training.bundled.run import RunOptions, TimedRun
 from engine.training.bundled.trained import TrainedModel, heads_focal
 
+#: Most pairs that a reader is fitted to.
+READER_PAIRS = 20_000
+
 
 @dataclass(frozen=True)
 class FieldOptions(RunOptions):
@@ -83,6 +86,19 @@ class FieldRun(TimedRun):
             optimizer.step()
         self.average.load_state_dict(self.model.state_dict())
         return float(total.detach())
+
+    def teach_reader(self) -> float:
+        """Fit the reader of a model that was packed without it; returns its error.
+
+        Raises:
+            ValueError: there are no pairs.
+        """
+        if self.pairs is None:
+            raise ValueError("the reader is taught by pairs, and there are none")
+        z, truth = (part[:READER_PAIRS] for part in self.pairs)
+        self.model.fit_reader(z, truth)
+        self.average.load_state_dict(self.model.state_dict())
+        return float(self._pairs_error(512).detach())
 
     def _pairs_error(self, count: int) -> Tensor:
         assert self.pairs is not None

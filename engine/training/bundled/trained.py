@@ -91,7 +91,7 @@ class TrainedModel(nn.Module, ABC):
         self.network = network
         self.reader = nn.Linear(style_dim, attributes.shape[1])
         self.register_buffer("attribute_mean", attributes.float().mean(0))
-        self.register_buffer("attribute_spread", attributes.float().std(0) + 0.05)
+        self.register_buffer("attribute_spread", attributes.float().std(0, correction=0) + 0.05)
 
     @classmethod
     @abstractmethod
@@ -173,6 +173,26 @@ class TrainedModel(nn.Module, ABC):
         units of each attribute's spread."""
         truth = (attributes - self.attribute_mean) / self.attribute_spread
         return F.smooth_l1_loss(self.reader(style), truth)
+
+    @torch.no_grad()
+    def fit_reader(self, z: Tensor, attributes: Tensor) -> None:
+        """Have the reader of a model that came without one read attributes as well as is
+        possible, by least squares: a random one would pull the mapping anywhere at first.
+
+        Args:
+            z: ``[N, z_dim]``, many more than a style has numbers.
+            attributes: ``[N, A]``.
+        """
+        styles = torch.cat([self.style(part) for part in torch.split(z, 2000)]).double()
+        truth = ((attributes - self.attribute_mean) / self.attribute_spread).double()
+        mean = styles.mean(0)
+        styles = styles - mean
+        # Styles that do not differ between people (an unused direction) read nothing.
+        among = styles.T @ styles / len(z)
+        among += 1e-4 * among.diagonal().mean() * torch.eye(len(among), device=z.device)
+        slope = torch.linalg.solve(among, styles.T @ (truth - truth.mean(0)) / len(z))
+        self.reader.weight.copy_(slope.T)
+        self.reader.bias.copy_(truth.mean(0) - mean @ slope)
 
     def before_packing(self) -> None:
         """Called on a model that is about to be packed."""
