@@ -79,11 +79,13 @@ class IdentityPanel:
         kit.show_value(self._psi, recipe.psi)
         kit.show_value(self._psi_number, recipe.psi)
         layers = capabilities.num_ws if capabilities else 14
-        why = capabilities.why_not("cutoff") if capabilities else ""
+        why = capabilities.why_not("cutoff") if capabilities else "A model has to be open first."
         every = recipe.cutoff is None or recipe.cutoff >= layers
         dpg.configure_item(self._cutoff, max_value=layers)
-        words = f"all {layers} layers" if every else f"first {recipe.cutoff} of {layers} layers"
-        dpg.configure_item(self._cutoff_text, label=words if not why else "not for this model")
+        words = cutoff_words(recipe.cutoff, capabilities.num_ws if capabilities else None)
+        if capabilities and why:
+            words = "not for this model"
+        dpg.configure_item(self._cutoff_text, label=words)
         kit.enable(self._cutoff, not why)
         kit.show_value(self._cutoff_why, why or "Ctrl + click to type a number of layers")
         kit.show_value(self._cutoff, layers if every else recipe.cutoff)
@@ -129,3 +131,10 @@ class IdentityPanel:
             return
         cutoff = None if value >= capabilities.num_ws else int(value)
         self._kit.studio.edit("Cutoff", lambda d: edits.set_cutoff(d, cutoff), "cutoff")
+
+
+def cutoff_words(cutoff: int | None, layers: int | None) -> str:
+    """How many layers are truncated, of how many there are, if that is known."""
+    if cutoff is None or (layers is not None and cutoff >= layers):
+        return "all layers" if layers is None else f"all {layers} layers"
+    return f"first {cutoff} layers" if layers is None else f"first {cutoff} of {layers} layers"

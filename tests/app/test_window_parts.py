@@ -33,7 +33,7 @@ from app.live_texture import bucket_for, place_image
 from app.meter import Pace, RateMeter
 from app.notices import MOST, NoticeBoard
 from app.panels.export import free_name
-from app.panels.identity import read_seed
+from app.panels.identity import cutoff_words, read_seed
 from app.panels.model import short_name
 from app.runner import CallbackRunner
 from app.settings import Settings, load_settings, save_settings
@@ -313,3 +313,10 @@ def test_without_a_screen_its_size_is_not_known(monkeypatch: pytest.MonkeyPatch)
     for name in ("", ":987"):
         monkeypatch.setenv("DISPLAY", name)
         assert screen_size() is None and screen_dots() is None
+
+
+def test_the_cutoff_says_how_many_layers_as_far_as_that_is_known() -> None:
+    assert cutoff_words(None, 14) == cutoff_words(14, 14) == "all 14 layers"
+    assert cutoff_words(3, 14) == "first 3 of 14 layers"
+    assert cutoff_words(None, None) == "all layers"  # no model is open
+    assert cutoff_words(3, None) == "first 3 layers"
