@@ -122,10 +122,6 @@ class StyleNeRF(Generator):
             settings=_settings(config),
         )
 
-    def settings_changed(self) -> None:
-        """Noise is part of what is kept for an identity."""
-        self._identities.clear()
-
     def map(
         self,
         z: Tensor,
@@ -149,11 +145,11 @@ class StyleNeRF(Generator):
         Raises:
             UserError: ``w`` has another shape.
         """
-        noise = bool(self.settings.get("noise", True))
+        noise, rows = bool(self.settings.get("noise", True)), self.checked_rows(w)
+        # Two views side by side may differ in nothing else.
+        key = torch.cat([rows.reshape(-1), rows.new_full((1,), float(noise))])
         with exact(self.device):
-            return self._identities.get(
-                self.checked_rows(w), lambda rows: self.network.identity(rows, noise)
-            )
+            return self._identities.get(key, lambda _: self.network.identity(rows, noise))
 
     def field(self, w: Tensor) -> HeadField:
         """The field of the head that ``w`` ``[num_ws, w_dim]`` stands for; its background is no part of it."""
