@@ -137,7 +137,7 @@ def test_a_packed_asset_carries_its_report_and_card_and_opens(run, report, tmp_p
     later = SimpleNamespace(
         resume=lambda: False, pool=SimpleNamespace(count=1), device="cpu", before=[]
     )
-    command._go(later, target.with_suffix(".json"))
+    command._begin(later, target.with_suffix(".json"))
     assert later.before == report["history"]
     assert command.main([str(w) for w in [*words, "--device", "cpu"]]) == 0
 
