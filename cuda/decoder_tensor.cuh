@@ -23,12 +23,16 @@ struct Stage {
     static const int count = 32 * stride;
 };
 
-// c += a b, where a and b are split.
+// c += a b, where a and b are split. The tensor core does not add to c, which it would cut off every time
+// (layers.cuh).
 MQ_DEVICE void mma_exact(float* c, const unsigned int* high, const unsigned int* low,
                          const unsigned int* b_high, const unsigned int* b_low) {
-    mma_tf32(c, low, b_high);
-    mma_tf32(c, high, b_low);
-    mma_tf32(c, high, b_high);
+    float part[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+    mma_tf32(part, low, b_high);
+    mma_tf32(part, high, b_low);
+    mma_tf32(part, high, b_high);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) c[i] += part[i];
 }
 
 // Hidden units of rows 16 m to 16 m + 15 of the stage: of eight at a time this lane holds rows g, g, g + 8, g + 8
@@ -93,6 +97,7 @@ MQ_DEVICE void feature_tile(const float* weights, float* stage, int m,
             mma_exact(sums[n], high, low, b_high, b_low);
         }
     }
+    __syncwarp();  // every lane has read these rows' features
 #pragma unroll
     for (int n = 0; n < MQ_FEATURES / 8; ++n)
 #pragma unroll

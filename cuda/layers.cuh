@@ -5,8 +5,10 @@
 //
 // Products keep 32 bits: a float is split into the 11 bits that a tensor core takes and the next 11,
 // and three of the four partial products are added (Ootomo and Yokota, "Recovering single precision
-// accuracy from Tensor Cores", 2022). MQ_PRODUCTS 1 leaves out the rest: three times fewer products,
-// three digits less.
+// accuracy from Tensor Cores", 2022). A tensor core cuts off what its sums do not hold, always towards zero,
+// which a long sum would gather: it adds eight columns only, and an ordinary addition, which rounds, the
+// rest (same source, section 3). MQ_PRODUCTS 1 leaves out the small products: three times fewer, three
+// digits less.
 //
 // Whoever includes this has defined before:
 //   MQ_ROWS    points of a block, a multiple of 16
@@ -65,11 +67,14 @@ MQ_DEVICE void multiply(const float* x, const float* packed, Sums<COLUMNS>& sums
 #pragma unroll
             for (int n = 0; n < Sums<COLUMNS>::tiles; ++n) {
                 if (n * MQ_WARPS + warp >= COLUMNS / 8) continue;
+                float part[4] = {0.0f, 0.0f, 0.0f, 0.0f};
 #if MQ_PRODUCTS == 3
-                mma_tf32(sums.value[m][n], rest, high[n]);
-                mma_tf32(sums.value[m][n], left, low[n]);
+                mma_tf32(part, rest, high[n]);
+                mma_tf32(part, left, low[n]);
 #endif
-                mma_tf32(sums.value[m][n], left, high[n]);
+                mma_tf32(part, left, high[n]);
+#pragma unroll
+                for (int i = 0; i < 4; ++i) sums.value[m][n][i] += part[i];
             }
         }
     }

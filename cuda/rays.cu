@@ -104,7 +104,10 @@ MQ_DEVICE void draw(const RaysParams& params, const float* places, const float* 
     }
     if (lane() == 0) cdf[0] = 0.0f;
     group_sync();
-    for (int i = 1 + lane(); i <= bins; i += 32) cdf[i] /= carried;
+    // The last sum itself, not `carried`, which adds in another order: it must become one exactly.
+    const float all = cdf[bins];
+    group_sync();
+    for (int i = 1 + lane(); i <= bins; i += 32) cdf[i] /= all;
     group_sync();
     float last = places[0];
     for (int base = 0; base < params.fine; base += 32) {

@@ -50,6 +50,8 @@ CASES = {
     "plain": (make_layers(8, 16, 3), 40, None),
     "odd widths": (make_layers(5, 12, 4), 33, None),
     "wide": (make_layers(16, 72, 3), 32, None),
+    # As wide as the released one: where sums are cut off at every product, it shows.
+    "released width": (make_layers(32, 512, 2), 20, None),
     "fewer blocks": (make_layers(8, 16, 4), 5, 2),
     "every block": (make_layers(8, 16, 2, 1, 0), 70, 9),
 }

@@ -167,14 +167,18 @@ inline void product_16x8x8(Fiber* warp, unsigned int lane) {
     const unsigned int g = lane / 4, t = lane % 4;
     for (unsigned int i = 0; i < 4; ++i) {
         const unsigned int row = g + 8 * (i / 2), column = 2 * t + i % 2;
-        float sum = __uint_as_float(warp[lane].sent[6 + i]);
+        // A tensor core adds with some bits to spare and cuts off what a float does not hold.
+        double sum = __uint_as_float(warp[lane].sent[6 + i]);
         for (unsigned int k = 0; k < 8; ++k) {
             const Fiber& left = warp[row % 8 * 4 + k % 4];
             const Fiber& right = warp[column * 4 + k % 4];
-            sum += __uint_as_float(left.sent[row / 8 + 2 * (k / 4)] & 0xffffe000u) *
+            sum += static_cast<double>(
+                       __uint_as_float(left.sent[row / 8 + 2 * (k / 4)] & 0xffffe000u)) *
                    __uint_as_float(right.sent[4 + k / 4] & 0xffffe000u);
         }
-        warp[lane].got[i] = __float_as_uint(sum);
+        float cut = static_cast<float>(sum);
+        if (std::fabs(static_cast<double>(cut)) > std::fabs(sum)) cut = std::nextafterf(cut, 0.0f);
+        warp[lane].got[i] = __float_as_uint(cut);
     }
 }
 
