@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.generators.stylegan2 import NoiseMode, SynthesisBlock
+from engine.generators.stylegan2_ops import innermost
 
 
 @dataclass(frozen=True)
@@ -93,9 +93,7 @@ class SuperResolution(nn.Module):
         if features.shape[-1] != side or features.shape[-2] != side:
             features = self._resized(features)
             rgb = self._resized(rgb)
-        if not torch.is_grad_enabled():
-            # Channels innermost: convolutions need no rearranging then, a third less time on a CPU.
-            features = features.contiguous(memory_format=torch.channels_last)
+        features = innermost(features)  # a third less time on a CPU
         rows = ws[:, -1:].expand(-1, 3, -1)
         x, img = self.block0(features, rgb, rows, self.noise_mode)
         return self.block1(x, img, rows, self.noise_mode)[1]  # type: ignore[no-any-return]

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.generators.superresolution import SR_LAYOUTS, SuperResolution
+from tests.kernels.emulator import emulated
 
 
 def made(
@@ -87,3 +88,21 @@ def test_huge_activations_are_clamped() -> None:
     x, _ = module.block0(features, rgb, ws[:, -1:].expand(-1, 3, -1), "none")
     x, _ = module.block1(x, None, ws[:, -1:].expand(-1, 3, -1), "none")
     assert x.max() == 256.0
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(("first_upsamples", "resampled"), [(True, 4), (False, 2)])
+def test_on_a_gpu_every_layer_is_drawn_by_the_kernels(
+    first_upsamples: bool, resampled: int
+) -> None:
+    """Which take rows, as they come: channels innermost they would leave to torch."""
+    module, (rgb, features, ws) = made(first_upsamples), inputs(8)
+    module.input_resolution = 32
+    plain = module(rgb, features, ws)
+    with emulated(orders=(1,)) as emulator:
+        module(rgb, features, ws)  # kernels are tried out at their first use
+        emulator.launched.clear()
+        drawn = module(rgb, features, ws)
+    assert emulator.launched.count("activate") >= 4
+    assert emulator.launched.count("resample") == resampled
+    torch.testing.assert_close(drawn, plain, atol=1e-4, rtol=0)
