@@ -75,29 +75,42 @@ class CudaRecorder:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        # Replays never overlap and what they give is copied at once, so that all share memory.
+        # Replays never overlap and what they give is copied at once, so that all share memory. The allocator
+        # gives a stream's memory to that stream only: without one stream they would share nothing.
         self._pool = torch.cuda.graph_pool_handle()
+        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
     def has_room(self) -> bool:
         """See :meth:`Recorder.has_room`."""
         free, whole = torch.cuda.mem_get_info(self._device)
-        return free >= LEAST_FREE * whole
+        # What torch keeps for later is free as well: recording begins by giving it back.
+        reserved = torch.cuda.memory_reserved(self._device)
+        cached = reserved - torch.cuda.memory_allocated(self._device)
+        return free + cached >= LEAST_FREE * whole
 
     def record(self, work: Callable[[], Made]) -> tuple[Recording, Made]:
         """See :meth:`Recorder.record`."""
         with torch.cuda.device(self._device):
-            stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
-            current = torch.cuda.current_stream(self._device)
+            stream, current = self._stream, torch.cuda.current_stream(self._device)
             stream.wait_stream(current)
             with torch.cuda.stream(stream):
                 work()  # libraries and launchers make on a new stream what may not be made while recording
             current.wait_stream(stream)
             graph = torch.cuda.CUDAGraph()
-            # Other threads wait for copies meanwhile (app/pinned.py); that is none of this recording's.
-            with torch.cuda.graph(
-                graph, pool=self._pool, stream=stream, capture_error_mode="thread_local"
-            ):
-                made = work()
+            try:
+                # Other threads wait for copies meanwhile (app/pinned.py); that is none of this recording's.
+                # A recording that fails leaves this thread on its stream: the outer context does not.
+                with (
+                    torch.cuda.stream(current),
+                    torch.cuda.graph(
+                        graph, pool=self._pool, stream=stream, capture_error_mode="thread_local"
+                    ),
+                ):
+                    made = work()
+            except BaseException:
+                # torch may take the pool for one that is recorded to still, and never record to it again.
+                self._pool = torch.cuda.graph_pool_handle()
+                raise
         return graph, made
 
 
@@ -185,7 +198,11 @@ def replayed(
         key: all else that ``work`` depends on.
     """
     recorder = _recorder(inputs[0].device)
-    if recorder is None or torch.is_grad_enabled() or recordings.problem(*inputs) is not None:
+    # Pictures are drawn in inference mode. What is drawn without gradients otherwise is a training's, of many pictures
+    # at once, and would keep memory that the training needs.
+    if recorder is None or not torch.is_inference_mode_enabled():
+        return work(*inputs)
+    if recordings.problem(*inputs) is not None:
         return work(*inputs)
     with _lock:
         part = _find(owner, (name, key, _state(owner, inputs)))
@@ -267,7 +284,10 @@ def _replay(part: _Part, work: Work, inputs: Sequence[Tensor]) -> Made:
 
 def _turn_off(part: _Part, error: Exception) -> None:
     part.off, part.recording, part.inputs, part.made = True, None, (), None
-    _log.warning("One part is drawn without a CUDA graph: %s: %s", type(error).__name__, error)
+    # Where a recording is broken off, torch says so, and what broke it is in the error before.
+    errors = [error, *([error.__context__] if error.__context__ else [])]
+    words = "; after ".join(f"{type(one).__name__}: {one}" for one in errors)
+    _log.warning("One part is drawn without a CUDA graph: %s", words)
 
 
 def _copied(made: Made) -> Made:
