@@ -6,18 +6,20 @@ import ctypes
 import sys
 from collections.abc import Callable
 
-#: What torch's allocators say; on a CPU it is a plain RuntimeError.
-_WORDS = ("out of memory", "can't allocate memory", "not enough memory")
+#: What torch's allocators say, and NVIDIA's libraries; on a CPU it is a plain RuntimeError.
+_WORDS = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed")
 
 
 def is_memory_full(error: BaseException) -> bool:
     """Whether an error says that the memory of a GPU or of the machine does not suffice."""
-    if isinstance(error, MemoryError):
+    # By name: torch's and PyCUDA's are not to be imported for this, and neither is Python's own.
+    if isinstance(error, MemoryError) or type(error).__name__ in (
+        "OutOfMemoryError",
+        "MemoryError",
+    ):
         return True
     words = str(error).lower()
-    return isinstance(error, RuntimeError) and (
-        type(error).__name__ == "OutOfMemoryError" or any(one in words for one in _WORDS)
-    )
+    return isinstance(error, RuntimeError) and any(one in words for one in _WORDS)
 
 
 #: Of glibc's ``mallopt``: memory at a heap's end that is kept, -1 for all; blocks that are asked of the system

@@ -275,10 +275,15 @@ def try_evaluate(
     Args:
         field: from :func:`packed_once` or :func:`pack_layers`.
         points: ``[N, D]`` float32.
-        directions: ``[N / per_direction, 3]`` float32, one for so many neighbouring points.
+        directions: ``[N / per_direction, 3]`` float32, one for so many neighbouring points; of no
+            account to a field that does not turn with them.
         wanted: names of :class:`Evaluated`'s fields.
     """
-    if field is None or evaluating.problem(points, directions) is not None:
+    if field is not None and "view_turn" not in field.tensors:
+        directions = None
+    if field is None or ("density" in wanted and "density" not in field.tensors):
+        return None
+    if evaluating.problem(points, directions) is not None:
         return None
     coordinates, count = field.defines["MQ_INPUTS"], points.shape[0]
     if points.dtype != torch.float32 or points.shape != (count, coordinates) or not count:

@@ -19,6 +19,7 @@ from engine.generators.triplane import TriplaneDecoder
 from engine.kernels.launch import check_tensor, launch, processors, reaches
 from engine.kernels.tensor_decoder import WARP
 from engine.kernels.triplane import (
+    MAX_SHARED,
     PLANES_DTYPE,
     THREADS,
     PackedDecoder,
@@ -33,8 +34,6 @@ from engine.rendering.volume import RayResult, RenderSettings, ray_limits, rende
 
 #: Most samples (coarse and fine together) of a ray that the kernel holds.
 MAX_SAMPLES = 192
-#: Most shared memory a block may ask for, so that every GPU since Ampere can give it; bytes.
-MAX_SHARED = 96 * 1024
 #: Lanes of a warp that work on one ray.
 LANES = 16
 

@@ -29,6 +29,8 @@ from engine.kernels.launch import (
 from engine.kernels.pack_cache import PackCache as PackCache
 from engine.kernels.use import Kernel, compare
 
+#: Most shared memory a block may ask for, so that every GPU since Ampere can give it; bytes.
+MAX_SHARED = 96 * 1024
 #: Threads of a block, here and in ``__launch_bounds__`` of the kernels.
 THREADS = 128
 
@@ -89,7 +91,7 @@ class PackedDecoder:
         Args:
             asked: to, or not to, whatever the planes; ``None`` decides by them.
         """
-        if self.ordered is None or asked is False:
+        if self.ordered is None or asked is False or self.block_bytes(True) > MAX_SHARED:
             return None
         return self.ordered if asked or tensor_decoder.wanted(planes) else None
 

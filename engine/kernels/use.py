@@ -27,6 +27,7 @@ from engine.kernels.launch import (
     driver_error,
     reaches,
 )
+from engine.memory import is_memory_full
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -81,10 +82,16 @@ class Kernel:
             return self._off
 
     def run(self, work: Callable[[], _T]) -> _T | None:
-        """What ``work`` gives, or ``None`` where the kernel turned out not to compile or start."""
+        """What ``work`` gives, or ``None`` where the kernel turned out not to compile or start.
+
+        Raises:
+            torch.OutOfMemoryError: the card's memory is full, which is no fault of the kernel.
+        """
         try:
             return work()
         except (CompileError, NvrtcMissing, driver_error()) as error:
+            if is_memory_full(error):  # PyCUDA's own, which nobody else knows
+                raise torch.OutOfMemoryError(str(error)) from error
             self.turn_off(f"{type(error).__name__}: {error}")
             return None
 
@@ -102,6 +109,9 @@ class Kernel:
         except Wrong as error:
             self.turn_off(f"it draws wrongly here ({error}).")
         except (RuntimeError, TypeError, ValueError) as error:
+            if is_memory_full(error):
+                self._checked.discard(device)  # it is tried out when there is room
+                raise
             self.turn_off(f"{type(error).__name__}: {error}")
 
 

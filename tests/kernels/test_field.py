@@ -62,6 +62,8 @@ CASES = {
     "odd widths": (make_field(12, 2, view=10), 64, 64),
     "wide view": (make_field(16, 2, view=72), 20, 3),
     "encoded": (make_field(16, 3, octaves=3), 66, 1),
+    # As wide as the released ones: where sums are cut off at every product, it shows.
+    "wide": (make_field(256, 3), 40, 1),
     "four coordinates": (make_field(24, 2, octaves=5, inputs=4), 33, 1),
 }
 
@@ -117,6 +119,20 @@ def test_directions_are_shared_by_neighbours() -> None:
     assert changed.tolist() == [False] * 4 + [True] * 4 + [False] * 4
 
 
+def test_nothing_is_read_that_a_field_does_not_have() -> None:
+    """On a card each would be a read from nowhere."""
+    torch.manual_seed(0)
+    turned, points, directions = CASES["view"][0], torch.randn(12, 3), torch.randn(12, 3)
+    still = pack_layers(replace(turned, turn=None))
+    with at("emulated"):
+        plain, told = (try_evaluate(still, points, d, 1, ["colour"]) for d in (None, directions))
+        assert plain is not None and told is not None
+        assert plain.colour is not None and torch.equal(plain.colour, told.colour)
+        without = pack_layers(replace(turned, density=None))
+        assert try_evaluate(without, points, directions) is None
+        assert try_evaluate(without, points, directions, 1, ["colour"]) is not None
+
+
 def test_fields_that_do_not_fit_say_why() -> None:
     field = make_field(24, 2)
     assert layers_problem(field) is None
@@ -132,7 +148,8 @@ def test_fields_that_do_not_fit_say_why() -> None:
         packed = pack_layers(field)
         assert try_evaluate(packed, torch.zeros(4, 4)) is None
         assert try_evaluate(packed, torch.zeros(4, 3).double()) is None
-        assert try_evaluate(packed, torch.zeros(4, 3), torch.zeros(3, 3), 2) is None
+        turned = pack_layers(CASES["view"][0])
+        assert try_evaluate(turned, torch.zeros(4, 3), torch.zeros(3, 3), 2) is None
         assert try_evaluate(None, torch.zeros(4, 3)) is None
 
 

@@ -134,6 +134,19 @@ def test_rays_without_room_for_them_are_marched_as_before(
     assert "MQ_TENSOR" not in launches[-1] and launches[-1]["MQ_LANES"] == march.LANES
 
 
+def test_points_without_room_for_their_stage_are_decoded_as_before(
+    launches: list[Mapping[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = Case(8, 16, 8, 9, 7, 3, RenderSettings(5, 3, box_warp=1.0))
+    packed = pack_planes(make_planes(case, 0), torch.float16)
+    weights, points = pack_decoder(make_decoder(case, 0)), torch.rand(7, 3) - 0.5
+    for least, tensor in ((weights.block_bytes(True), True), (weights.block_bytes(False), False)):
+        monkeypatch.setattr(triplane, "MAX_SHARED", least)
+        with torch.no_grad(), emulated(orders=(1,)):
+            triplane.evaluate(packed, weights, points, 1.0, EG3D_AXES, tensor=True)
+        assert ("MQ_TENSOR" in launches[-1]) is tensor
+
+
 def test_weights_in_another_order_are_found_at_first_use(monkeypatch: pytest.MonkeyPatch) -> None:
     """And torch's picture comes from the kernels without tensor cores."""
     monkeypatch.setattr(tensor_decoder, "following_fragments", fragments)

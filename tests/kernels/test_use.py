@@ -58,7 +58,7 @@ def test_a_wrong_result_turns_it_off_for_good(caplog: pytest.LogCaptureFixture) 
     assert len(caplog.messages) == 1
 
 
-@pytest.mark.parametrize("error", [CompileError("line 3"), RuntimeError("out of memory")])
+@pytest.mark.parametrize("error", [CompileError("line 3"), RuntimeError("misaligned address")])
 def test_a_kernel_that_cannot_be_tried_out_is_not_used(error: Exception) -> None:
     def fails(device: torch.device) -> None:
         raise error
@@ -68,6 +68,32 @@ def test_a_kernel_that_cannot_be_tried_out_is_not_used(error: Exception) -> None
         assert kernel.problem(X) == (
             f"The kernel trial is not used: {type(error).__name__}: {error}"
         )  # fmt: skip
+
+
+def test_a_full_card_is_no_fault_of_a_kernel() -> None:
+    """It is tried out again when there is room; PyCUDA's error becomes the one that callers know."""
+    full = [True, True]
+
+    def checked(device: torch.device) -> None:
+        if full and full.pop():
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    kernel = Kernel("trial", checked)
+    with emulated():
+        for _ in range(2):
+            with pytest.raises(torch.OutOfMemoryError):
+                kernel.problem(X)
+        assert kernel.problem(X) is None
+
+        class MemoryError(CompileError):
+            pass
+
+        def work() -> Tensor:
+            raise MemoryError("cuMemAlloc failed")
+
+        with pytest.raises(torch.OutOfMemoryError, match="cuMemAlloc"):
+            kernel.run(work)
+        assert kernel.problem(X) is None
 
 
 def test_one_that_stops_compiling_gives_nothing_and_is_not_asked_again() -> None:

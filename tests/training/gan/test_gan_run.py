@@ -326,6 +326,7 @@ def test_samples_that_cannot_be_drawn_do_not_stop_a_run(tmp_path: Path) -> None:
 
 def test_what_says_that_memory_is_full() -> None:
     assert is_memory_full(MemoryError()) and is_memory_full(torch.OutOfMemoryError("x"))
+    assert is_memory_full(RuntimeError("CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"))
     assert not is_memory_full(RuntimeError("shapes differ"))
     assert not is_memory_full(ValueError("out of memory"))
 
