@@ -53,6 +53,14 @@ class ExportError(UserError):
     """A picture, video or mesh that could not be made or written."""
 
 
+class GpuLost(BaseException):
+    """A GPU does no more work for this process, which cannot go on; the next one can.
+
+    It is no :class:`Exception`: what catches faults to go on must not catch it. A process of the
+    window's ends by it and is started again; the command line prints the sentence.
+    """
+
+
 class Cancelled(Exception):
     """Raised between chunks of work after the caller asked to stop.
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from app.cli.terminal import Terminated, speak_any_letter, stoppable
 from app.version import version
-from engine.errors import Cancelled, UserError
+from engine.errors import Cancelled, GpuLost, UserError
 from engine.memory import is_memory_full
 
 #: Command -> what it does. Each is the function ``run`` of ``app.cli.<command>``.
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with stoppable():
             return _dispatch(words)
-    except UserError as error:
+    except (UserError, GpuLost) as error:
         return _fail(str(error))
     except (KeyboardInterrupt, Cancelled):
         return EXIT_INTERRUPTED

@@ -3,8 +3,9 @@
 No GPU has run some of these kernels yet (docs/performance.md says which), so each one draws a tiny
 input at its first use on a device and is held against torch there. Where it differs, does not
 compile or does not start, it is left alone for the rest of the process, with a warning in the log, and
-torch draws. ``MAQUETTE_KERNELS`` names those that may run, with commas between (``march,field``);
-``0`` is none, nothing is all.
+torch draws. One that breaks the GPU's context ends the process, and the next leaves it out
+(:mod:`.broken`). ``MAQUETTE_KERNELS`` names those that may run, with commas between
+(``march,field``); ``0`` is none, nothing is all.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from engine.kernels.broken import mark_of, must_have_survived
 from engine.kernels.launch import (
     OLDEST_CAPABILITY,
     CompileError,
@@ -55,6 +57,9 @@ class Kernel:
 
         ``None`` among the tensors is passed over. Gradients are wanted where they are enabled and a
         tensor requires them.
+
+        Raises:
+            GpuLost: it broke the device's context when it was tried out.
         """
         device: torch.device | None = None
         for tensor in tensors:
@@ -103,6 +108,10 @@ class Kernel:
                 _log.warning(self._off)
 
     def _try_out(self, device: torch.device) -> None:
+        real = device.type == "cuda"  # not an emulated one
+        if real and (mark := mark_of(self.name, device)).exists():
+            self.turn_off(f"it broke the GPU when it was last tried out ({mark} says so).")
+            return
         try:
             with torch.inference_mode():
                 self.run(lambda: self._check(device))
@@ -113,6 +122,8 @@ class Kernel:
                 self._checked.discard(device)  # it is tried out when there is room
                 raise
             self.turn_off(f"{type(error).__name__}: {error}")
+        if real:
+            must_have_survived(self.name, device)
 
 
 class Wrong(Exception):

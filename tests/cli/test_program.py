@@ -14,7 +14,7 @@ import pytest
 
 from app.cli.main import COMMANDS
 from app.cli.parsing import parse_seeds
-from engine.errors import UserError
+from engine.errors import GpuLost, UserError
 from tests import forks
 from tests.cli.conftest import GOLDEN, Run
 
@@ -46,6 +46,19 @@ def test_help_does_not_wait_for_torch() -> None:
     done = subprocess.run(command, env=ENVIRONMENT, check=True, capture_output=True, text=True)
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "app.cli.main" in loaded and not loaded & {"torch", "dearpygui", "numba"}
+
+
+def test_a_gpu_that_is_lost_is_told_in_one_sentence(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from app import window
+
+    def lost(path: object, device: object) -> int:
+        raise GpuLost("The GPU stopped working; start again.")
+
+    monkeypatch.setattr(window, "run", lost)
+    result = run()
+    assert result.status == 2 and result.err == "maquette: The GPU stopped working; start again.\n"
 
 
 def test_a_file_may_be_opened_beside_the_commands(

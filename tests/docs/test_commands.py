@@ -255,7 +255,7 @@ def perform(words: list[str], monkeypatch: pytest.MonkeyPatch, place: Path) -> N
         "pip": lambda: pip(rest),
         "python": lambda: module(rest[1:], monkeypatch),
         # They start another program, whose words come after their own.
-        "compute-sanitizer": lambda: perform(rest[2:], monkeypatch, place),
+        "compute-sanitizer": lambda: perform(rest[rest.index("python") :], monkeypatch, place),
         "torchrun": lambda: module(rest[rest.index("-m") + 1 :], monkeypatch),
     }
     if words[:2] == ["python", "-c"]:

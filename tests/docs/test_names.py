@@ -13,7 +13,7 @@ from tests.docs.shown import PAGES, ROOT
 
 ROOMS = ("app", "engine", "tests", "packaging")
 #: Options of other programs.
-OF_OTHERS = {"--tool"}
+OF_OTHERS = {"--tool", "--report-api-errors"}
 #: Of files that are no source.
 ENDINGS = {"json", "md", "npz", "pth", "pkl", "pt", "safetensors"}
 #: What is called so in the authors' programs, and in what is still to be written.

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.kernels import cubes, field, inr, march, pictures, tensor_decoder, triplane
+from engine.errors import GpuLost
+from engine.kernels import broken, cubes, field, inr, march, pictures, tensor_decoder, triplane
 from engine.kernels.launch import CompileError
 from engine.kernels.pictures import Finish, finish_reference, try_activate
 from engine.kernels.use import Kernel, Wrong, compare
@@ -94,6 +95,36 @@ def test_a_full_card_is_no_fault_of_a_kernel() -> None:
         with pytest.raises(torch.OutOfMemoryError, match="cuMemAlloc"):
             kernel.run(work)
         assert kernel.problem(X) is None
+
+
+def test_one_that_breaks_the_gpu_ends_the_process_and_the_next_leaves_it_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No GPU is asked: what it would say is said for it."""
+    device, tried = torch.device("cuda", 0), list[torch.device]()
+    monkeypatch.setenv("MAQUETTE_KERNEL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(broken, "capability", lambda device: 90)
+
+    def lost(device: torch.device) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered\nand more")
+
+    monkeypatch.setattr(torch.cuda, "synchronize", lost)
+    with (
+        emulated(),
+        pytest.raises(GpuLost, match=r"kernel trial was tried out \(CUDA error: an illegal memory"),
+    ):
+        Kernel("trial", lost)._try_out(device)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: None)
+    again = Kernel("trial", tried.append)
+    again._try_out(device)
+    assert tried == [] and "broke the GPU" in str(again._off)
+    Kernel("another", tried.append)._try_out(device)
+    assert tried == [device]
+    # Sources that have changed may do better.
+    (tmp_path / "field.cu").write_text("mended")
+    monkeypatch.setattr(broken, "data_dir", lambda name: tmp_path)
+    Kernel("trial", tried.append)._try_out(device)
+    assert tried == [device, device]
 
 
 def test_one_that_stops_compiling_gives_nothing_and_is_not_asked_again() -> None:
