@@ -58,6 +58,7 @@ from engine.errors import Cancelled
 from engine.frame import Frame
 from engine.generators.base import CancelToken, Quality
 from engine.generators.blending import swappable_layers
+from engine.kernels import graphs
 from engine.memory import is_memory_full
 from engine.recipe import Recipe
 
@@ -181,6 +182,8 @@ class Engine:
             # Another model needs another amount of memory.
             self._frugality = Frugality()
             self._mailbox.send(MemoryShort(""))
+        if self._painter is not None:
+            graphs.forget()  # they hold the memory of the model before
         self._painter, self._sha256 = Painter(generator), ref.sha256
         self._joins.attend(self._painter)
         self._device = str(generator.device)
