@@ -30,7 +30,7 @@ from engine.training.bundled.pairs import latent_attribute_pairs
 from engine.training.bundled.pictures import PictureOptions, PictureRun
 from engine.training.bundled.pool import HeadPool
 from engine.training.bundled.report import make_report, read_report, score_table, write_report
-from engine.training.bundled.run import RunOptions, TimedRun, read_history
+from engine.training.bundled.run import OPTIMISERS, RunOptions, TimedRun, read_history
 from engine.training.bundled.scores import FINE_LABELS
 from engine.training.bundled.sharpen import SharpenOptions, SharpenRun
 from engine.training.bundled.subject import (
@@ -90,6 +90,9 @@ def main(arguments: list[str] | None = None) -> int:
                 "--only-colours", action="store_true", help="leave shapes, and who is who, alone"
             )
             command.add_argument("--rays", type=int, help="of a head (default: the family's)")
+            command.add_argument(
+                "--optimiser", choices=OPTIMISERS, help="what descends (default: the family's)"
+            )
             command.add_argument(
                 "--family", choices=MODELS, default="eg3d", help="which kind of generator"
             )
@@ -190,6 +193,7 @@ def _field(options: argparse.Namespace) -> int:
         "learning_rate": options.rate,
         "rays": options.rays,
         "guided_until": options.guided_until,
+        "optimiser": options.optimiser,
     }
     frozen = {"field_rate": 0.0, "mapping_rate": 0.0} if options.only_colours else {}
     training = FieldOptions(

@@ -95,8 +95,8 @@ def _training(history: list[dict[str, Any]]) -> str:
         options = stage["options"]
         lines.append(
             f"- `{stage['stage']}`: {stage['steps']:,} steps in {stage['minutes']:g} minutes on "
-            f"{stage['device']}, {stage['heads']:,} heads, {options['heads']} a batch, learning rate "
-            f"{options['learning_rate']:g}, seed {options['seed']}"
+            f"{stage['device']}, {stage['heads']:,} heads, {options['heads']} a batch, "
+            f"{options.get('optimiser', 'adam').title()}, learning rate {options['learning_rate']:g}, seed {options['seed']}"
             + (f", look {options['look']}" if options.get("look") else "")
         )
     return "\n".join(lines) + "\n"

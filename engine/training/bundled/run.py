@@ -7,6 +7,7 @@ import json
 import math
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from engine.errors import UserError
 from engine.export.files import atomic_path, write_bytes
 from engine.training.bundled.meter import Meter
+from engine.training.bundled.muon import Muon
 from engine.training.bundled.pool import HeadPool
 from engine.training.bundled.trained import TrainedModel
 
@@ -45,6 +47,13 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
     return history
 
 
+#: By their names on the command line.
+OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "muon": Muon,
+}
+
+
 @dataclass(frozen=True)
 class RunOptions:
     """What every stage is told.
@@ -52,8 +61,9 @@ class RunOptions:
     Attributes:
         minutes: length of the schedule; the learning rate falls to 2 % by its end.
         heads: in a batch.
-        learning_rate: of Adam, of the weights as they are used
+        learning_rate: of the optimiser, of the weights as they are used
             (:meth:`~engine.training.bundled.trained.TrainedModel.groups`).
+        optimiser: one of :data:`OPTIMISERS`.
         field_rate: multiplier for the radiance field; 0 keeps it as it is.
         decoder_rate: multiplier for what turns the field into colours.
         mapping_rate: multiplier for the mapping and the reader; 0 keeps them as they are.
@@ -67,6 +77,7 @@ class RunOptions:
     minutes: float = 60.0
     heads: int = 8
     learning_rate: float = 2e-3
+    optimiser: str = "adam"
     field_rate: float = 1.0
     decoder_rate: float = 1.0
     mapping_rate: float = 1.0
@@ -110,7 +121,8 @@ class TimedRun(ABC):
         self.before: list[dict[str, Any]] = []
         self.meter = Meter()
         groups = model.groups(options.field_rate, options.mapping_rate, options.decoder_rate)
-        self.optimizer = torch.optim.Adam(groups, betas=self.betas, eps=1e-9)
+        kind = OPTIMISERS[options.optimiser]
+        self.optimizer: torch.optim.Optimizer = kind(groups, betas=self.betas, eps=1e-9)
         self.others = {"optimizer": self.optimizer}
 
     @abstractmethod
@@ -204,15 +216,25 @@ class TimedRun(ABC):
         }
 
     def resume(self) -> bool:
-        """Continue from the folder's saved state, if there is one."""
+        """Continue from the folder's saved state, if there is one.
+
+        Raises:
+            UserError: it was made with another optimiser, whose memory is of no use to this one.
+        """
         path = self.folder / "state.pt"
         if not path.exists():
             return False
+        history = read_history(self.folder)
+        begun = history[-1]["options"].get("optimiser", "adam") if history else "adam"
+        if begun != self._options.optimiser:
+            raise UserError(
+                f"{self.folder} was begun with the optimiser {begun}; go on with it, or name another folder."
+            )
         state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         for name, part in self.others.items():
             part.load_state_dict(state[name])
         self.step, self.elapsed = int(state["step"]), float(state["elapsed"])
-        self.before = read_history(self.folder)[:-1]
+        self.before = history[:-1]
         return True
