@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from engine.export.isosurface import extract_isosurface
@@ -26,3 +28,24 @@ def test_a_surface_that_differs_is_found(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(bench_mesh, "extract_isosurface", shifted)
     found = bench_mesh.measure(open_model("bundled:cips3d", "cpu"), samples=48, repeats=1)
     assert not found.apart < 1e-3
+
+
+@pytest.mark.parametrize("before", [None, "triplane"])
+def test_every_sample_by_torch_alone(monkeypatch: pytest.MonkeyPatch, before: str | None) -> None:
+    seen: dict[str, str | None] = {}
+    for name in ("extract_near_surface", "extract_isosurface"):
+        real = getattr(bench_mesh, name)
+
+        def watched(*arguments: object, name: str = name, real: object = real) -> object:
+            seen[name] = os.environ.get("MAQUETTE_KERNELS")
+            return real(*arguments)  # type: ignore[operator]
+
+        monkeypatch.setattr(bench_mesh, name, watched)
+    if before is None:
+        monkeypatch.delenv("MAQUETTE_KERNELS", raising=False)
+    else:
+        monkeypatch.setenv("MAQUETTE_KERNELS", before)
+    model = open_model("bundled:cips3d", "cpu")
+    found = bench_mesh.measure(model, samples=48, repeats=1, plain=True)
+    assert seen == {"extract_near_surface": before, "extract_isosurface": "0"}
+    assert os.environ.get("MAQUETTE_KERNELS") == before and found.apart < 1e-2
