@@ -15,7 +15,8 @@ from engine.training.bundled.field import FieldOptions, FieldRun
 from engine.training.bundled.model import HeadGenerator
 from engine.training.bundled.muon import ADAM_LIKE, Muon, is_matrix, orthogonal
 from engine.training.bundled.pool import HeadPool
-from engine.training.bundled.run import FACTS
+from engine.training.bundled.run import FACTS, OPTIMISERS
+from engine.training.bundled.subject import MODELS
 from tests.training.painted import small_config, write_balls
 
 
@@ -123,7 +124,7 @@ def test_a_run_is_not_resumed_with_another_optimiser(tmp_path: Path) -> None:
         return FieldRun(HeadGenerator(small_config(), pool.attributes), pool, options, tmp_path)
 
     run = begun("muon")
-    assert isinstance(run.optimizer, Muon) and FieldOptions().optimiser == "muon"
+    assert isinstance(run.optimizer, Muon)
     run.save()
     assert begun("muon").resume()
     with pytest.raises(UserError, match="begun with the optimiser muon"):
@@ -134,3 +135,11 @@ def test_a_run_is_not_resumed_with_another_optimiser(tmp_path: Path) -> None:
     (tmp_path / FACTS).write_text(json.dumps(history))
     with pytest.raises(UserError, match="begun with the optimiser adam"):
         begun("muon").resume()
+
+
+def test_a_family_learns_by_what_suits_it() -> None:
+    begun = {}
+    for kind in MODELS.values():
+        options = FieldOptions(**kind.advised)
+        begun[kind.family] = options.optimiser
+    assert begun == {"eg3d": "muon", "cips3d": "adam"} and set(begun.values()) == set(OPTIMISERS)

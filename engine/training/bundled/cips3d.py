@@ -125,7 +125,6 @@ class HeadCIPS3D(TrainedModel):
     # always told the depth leave skins so thin that a drawn ray passes through: holes.
     advised: ClassVar[Mapping[str, Any]] = {
         "learning_rate": 5e-3,
-        "optimiser": "adam",
         "mapping_rate": 0.2,
         "rays": 256,
         "samples": 0.5,

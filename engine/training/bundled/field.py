@@ -36,7 +36,6 @@ class FieldOptions(RunOptions):
             look; afterwards they find the surface as they will have to without a teacher.
     """
 
-    optimiser: str = "muon"
     rays: int = 768
     samples: float = 0.8
     fine_share: float = 0.25

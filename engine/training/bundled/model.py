@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -99,6 +99,8 @@ class HeadGenerator(TrainedModel):
     """
 
     family, title = "eg3d", "Bundled heads"
+    # Not CIPS-3D's: the rates of its sine layers were found for Adam.
+    advised: ClassVar[Mapping[str, Any]] = {"optimiser": "muon"}
     network: EG3DNetwork
 
     def __init__(self, config: EG3DConfig, attributes: Tensor, mixed: bool = False) -> None:
