@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 Started = tuple[SpawnProcess, Connection]
 #: Messages that are taken in one after the other before the window goes on; the rest waits.
 MOST_AT_ONCE = 500
+#: Exit codes of processes that lost the GPU: to a kernel that the next one leaves out, and otherwise.
+KERNEL_LEFT_OUT, GPU_LOST = 75, 74
 #: Seconds until the system has ended a process: one that closed its pipe, and one that was killed.
 _ENDING_SECONDS, _KILLED_SECONDS = 0.2, 2.0
 
@@ -169,4 +171,8 @@ def how_it_ended(exitcode: int | None) -> str:
     """An exit code in words: ``"killed by signal 9"``, ``"exit code 1"``."""
     if exitcode is None:
         return "no answer"
+    if exitcode == KERNEL_LEFT_OUT:
+        return "the GPU stopped working when a kernel was tried out, which is left out from now on"
+    if exitcode == GPU_LOST:
+        return "the GPU stopped working; MAQUETTE_KERNELS=0 does without Maquette's own kernels"
     return f"killed by signal {-exitcode}" if exitcode < 0 else f"exit code {exitcode}"

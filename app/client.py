@@ -15,7 +15,7 @@ from multiprocessing.context import SpawnProcess
 
 from app import arrivals
 from app.arrivals import Arrivals
-from app.child import how_it_ended, spawn
+from app.child import KERNEL_LEFT_OUT, how_it_ended, spawn
 from app.edit_tasks import EditTasks
 from app.export_queue import ExportQueue
 from app.frames import BUCKETS, FrameRing
@@ -435,7 +435,8 @@ class EngineClient:
     def _died(self, now: float) -> None:
         assert self._process is not None
         self._receive()  # what it said last
-        how = how_it_ended(self._process.exitcode)
+        code = self._process.exitcode
+        how = how_it_ended(code)
         self._end_process()
         path = self.opening
         open_before = None if self._model is None else self._model.ref.path
@@ -443,7 +444,7 @@ class EngineClient:
             # It may have died of this very model: the one that worked before comes back.
             self._events.append(died_opening(how, str(path)))
             self._opening = None
-        pause = self._policy.died(now)
+        pause = self._policy.died(now, code == KERNEL_LEFT_OUT)
         self._events.append(died(how, pause))
         if pause is not None:
             self._restart_at = now + pause

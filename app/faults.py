@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
+import sys
 from pathlib import Path
 
 from app.settings import log_folder
@@ -16,10 +17,17 @@ def sentence(doing: str, error: BaseException, log: str) -> str:
 
     An error in what the user gave is told as it is; anything else is a fault of ours, is
     written to the log with its traceback, and is told with its type.
+
+    Raises:
+        GpuLost: the error is that this process has no GPU any more: each thing that it does would fail, and it must end.
     """
     if isinstance(error, UserError):
         return str(error)
     where = log_failure(log, error)
+    if "torch" in sys.modules:
+        from engine.kernels.broken import must_live
+
+        must_live()
     kind = type(error).__name__
     if is_memory_full(error):
         return (

@@ -9,14 +9,32 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 
+from app.child import GPU_LOST, KERNEL_LEFT_OUT
 from app.edit_mailbox import EditMailbox
 from app.faults import log_failure
 from app.mailboxes import EngineMailbox, ExportMailbox
 from app.processor import wait_asleep
 from app.wire import ProcessOptions, Ready
+from engine.errors import GpuLost
 from engine.memory import keep_freed
+
+
+@contextmanager
+def _logged(name: str) -> Iterator[None]:
+    """What ends a process is written to its log; a lost GPU is told by the exit code."""
+    try:
+        yield
+    except GpuLost as error:
+        log_failure(name, error)
+        sys.exit(KERNEL_LEFT_OUT if error.left_out else GPU_LOST)
+    except BaseException as error:
+        log_failure(name, error)
+        raise
 
 
 def run_engine(connection: Connection, options: ProcessOptions) -> None:
@@ -26,13 +44,10 @@ def run_engine(connection: Connection, options: ProcessOptions) -> None:
     mailbox.send(Ready())
     keep_freed()
     wait_asleep()
-    try:
+    with _logged("engine"):
         from app.worker import Engine
 
         Engine(mailbox, options).run()
-    except BaseException as error:
-        log_failure("engine", error)
-        raise
 
 
 def run_edits(connection: Connection, options: ProcessOptions) -> None:
@@ -43,13 +58,10 @@ def run_edits(connection: Connection, options: ProcessOptions) -> None:
     mailbox = EditMailbox(connection)
     keep_freed()
     wait_asleep()
-    try:
+    with _logged("edits"):
         from app.edit_finder import Finder
 
         Finder(mailbox, options).run()
-    except BaseException as error:
-        log_failure("edits", error)
-        raise
 
 
 def run_exports(connection: Connection, options: ProcessOptions) -> None:
@@ -60,13 +72,10 @@ def run_exports(connection: Connection, options: ProcessOptions) -> None:
     mailbox = ExportMailbox(connection)
     keep_freed()
     wait_asleep()
-    try:
+    with _logged("export"):
         from app.exporter import Exporter
 
         Exporter(mailbox, options).run()
-    except BaseException as error:
-        log_failure("export", error)
-        raise
 
 
 def run_training(connection: Connection, device: str) -> None:
@@ -75,13 +84,10 @@ def run_training(connection: Connection, device: str) -> None:
     if hasattr(os, "nice"):
         os.nice(5)  # the live picture goes first
     wait_asleep()
-    try:
+    with _logged("training"):
         from app.trainer import Trainer
 
         Trainer(connection, device).run()
-    except BaseException as error:
-        log_failure("training", error)
-        raise
 
 
 def run_preparing(connection: Connection) -> None:
@@ -90,10 +96,7 @@ def run_preparing(connection: Connection) -> None:
     if hasattr(os, "nice"):
         os.nice(5)  # the live picture goes first
     wait_asleep()
-    try:
+    with _logged("photos"):
         from app.preparer import Preparer
 
         Preparer(connection).run()
-    except BaseException as error:
-        log_failure("photos", error)
-        raise

@@ -8,6 +8,8 @@ from app.messages import EngineDied, EngineRestored, ModelFailed
 MAX_DEATHS, DEATH_SECONDS = 3, 20.0
 #: Pause before a restart that is not the first, in seconds.
 PAUSE = 1.0
+#: So many deaths by kernels, each of which is left out afterwards, are no reason to stop: there are fewer kernels.
+MOST_KERNELS = 16
 #: How much smaller pictures are after a process died again before it drew one: it may have been
 #: ended because it took all the memory there is (see :data:`app.frugality.STEPS`).
 FRUGAL = 2
@@ -18,15 +20,23 @@ class RestartPolicy:
 
     def __init__(self) -> None:
         self._deaths: list[float] = []
-        self._fruitless = 0
+        self._fruitless = self._kernels = 0
 
     def succeeded(self) -> None:
         """The process did what it is for."""
         self._fruitless = 0
 
-    def died(self, now: float) -> float | None:
+    def died(self, now: float, kernel_left_out: bool = False) -> float | None:
         """The process died: seconds until it shall be started again, or ``None`` for not
-        any more."""
+        any more.
+
+        Args:
+            now: seconds.
+            kernel_left_out: a kernel broke the GPU, which the next process does without.
+        """
+        if kernel_left_out and self._kernels < MOST_KERNELS:
+            self._kernels += 1
+            return 0.0
         self._deaths = [then for then in self._deaths if now - then < DEATH_SECONDS] + [now]
         self._fruitless += 1
         if max(len(self._deaths), self._fruitless) >= MAX_DEATHS:
@@ -41,7 +51,7 @@ class RestartPolicy:
     def reset(self) -> None:
         """A person asked to try again: what was does not count."""
         self._deaths.clear()
-        self._fruitless = 0
+        self._fruitless = self._kernels = 0
 
 
 def died(how: str, pause: float | None) -> EngineDied:

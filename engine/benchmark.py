@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from engine.checkpoints.plain import LazyTensor
-from engine.errors import Cancelled, UserError
+from engine.errors import Cancelled, GpuLost, UserError
 from engine.generators.base import Generator, Quality, latent_from_seed
 from engine.generators.registry import ModelSource, families, open_model, pick_device
 from engine.memory import keep_freed
@@ -150,7 +150,7 @@ def _apart(work: Callable[[Plan, str], Any], plan: Plan, stem: str) -> Any:
 def _told(work: Callable[[Plan, str], Any], plan: Plan, stem: str) -> Any:
     try:
         return work(plan, stem)
-    except Exception as error:
+    except (Exception, GpuLost) as error:  # the next one has a process of its own
         traceback.print_exc(file=sys.stderr)
         return f"{type(error).__name__}: {error}"
 

@@ -58,7 +58,14 @@ class GpuLost(BaseException):
 
     It is no :class:`Exception`: what catches faults to go on must not catch it. A process of the
     window's ends by it and is started again; the command line prints the sentence.
+
+    Attributes:
+        left_out: a kernel of ours did it, and the next process leaves that one out.
     """
+
+    def __init__(self, message: str, left_out: bool = False) -> None:
+        super().__init__(message)
+        self.left_out = left_out
 
 
 class Cancelled(Exception):

@@ -195,6 +195,13 @@ def pycuda() -> Line:
                 "PyCUDA", "fault", f"{release}, which cannot be imported ({' '.join(str(error).split())[:120]})",
                 "pip install --force-reinstall --no-cache-dir pycuda, which builds it for this toolkit",
             )  # fmt: skip
+        from engine.kernels.broken import marks
+
+        if left := marks():
+            return Line(
+                "PyCUDA", "note", f"{release}; {len(left)} kernels have broken the GPU, and are left out until they change",
+                f"delete {left[0].parent}/broken-*.txt to have them tried again",
+            )  # fmt: skip
         return Line("PyCUDA", "ok", release)
     if _nvidia_driver() is None:
         return Line("PyCUDA", "note", "not installed; without a GPU none is needed")

@@ -19,7 +19,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from engine.kernels.broken import mark_of, must_have_survived
+from engine.kernels.broken import marked, must_have_survived, must_live
 from engine.kernels.launch import (
     OLDEST_CAPABILITY,
     CompileError,
@@ -83,7 +83,11 @@ class Kernel:
             if self._off is None and device not in self._checked:
                 # Before the check, which asks for this kernel as everybody does.
                 self._checked.add(device)
-                self._try_out(device)
+                try:
+                    self._try_out(device)
+                except BaseException:
+                    self._checked.discard(device)  # it was not held against torch
+                    raise
             return self._off
 
     def run(self, work: Callable[[], _T]) -> _T | None:
@@ -109,18 +113,22 @@ class Kernel:
 
     def _try_out(self, device: torch.device) -> None:
         real = device.type == "cuda"  # not an emulated one
-        if real and (mark := mark_of(self.name, device)).exists():
-            self.turn_off(f"it broke the GPU when it was last tried out ({mark} says so).")
-            return
+        if real:
+            must_live(device)  # what is lost by now is no fault of this kernel
+            if (mark := marked(self.name, device)) is not None:
+                self.turn_off(f"it broke the GPU when it was last tried out ({mark} says so).")
+                return
         try:
             with torch.inference_mode():
                 self.run(lambda: self._check(device))
         except Wrong as error:
             self.turn_off(f"it draws wrongly here ({error}).")
         except (RuntimeError, TypeError, ValueError) as error:
+            if real:
+                # A lost context may say that there was no memory.
+                must_have_survived(self.name, device)
             if is_memory_full(error):
-                self._checked.discard(device)  # it is tried out when there is room
-                raise
+                raise  # it is tried out again when there is room
             self.turn_off(f"{type(error).__name__}: {error}")
         if real:
             must_have_survived(self.name, device)

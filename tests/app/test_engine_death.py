@@ -12,9 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.child import KERNEL_LEFT_OUT, how_it_ended
 from app.client import EngineClient
+from app.faults import sentence
 from app.messages import EngineDied, EngineRestored, FrameReady, ModelFailed, ModelLoaded
-from app.restarts import RestartPolicy
+from app.processes import _logged
+from app.restarts import MOST_KERNELS, RestartPolicy
+from engine.errors import GpuLost, UserError
 from tests.app.harness import PATIENCE, Harness, process_runs, recipe, running_engine, shows, until
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
@@ -88,6 +92,42 @@ def test_restarts_by_hand() -> None:
     assert policy.died(102.0) is None
     policy.reset()
     assert policy.died(103.0) == 0.0
+
+
+def test_kernels_that_are_left_out_one_by_one_neither_stop_it_nor_make_pictures_smaller() -> None:
+    policy = RestartPolicy()
+    for now in range(MOST_KERNELS):
+        assert policy.died(float(now), kernel_left_out=True) == 0.0 and policy.frugal == 0
+    # More than there are: something else is wrong.
+    pauses = [policy.died(100.0 + now, kernel_left_out=True) for now in range(3)]
+    assert pauses == [0.0, 1.0, None]
+
+
+@pytest.mark.parametrize(("left_out", "words"), [(True, "left out from now on"), (False, "MAQUETTE_KERNELS=0")])  # fmt: skip
+def test_the_window_is_told_that_the_gpu_is_lost(left_out: bool, words: str) -> None:
+    """By the exit code: a process that has lost it ends at once."""
+    with pytest.raises(SystemExit) as end, _logged("engine"):
+        raise GpuLost("gone", left_out)
+    code = end.value.code
+    assert isinstance(code, int) and words in how_it_ended(code)
+    assert (code == KERNEL_LEFT_OUT) is left_out
+
+
+def test_an_error_of_a_gpu_that_is_lost_is_no_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each further drawing would fail as well, and the process would never end."""
+    import torch
+
+    def lost(device: torch.device) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    error = RuntimeError("CUDA error: an illegal memory access was encountered")
+    assert "A fault in Maquette stopped drawing" in sentence("drawing", error, "engine")
+    for name, answer in (("is_initialized", True), ("device_count", 1), ("memory_reserved", 1)):
+        monkeypatch.setattr(torch.cuda, name, lambda *_, answer=answer: answer)
+    assert "A fault in Maquette" not in sentence("drawing", UserError("no such file"), "engine")
+    monkeypatch.setattr(torch.cuda, "synchronize", lost)
+    with pytest.raises(GpuLost, match="illegal memory access"):
+        sentence("drawing", error, "engine")
 
 
 def test_rare_deaths_with_pictures_between_them_never_stop_it() -> None:

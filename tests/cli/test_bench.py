@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from app.cli.bench import ratios
+from engine import benchmark
 from engine.benchmark import Measurement, from_json
+from engine.errors import GpuLost
 from engine.generators.registry import families
 from tests.cli.conftest import Run
 
@@ -86,3 +88,14 @@ def test_mistakes_are_told_in_a_sentence(run: Run, words: tuple[str, ...], said:
     result = run("bench", *words)
     assert result.status == 2 and said in result.err
     assert len(result.err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("error", [GpuLost("the GPU stopped working"), RuntimeError("no")])
+def test_what_one_model_fails_by_is_in_its_row(error: BaseException) -> None:
+    """The next one has a process of its own, and the GPU with it."""
+
+    def work(plan: benchmark.Plan, stem: str) -> None:
+        raise error
+
+    told = benchmark._told(work, benchmark.Plan("eg3d", "512"), "stem")
+    assert told == f"{type(error).__name__}: {error}"

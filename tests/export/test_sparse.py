@@ -142,6 +142,39 @@ def test_specks_may_be_missed_and_are_there_where_all_pieces_are_wanted() -> Non
     assert len(largest.vertices) == len(near[0])
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_bricks_are_filled_group_by_group(monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
+    """By any number of threads: the same triangles, in the same order."""
+    field = AnalyticField()
+    grid = Grid.over(AnalyticGenerator(field).capabilities, 100)
+    once, before = both(field, grid, LEVEL, "density")[0], torch.get_num_threads()
+    monkeypatch.setattr(sparse, "_AT_ONCE", 3)
+    torch.set_num_threads(threads)
+    try:
+        near, every = both(field, grid, LEVEL, "density")
+    finally:
+        torch.set_num_threads(before)
+    assert_same(near, every, grid.spacing)
+    assert all(np.array_equal(one, other) for one, other in zip(near, once, strict=True))
+
+
+def test_filling_stops_where_it_is_no_longer_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    field = AnalyticField()
+    grid = Grid.over(AnalyticGenerator(field).capabilities, 100)
+    cancel, cut = CancelToken(), []
+    real = sparse.marched
+
+    def marched(*brick: object) -> object:
+        cut.append(1)
+        cancel.cancel()
+        return real(*brick)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(sparse, "marched", marched)
+    with pytest.raises(Cancelled):
+        sparse.extract_near_surface(field, grid, LEVEL, "density", CPU, ignore, cancel)
+    assert len(cut) == 1
+
+
 def test_few_samples_are_asked_for() -> None:
     field = AnalyticField()
     grid = Grid.over(AnalyticGenerator(field).capabilities, 128)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -97,34 +98,98 @@ def test_a_full_card_is_no_fault_of_a_kernel() -> None:
         assert kernel.problem(X) is None
 
 
-def test_one_that_breaks_the_gpu_ends_the_process_and_the_next_leaves_it_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """No GPU is asked: what it would say is said for it."""
-    device, tried = torch.device("cuda", 0), list[torch.device]()
+GPU = torch.device("cuda", 0)
+
+
+class Card:
+    """What a GPU would answer is answered for it: while it is lost, nothing works."""
+
+    def __init__(self) -> None:
+        self.lost = False
+
+    def synchronize(self, device: torch.device) -> None:
+        if self.lost:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered\nand more")
+
+    def lose(self, device: torch.device) -> None:
+        self.lost = True
+        self.synchronize(device)
+
+
+@pytest.fixture
+def card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Card]:
+    made = Card()
     monkeypatch.setenv("MAQUETTE_KERNEL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(broken, "capability", lambda device: 90)
+    monkeypatch.setattr(torch.cuda, "synchronize", made.synchronize)
+    with emulated():
+        yield made
 
-    def lost(device: torch.device) -> None:
-        raise RuntimeError("CUDA error: an illegal memory access was encountered\nand more")
 
-    monkeypatch.setattr(torch.cuda, "synchronize", lost)
-    with (
-        emulated(),
-        pytest.raises(GpuLost, match=r"kernel trial was tried out \(CUDA error: an illegal memory"),
-    ):
-        Kernel("trial", lost)._try_out(device)
-    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: None)
+def test_one_that_breaks_the_gpu_ends_the_process_and_the_next_leaves_it_out(
+    card: Card, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = list[torch.device]()
+    with pytest.raises(GpuLost, match=r"kernel trial was tried out \(CUDA error: an illegal memory access was encountered\); start again: ") as end:  # fmt: skip
+        Kernel("trial", card.lose)._try_out(GPU)
+    assert end.value.left_out and len(broken.marks()) == 1
+    card.lost = False
     again = Kernel("trial", tried.append)
-    again._try_out(device)
+    again._try_out(GPU)
     assert tried == [] and "broke the GPU" in str(again._off)
-    Kernel("another", tried.append)._try_out(device)
-    assert tried == [device]
+    Kernel("another", tried.append)._try_out(GPU)
+    assert tried == [GPU]
     # Sources that have changed may do better.
     (tmp_path / "field.cu").write_text("mended")
     monkeypatch.setattr(broken, "data_dir", lambda name: tmp_path)
-    Kernel("trial", tried.append)._try_out(device)
-    assert tried == [device, device]
+    broken._sources.cache_clear()
+    Kernel("trial", tried.append)._try_out(GPU)
+    broken._sources.cache_clear()
+    assert tried == [GPU, GPU]
+
+
+def test_a_gpu_that_was_lost_before_is_no_fault_of_the_next_kernel(card: Card) -> None:
+    card.lost = True
+    with pytest.raises(GpuLost, match="MAQUETTE_KERNELS=0") as end:
+        Kernel("trial", card.lose)._try_out(GPU)
+    assert not end.value.left_out and broken.marks() == []
+
+
+def test_a_lost_gpu_is_no_full_one(card: Card) -> None:
+    def full(device: torch.device) -> None:
+        card.lost = True
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    with pytest.raises(GpuLost, match="left out"):
+        Kernel("trial", full)._try_out(GPU)
+    assert len(broken.marks()) == 1
+
+
+def test_where_nothing_can_be_noted_it_is_said_what_to_do(
+    card: Card, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("MAQUETTE_KERNEL_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(GpuLost, match="start again with MAQUETTE_KERNELS=0") as end:
+        Kernel("trial", card.lose)._try_out(GPU)
+    assert not end.value.left_out and broken.marks() == []
+
+
+def test_one_whose_trial_came_to_no_end_is_tried_again() -> None:
+    """It was never held against torch: it must not draw."""
+    tried: list[int] = []
+
+    def interrupted(device: torch.device) -> None:
+        tried.append(1)
+        if len(tried) == 1:
+            raise KeyboardInterrupt
+
+    kernel = Kernel("trial", interrupted)
+    with emulated():
+        with pytest.raises(KeyboardInterrupt):
+            kernel.problem(X)
+        assert kernel.problem(X) is None
+    assert len(tried) == 2
 
 
 def test_one_that_stops_compiling_gives_nothing_and_is_not_asked_again() -> None:

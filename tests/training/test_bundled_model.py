@@ -353,6 +353,16 @@ def test_what_reads_a_packed_model_is_fitted_before_it_trains_on(
     for name in ("model", "average"):
         again.load_state_dict(trained[name])
         assert again.attribute_error(again.style(latents), truth).item() < 1e-3
+    # So it is for a run that began from one without reading, but not for a run that reads.
+    words[words.index("--start") + 1] = tmp_path / "run"
+    for name, is_fitted in (("reads", False), ("guesses", True)):
+        assert command.main([*map(str, words), "--out", str(tmp_path / name)]) == 0
+        assert ("an error of 0.000 spreads" in capsys.readouterr().out) is is_fitted
+        for part in ("model", "average"):
+            trained[part] |= {
+                k: torch.randn_like(v) for k, v in trained[part].items() if "reader" in k
+            }
+        torch.save(trained, tmp_path / "run" / "state.pt")
     heads.wait_for(1)
     with pytest.raises(ValueError, match="pairs"):
         FieldRun(model, heads, FieldOptions(), tmp_path).teach_reader()

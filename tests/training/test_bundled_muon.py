@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.errors import UserError
+from engine.training.bundled import muon
 from engine.training.bundled.field import FieldOptions, FieldRun
 from engine.training.bundled.model import HeadGenerator
 from engine.training.bundled.muon import ADAM_LIKE, Muon, is_matrix, orthogonal
@@ -45,6 +46,36 @@ def test_singular_values_become_about_one_and_their_vectors_stay(
 
 def test_nothing_stays_nothing() -> None:
     assert torch.equal(orthogonal(torch.zeros(3, 5)), torch.zeros(3, 5))
+    assert float(orthogonal(torch.randn(20, 30) * 1e-24).abs().max()) < 1e-3
+
+
+def test_a_weight_that_nothing_asks_for_any_more_comes_to_rest() -> None:
+    torch.manual_seed(0)
+    weight = nn.Parameter(torch.zeros(20, 30))
+    optimiser = Muon([{"params": [weight], "lr": 0.01}])
+    for step in range(600):
+        weight.grad = torch.randn_like(weight) if step == 0 else torch.zeros_like(weight)
+        before = weight.detach().clone()
+        optimiser.step()
+    assert bool(weight.isfinite().all()) and float((weight.detach() - before).abs().max()) < 1e-6
+
+
+def test_products_have_all_their_bits_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TF32, which training turns on, would make small singular values large."""
+    products, seen = torch.backends.cuda.matmul, []
+    monkeypatch.setattr(muon, "orthogonal", lambda x: seen.append(products.allow_tf32) or x)
+    weight = nn.Parameter(torch.zeros(20, 30))
+    weight.grad = torch.randn_like(weight)
+    optimiser = Muon([{"params": [weight], "lr": 0.01}])
+    before = products.allow_tf32
+    try:
+        for wanted in (True, False):
+            products.allow_tf32 = wanted
+            optimiser.step()
+            assert products.allow_tf32 is wanted
+    finally:
+        products.allow_tf32 = before
+    assert seen == [False, False]
 
 
 @pytest.mark.parametrize("shape", [(32, 16, 3, 3), (64, 20)])
@@ -129,10 +160,19 @@ def test_a_run_is_not_resumed_with_another_optimiser(tmp_path: Path) -> None:
     assert begun("muon").resume()
     with pytest.raises(UserError, match="begun with the optimiser muon"):
         begun("adam").resume()
+    # Killed before it had written its facts.
+    facts = (tmp_path / FACTS).read_text()
+    (tmp_path / FACTS).unlink()
+    with pytest.raises(UserError, match="begun with the optimiser muon"):
+        begun("adam").resume()
+    assert begun("muon").resume()
     # Runs of before there was a choice.
-    history = json.loads((tmp_path / FACTS).read_text())
+    history = json.loads(facts)
     del history["stages"][-1]["options"]["optimiser"]
     (tmp_path / FACTS).write_text(json.dumps(history))
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    del state["optimiser"]
+    torch.save(state, tmp_path / "state.pt")
     with pytest.raises(UserError, match="begun with the optimiser adam"):
         begun("muon").resume()
 

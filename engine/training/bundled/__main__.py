@@ -208,8 +208,8 @@ def _field(options: argparse.Namespace) -> int:
     )
     run = FieldRun(model, pool, training, options.out, pairs)
     resumed = _begin(run, options.start)
-    if pairs and not resumed and not (options.start and options.start.is_dir()):
-        # A packed model knows people, but came without what reads them off w.
+    if pairs and not resumed and not (options.start and run.reads()):
+        # A packed model knows people, but came without what reads them off w; so did what began from one.
         error = run.teach_reader() if options.start else run.teach_mapping(options.mapping_seconds)
         print(f"The mapping reads attributes with an error of {error:.3f} spreads.", flush=True)
     return _go(run)

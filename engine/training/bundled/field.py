@@ -87,6 +87,11 @@ class FieldRun(TimedRun):
         self.average.load_state_dict(self.model.state_dict())
         return float(total.detach())
 
+    @torch.no_grad()
+    def reads(self) -> bool:
+        """Whether attributes are read off w better than by their mean, whose error is about 1."""
+        return float(self._pairs_error(512)) < 0.5
+
     def teach_reader(self) -> float:
         """Fit the reader of a model that was packed without it; returns its error.
 

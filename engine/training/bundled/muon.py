@@ -10,7 +10,8 @@ singular values by ones. From nothing, on the heads' radiance fields, half of Ad
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -22,6 +23,8 @@ COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 5
 #: Root mean square of what Adam adds to a weight, in rates, where gradients are mostly noise.
 ADAM_LIKE = 0.2
+#: Matrices of a smaller norm are nearly nothing, and stay so.
+SMALLEST = 1e-15
 #: Thinner matrices than this go by Adam: a bias beside them would be as good a matrix.
 THINNEST = 16
 
@@ -51,11 +54,25 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """Move every parameter that has a gradient."""
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    move = _along_matrix if is_matrix(parameter) else _along_numbers
-                    move(parameter, parameter.grad, group, self.state[parameter])
+        with _all_bits():
+            for group in self.param_groups:
+                for parameter in group["params"]:
+                    if parameter.grad is not None:
+                        move = _along_matrix if is_matrix(parameter) else _along_numbers
+                        move(parameter, parameter.grad, group, self.state[parameter])
+
+
+@contextmanager
+def _all_bits() -> Iterator[None]:
+    """Products in full float32: with the 11 bits of TF32 small singular values of a matrix that is nearly
+    of rank 1 would come out as 20, not as 1."""
+    products = torch.backends.cuda.matmul
+    before = products.allow_tf32
+    products.allow_tf32 = False
+    try:
+        yield
+    finally:
+        products.allow_tf32 = before
 
 
 def is_matrix(parameter: Tensor) -> bool:
@@ -96,7 +113,8 @@ def orthogonal(matrix: Tensor) -> Tensor:
     the bracket, the next one is ``P A P``. Only products of the shorter side's size are left, and two with the whole matrix.
     """
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
-    wide = wide / wide.norm().clamp_min(1e-30)
+    # Smaller numbers' squares are nothing in float32, and so would their norm be.
+    wide = wide / wide.norm().clamp_min(SMALLEST)
     a, b, c = COEFFICIENTS
     square = wide @ wide.T
     unit = torch.eye(len(square), dtype=square.dtype, device=square.device)

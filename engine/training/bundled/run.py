@@ -196,6 +196,7 @@ class TimedRun(ABC):
             **{other: part.state_dict() for other, part in self.others.items()},
             "step": self.step,
             "elapsed": self.elapsed,
+            "optimiser": self._options.optimiser,
         }
         with atomic_path(self.folder / name) as temporary:
             torch.save(state, temporary)
@@ -224,13 +225,15 @@ class TimedRun(ABC):
         path = self.folder / "state.pt"
         if not path.exists():
             return False
+        state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
         history = read_history(self.folder)
-        begun = history[-1]["options"].get("optimiser", "adam") if history else "adam"
+        told = history[-1]["options"] if history else {}
+        # States of before there was a choice are Adam's.
+        begun = state.get("optimiser", told.get("optimiser", "adam"))
         if begun != self._options.optimiser:
             raise UserError(
                 f"{self.folder} was begun with the optimiser {begun}; go on with it, or name another folder."
             )
-        state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         for name, part in self.others.items():
