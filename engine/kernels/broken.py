@@ -98,7 +98,10 @@ def must_have_survived(kernel: str, device: torch.device) -> None:
 
 
 def _lost(device: torch.device) -> str | None:
-    """Why a device does not answer, or ``None`` if it does."""
+    """Why a device does not answer, or ``None`` if it does, and while it is being recorded, when nothing may
+    be asked of it."""
+    if torch.cuda.is_current_stream_capturing():
+        return None
     try:
         torch.cuda.synchronize(device)
     except RuntimeError as error:

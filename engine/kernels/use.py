@@ -59,7 +59,7 @@ class Kernel:
         tensor requires them.
 
         Raises:
-            GpuLost: it broke the device's context when it was tried out.
+            GpuLost: it broke the device's context when it was tried out, or that was lost before.
         """
         device: torch.device | None = None
         for tensor in tensors:

@@ -8,6 +8,7 @@ The path says how it behaves: ``fake``, or ``fake?chunk=0.01&open=0.5``:
 - ``size``: side of its pictures (the neural resolution is a quarter of it),
 - ``memory``: side of the largest volume rendering that there is memory for; ``short`` says how it ends
   otherwise: ``cpu``, ``gpu``, ``numpy`` (as each of them says so) or ``kill``,
+- ``lost``: a file; what is drawn before it is there makes it, and loses the GPU to a kernel,
 - ``settings``: it has the settings ``blue`` (its third colour) and ``slow`` (how many times
   longer a chunk takes), and its ball's radius is ``blue``.
 
@@ -31,7 +32,7 @@ from torch import Tensor
 
 from engine.camera import Camera, OrbitPose
 from engine.capabilities import Capabilities, ModelSetting
-from engine.errors import Cancelled, CheckpointError
+from engine.errors import Cancelled, CheckpointError, GpuLost
 from engine.frame import Frame
 from engine.generators.base import NEVER, CancelToken, Field, Generator, GoldenCase, Quality
 
@@ -96,6 +97,7 @@ class FakeGenerator(Generator):
         self.chunk = float(options.get("chunk", 0))
         self.upsample = float(options.get("upsample", 0))
         self.memory, self.short = int(options.get("memory", 0)), options.get("short", "cpu")
+        self.lost = Path(options["lost"]) if "lost" in options else None
         size = int(options.get("size", 256))
         self.capabilities = Capabilities(
             family="fake",
@@ -133,6 +135,9 @@ class FakeGenerator(Generator):
         note(f"begin {seed} {yaw:.0f} {side} {quality.samples:g} {quality.upsample:d}")
         if self.memory and side > self.memory:
             run_out(self.short)
+        if self.lost and not self.lost.exists():
+            self.lost.touch()
+            raise GpuLost("The GPU stopped working", left_out=True)
         if seed == 666:
             raise ValueError("a fault of this identity")
         if seed == 999:

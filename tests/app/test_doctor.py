@@ -150,6 +150,22 @@ def test_driver(
     assert line.state == state and words in line.found
 
 
+def test_kernels_that_are_left_out_are_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAQUETTE_KERNEL_CACHE", str(tmp_path))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr(health.metadata, "version", lambda name: "2026.1")
+    monkeypatch.setattr(importlib, "import_module", lambda name: None)
+    (tmp_path / "march-sm_90.cubin").write_bytes(b"")
+    assert health.pycuda() == health.Line("PyCUDA", "ok", "2026.1")
+    for kernel in ("field", "inr"):
+        (tmp_path / f"broken-{kernel}-sm_90-0.txt").write_text("CUDA error")
+    line = health.pycuda()
+    assert line.state == "note" and "2 kernels have broken the GPU" in line.found
+    assert str(tmp_path) in line.advice and "broken-*.txt" in line.advice
+
+
 def test_compiler_and_pycuda_matter_where_a_gpu_is(monkeypatch: pytest.MonkeyPatch) -> None:
     from engine.kernels import compile as kernels
 

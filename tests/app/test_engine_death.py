@@ -103,6 +103,21 @@ def test_kernels_that_are_left_out_one_by_one_neither_stop_it_nor_make_pictures_
     assert pauses == [0.0, 1.0, None]
 
 
+def test_a_kernel_that_takes_the_gpu_away_costs_one_restart(
+    engine: Harness, tmp_path: Path
+) -> None:
+    engine.open(f"fake?lost={tmp_path / 'left-out'}")
+    generation = engine.client.request(recipe(5), moving=False)
+    died = engine.wait(EngineDied)
+    assert (
+        died.restarting and "a kernel was tried out, which is left out from now on" in died.message
+    )
+    engine.wait(EngineRestored)
+    frame = engine.full_frame(generation)
+    # As large as ever: it did not die for want of memory.
+    assert shows(frame, 5) and frame.resolution == (64, 256)
+
+
 @pytest.mark.parametrize(("left_out", "words"), [(True, "left out from now on"), (False, "MAQUETTE_KERNELS=0")])  # fmt: skip
 def test_the_window_is_told_that_the_gpu_is_lost(left_out: bool, words: str) -> None:
     """By the exit code: a process that has lost it ends at once."""
@@ -122,7 +137,8 @@ def test_an_error_of_a_gpu_that_is_lost_is_no_sentence(monkeypatch: pytest.Monke
 
     error = RuntimeError("CUDA error: an illegal memory access was encountered")
     assert "A fault in Maquette stopped drawing" in sentence("drawing", error, "engine")
-    for name, answer in (("is_initialized", True), ("device_count", 1), ("memory_reserved", 1)):
+    for name, answer in (("is_initialized", True), ("device_count", 1), ("memory_reserved", 1),
+                         ("is_current_stream_capturing", False)):  # fmt: skip
         monkeypatch.setattr(torch.cuda, name, lambda *_, answer=answer: answer)
     assert "A fault in Maquette" not in sentence("drawing", UserError("no such file"), "engine")
     monkeypatch.setattr(torch.cuda, "synchronize", lost)

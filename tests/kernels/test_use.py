@@ -122,6 +122,7 @@ def card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Card]:
     monkeypatch.setenv("MAQUETTE_KERNEL_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(broken, "capability", lambda device: 90)
     monkeypatch.setattr(torch.cuda, "synchronize", made.synchronize)
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
     with emulated():
         yield made
 
@@ -153,6 +154,17 @@ def test_a_gpu_that_was_lost_before_is_no_fault_of_the_next_kernel(card: Card) -
     with pytest.raises(GpuLost, match="MAQUETTE_KERNELS=0") as end:
         Kernel("trial", card.lose)._try_out(GPU)
     assert not end.value.left_out and broken.marks() == []
+
+
+def test_nothing_is_asked_of_a_gpu_that_is_being_recorded(
+    card: Card, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Waiting is not allowed then: its error would be taken for the end of the GPU."""
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: True)
+    card.lost = True
+    tried = list[torch.device]()
+    Kernel("trial", tried.append)._try_out(GPU)
+    assert tried == [GPU] and broken.marks() == []
 
 
 def test_a_lost_gpu_is_no_full_one(card: Card) -> None:
