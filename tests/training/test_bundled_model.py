@@ -218,6 +218,30 @@ def test_pictures_leave_the_planes_alone_unless_told(heads, tmp_path):
     assert changed and {name.split(".")[1] for name in changed} == {"superresolution", "decoder"}
 
 
+def test_the_borders_of_the_picture_are_learnt_and_those_of_a_crop_are_not(heads, tmp_path):
+    """The outermost pixel turned out too dark when they were not."""
+    heads.wait_for(1)
+    model = HeadGenerator(toy_config(), torch.zeros(2, 3))
+    run = PictureRun(model, heads, PictureOptions(heads=1, side=24), tmp_path)
+    rows = {
+        (0, 4): {"top": True, "bottom": False},
+        (8, 4): {"top": False, "bottom": True},
+        (4, 4): {"top": False, "bottom": False},
+    }
+    one = np.array([0])
+
+    def error(patch):
+        run.jitter.manual_seed(0)
+        return run.losses(patch, guided=False)["picture"].item()
+
+    for corner, judged in rows.items():
+        patch = heads.crop(one, one, np.array([corner]), 24)
+        for side, counts in judged.items():
+            rgb = patch.rgb.clone()
+            rgb[..., 0 if side == "top" else -1, :] = 5.0
+            assert (error(replace(patch, rgb=rgb)) != error(patch)) == counts
+
+
 def test_a_run_ends_with_its_time_and_leaves_a_state(heads, tmp_path):
     heads.wait_for(1)
     model = HeadGenerator(toy_config(), torch.zeros(2, 3))

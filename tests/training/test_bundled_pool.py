@@ -65,6 +65,14 @@ def test_crops_hold_the_pixels_that_they_say(pool):
     assert not torch.equal(patch.cam2world[0::2], patch.cam2world[1::2])
 
 
+def test_crops_reach_the_borders_of_the_picture_often_enough_to_learn_them(pool):
+    corner = pool.corners(4000, 8, np.random.default_rng(0))
+    assert corner.min() == 0 and corner.max() == 8 and not (corner % 2).any()
+    # The last place is met by what lies beyond it only, the first by all that is rounded down.
+    assert 0.11 < (corner == 8).mean() < 0.15
+    assert 0.22 < (corner == 0).mean() < 0.3
+
+
 def test_rays_hold_the_pixels_that_they_look_at(tmp_path):
     """Of one head seen by three cameras; the colours say row and column (``write_shard``)."""
     write_shard(tmp_path / "a.npz", 1, 7, size=16)
@@ -192,6 +200,17 @@ def test_gradient_l1_ignores_a_constant_and_sees_a_blurred_edge():
     # A missing unit edge costs one of seven differences, then one of three at half size.
     flat = torch.zeros_like(edge)
     assert losses.gradient_l1(flat, edge, weight).item() == pytest.approx(1 / 7 + 1 / 3)
+
+
+def test_a_crops_own_border_does_not_count_and_the_pictures_does():
+    corners = torch.tensor([[2, 4], [0, 2], [6, 6]])
+    drawn = losses.inside(corners, side=4, resolution=10, edge=1)
+    assert drawn.shape == (3, 1, 4, 4)
+    spans = [((1, 3), (1, 3)), ((0, 3), (1, 3)), ((1, 4), (1, 4))]
+    for found, (rows, columns) in zip(drawn, spans, strict=True):
+        expected = torch.zeros(1, 4, 4)
+        expected[:, slice(*rows), slice(*columns)] = 1.0
+        assert torch.equal(found, expected)
 
 
 def test_region_weight_grows_two_pixels():

@@ -51,6 +51,22 @@ def region_weight(segmentation: Tensor, labels: tuple[int, ...], gain: float) ->
     return 1.0 + (gain - 1.0) * marked
 
 
+def inside(corner: Tensor, side: int, resolution: int, edge: int) -> Tensor:
+    """``[N, 1, side, side]``: 0 within ``edge`` pixels of a crop's border, else 1.
+
+    There a convolution sees zeros where the picture goes on. At the borders of the picture itself, of
+    ``resolution`` pixels, it will always see them, and they count.
+
+    Args:
+        corner: ``[N, 2]`` row and column of each crop's first pixel.
+    """
+    place = torch.arange(side, device=corner.device)
+    first = torch.where(corner > 0, edge, 0)[..., None]
+    last = torch.where(corner + side < resolution, side - edge, side)[..., None]
+    rows, columns = ((place >= first) & (place < last)).float().unbind(1)
+    return (rows[:, :, None] * columns[:, None, :])[:, None]
+
+
 def non_saturating(logits: Tensor) -> Tensor:
     """Mean of ``softplus(-logits)`` (Goodfellow et al. 2014, section 3)."""
     return F.softplus(-logits).mean()

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from engine.training.bundled.losses import (
     gradient_l1,
+    inside,
     region_weight,
     shrunk,
     shrunk_depth,
@@ -93,19 +94,16 @@ class PictureRun(TimedRun):
         )
         weight = region_weight(patch.segmentation, self.pool.fine_labels, options.fine_gain)
         small_weight, small = shrunk(weight, times), shrunk(patch.rgb, times)
-        # At a crop's border the upsampler sees zeros where the picture goes on: not judged.
-        edge = 2 * times if options.side < self.pool.resolution else 0
-        inner = (..., slice(edge, options.side - edge), slice(edge, options.side - edge))
-        sharp, sharp_truth, sharp_weight = drawn.picture[inner], patch.rgb[inner], weight[inner]
+        sharp_weight = weight * inside(patch.corner, options.side, self.pool.resolution, 2 * times)
         truth_depth = shrunk_depth(patch.depth, times)
         solid = (truth_depth > 0).float()
         attributes = self.model.attribute_error(drawn.w, patch.attributes[:: options.views])
         return {
-            "picture": weighted_l1(sharp, sharp_truth, sharp_weight),
+            "picture": weighted_l1(drawn.picture, patch.rgb, sharp_weight),
             "raw": weighted_l1(drawn.raw, small, small_weight),
             "edges": options.edges
             * (
-                gradient_l1(sharp, sharp_truth, sharp_weight)
+                gradient_l1(drawn.picture, patch.rgb, sharp_weight)
                 + 0.5 * gradient_l1(drawn.raw, small, small_weight)
             ),
             "mask": options.mask * (drawn.alpha - shrunk(patch.alpha, times)).abs().mean(),
