@@ -202,15 +202,19 @@ def test_gradient_l1_ignores_a_constant_and_sees_a_blurred_edge():
     assert losses.gradient_l1(flat, edge, weight).item() == pytest.approx(1 / 7 + 1 / 3)
 
 
-def test_a_crops_own_border_does_not_count_and_the_pictures_does():
+def test_a_crops_own_border_does_not_count_and_the_pictures_does_the_more():
+    """Three crops of a picture of 10 pixels: one in its midst, one at its top, one in its last corner."""
     corners = torch.tensor([[2, 4], [0, 2], [6, 6]])
-    drawn = losses.inside(corners, side=4, resolution=10, edge=1)
+    drawn = losses.counted(corners, side=4, resolution=10, edge=1)
     assert drawn.shape == (3, 1, 4, 4)
-    spans = [((1, 3), (1, 3)), ((0, 3), (1, 3)), ((1, 4), (1, 4))]
-    for found, (rows, columns) in zip(drawn, spans, strict=True):
-        expected = torch.zeros(1, 4, 4)
-        expected[:, slice(*rows), slice(*columns)] = 1.0
-        assert torch.equal(found, expected)
+    gain = losses.BORDER_GAIN
+    expected = torch.zeros(3, 1, 4, 4)
+    expected[0, 0, 1:3, 1:3] = 1.0
+    expected[1, 0, 0, 1:3], expected[1, 0, 1:3, 1:3] = gain, 1.0
+    expected[2, 0, 1:, 1:] = gain
+    expected[2, 0, 1:3, 1:3] = 1.0
+    assert torch.equal(drawn, expected)
+    assert torch.equal(losses.counted(corners[:1], 4, 10), torch.ones(1, 1, 4, 4))
 
 
 def test_region_weight_grows_two_pixels():

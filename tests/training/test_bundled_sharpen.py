@@ -84,6 +84,27 @@ def test_only_the_super_resolution_learns_and_each_volume_is_drawn_once(
             assert torch.equal(ours, theirs)
 
 
+def test_the_outermost_pixel_of_the_picture_counts_eight_times(
+    model: HeadGenerator, heads: HeadPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crop in the first corner that is right but for its first row: 16 of its pixels, and 31 lie outermost."""
+    run = SharpenRun(model, heads, SMALL, tmp_path)
+    monkeypatch.setattr(heads, "corners", lambda count, *_: np.zeros((count, 2), np.int64))
+    drawn = run.drawn
+
+    def wrong_at_the_top(
+        head: np.ndarray, view: np.ndarray, corner: np.ndarray, side: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        picture, raw = drawn(head, view, corner, side)
+        truth = heads.crop(head, view, corner, side).rgb.clone()
+        truth[..., 0, :] += 1.0
+        return picture - picture.detach() + truth, raw
+
+    monkeypatch.setattr(run, "drawn", wrong_at_the_top)
+    run.train_step(0.5)
+    assert run.meter.take()["picture"] == pytest.approx(8 * 16 / (8 * 31 + 225), rel=1e-5)
+
+
 def test_the_discriminator_learns_to_tell_soft_from_sharp(
     model: HeadGenerator, heads: HeadPool, tmp_path: Path
 ) -> None:

@@ -15,8 +15,8 @@ from pathlib import Path
 from torch import Tensor
 
 from engine.training.bundled.losses import (
+    counted,
     gradient_l1,
-    inside,
     region_weight,
     shrunk,
     shrunk_depth,
@@ -94,7 +94,7 @@ class PictureRun(TimedRun):
         )
         weight = region_weight(patch.segmentation, self.pool.fine_labels, options.fine_gain)
         small_weight, small = shrunk(weight, times), shrunk(patch.rgb, times)
-        sharp_weight = weight * inside(patch.corner, options.side, self.pool.resolution, 2 * times)
+        sharp_weight = weight * counted(patch.corner, options.side, self.pool.resolution, 2 * times)
         truth_depth = shrunk_depth(patch.depth, times)
         solid = (truth_depth > 0).float()
         attributes = self.model.attribute_error(drawn.w, patch.attributes[:: options.views])

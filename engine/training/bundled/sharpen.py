@@ -18,6 +18,7 @@ from torch import Tensor
 
 from engine.training.bundled.discriminator import PatchDiscriminator, told
 from engine.training.bundled.losses import (
+    counted,
     gradient_l1,
     non_saturating,
     r1_penalty,
@@ -152,6 +153,7 @@ class SharpenRun(TimedRun):
         patch = self.pool.crop(head, view, corner, side)
         picture, raw = self.drawn(head, view, corner, side)
         weight = region_weight(patch.segmentation, self.pool.fine_labels, options.fine_gain)
+        weight = weight * counted(patch.corner, side, self.pool.resolution)
         parts = {
             "picture": weighted_l1(picture, patch.rgb, weight),
             "edges": options.edges * gradient_l1(picture, patch.rgb, weight),
