@@ -109,17 +109,29 @@ def test_points(threads: int) -> None:
 
 def test_torch_reads_the_same_table(monkeypatch: pytest.MonkeyPatch) -> None:
     planes, layers = made()
-    decoded, march = DecodedPlanes(planes, layers, EXTENT), MARCHES[0]
+    decoded = DecodedPlanes(planes, layers, EXTENT)
     origin, directions = rays()
-    quick = decoded.march(origin, directions, march, SHIFT, NEVER.check)
+    even, importance = March(0.6, 1.4, 24, 0, activation="softplus"), MARCHES[0]
     points = torch.randn(500, 3) * 0.2
-    values = decoded.values(points)
+
+    def found() -> tuple[Marched, Marched, Tensor]:
+        even_rays, both = (
+            decoded.march(origin, directions, march, SHIFT, NEVER.check)
+            for march in (even, importance)
+        )
+        return even_rays, both, decoded.values(points)
+
+    quick = found()
     monkeypatch.setenv("MAQUETTE_KERNELS", "0")
-    slow = decoded.march(origin, directions, march, SHIFT, NEVER.check)
-    for a, b in zip(quick, slow, strict=True):
-        assert (a - b).abs().max() < BOUND and (a - b).abs().median() < 3e-6
-    assert not torch.equal(quick.features, slow.features)
-    torch.testing.assert_close(values, decoded.values(points), rtol=0, atol=1e-4)
+    slow = found()
+    for a, b in zip(quick[0], slow[0], strict=True):
+        assert (a - b).abs().max() < 1e-5, SEED
+    # Where a ray's samples fall across an edge of its histogram by one rounding, float32 has no
+    # one answer (a ray or two of a picture, up to 1e-3, against float64 too); all others agree.
+    for a, b in zip(quick[1], slow[1], strict=True):
+        assert (a - b).abs().float().quantile(0.9) < 1e-5, SEED
+    assert not torch.equal(quick[1].features, slow[1].features)
+    torch.testing.assert_close(quick[2], slow[2], rtol=0, atol=1e-4)
 
 
 def test_a_decoder_of_another_depth_is_left_to_torch() -> None:
