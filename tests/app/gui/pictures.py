@@ -300,7 +300,7 @@ def take(app: App, picture: Picture) -> None:
 #: Empty lines that a window keeps for its border's sake.
 LITTLE = 24
 #: Bytes of a picture that are too many.
-LARGE = 220_000
+LARGE = 250_000
 #: Where the mouse rests: over the toolbar's empty part.
 CORNER = (300.0, 4.0)
 
