@@ -81,8 +81,10 @@ def sample_histogram(
         ``[B, count]``, ascending without ``jitter``.
     """
     bins = masses.shape[-1]
-    masses = masses + PDF_FLOOR
-    cdf = torch.cumsum(masses / masses.sum(dim=-1, keepdim=True), dim=-1)
+    # In float64: a bin of hardly more than the floor lies between two sums that float32 rounds by
+    # as much as a hundredth of it, and the last quantile, 1, often falls into such a bin.
+    shares = masses.double() + PDF_FLOOR
+    cdf = torch.cumsum(shares / shares.sum(dim=-1, keepdim=True), dim=-1).to(edges.dtype)
     cdf = F.pad(cdf, (1, 0))
     if jitter is None:
         u = torch.linspace(0.0, 1.0, count, dtype=edges.dtype, device=edges.device)

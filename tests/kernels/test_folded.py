@@ -126,10 +126,9 @@ def test_torch_reads_the_same_table(monkeypatch: pytest.MonkeyPatch) -> None:
     slow = found()
     for a, b in zip(quick[0], slow[0], strict=True):
         assert (a - b).abs().max() < 1e-5, SEED
-    # Where a ray's samples fall across an edge of its histogram by one rounding, float32 has no
-    # one answer (a ray or two of a picture, up to 1e-3, against float64 too); all others agree.
     for a, b in zip(quick[1], slow[1], strict=True):
-        assert (a - b).abs().float().quantile(0.9) < 1e-5, SEED
+        error = (a - b).abs()
+        assert error.max() < BOUND and error.median() < 3e-6, SEED
     assert not torch.equal(quick[1].features, slow[1].features)
     torch.testing.assert_close(quick[2], slow[2], rtol=0, atol=1e-4)
 
