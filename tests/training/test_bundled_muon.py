@@ -181,5 +181,6 @@ def test_a_family_learns_by_what_suits_it() -> None:
     begun = {}
     for kind in MODELS.values():
         options = FieldOptions(**kind.advised)
-        begun[kind.family] = options.optimiser
-    assert begun == {"eg3d": "muon", "cips3d": "adam"} and set(begun.values()) == set(OPTIMISERS)
+        begun[kind.family] = options.optimiser, options.squares > 0, options.outline_share > 0
+    assert begun == {"eg3d": ("muon", True, True), "cips3d": ("adam", False, False)}
+    assert {name for name, *_ in begun.values()} == set(OPTIMISERS)

@@ -14,7 +14,7 @@ from engine.camera import OrbitPose
 from engine.errors import UserError
 from engine.training.bundled import losses
 from engine.training.bundled.discriminator import DETAIL, PatchDiscriminator, told
-from engine.training.bundled.pool import FINE_PLACES, HeadPool, fine_places
+from engine.training.bundled.pool import PLACES, HeadPool, fine_places, outline_places
 
 
 def write_shard(path: Path, heads: int, first: int, size: int = 16) -> None:
@@ -116,7 +116,7 @@ def test_fine_places_lie_within_two_pixels_of_the_labels():
     seg = torch.zeros(1, 2, 20, 20, dtype=torch.uint8)
     seg[0, 0, 5, 6], seg[0, 0, 15, 12], seg[0, 0, 9, 9] = 3, 7, 1
     places = fine_places(seg, (3, 7))
-    assert places.shape == (1, 2, FINE_PLACES, 2)
+    assert places.shape == (1, 2, PLACES, 2)
     assert (places[0, 1] == -1).all()
     near = {
         (row + i, column + j)
@@ -125,6 +125,36 @@ def test_fine_places_lie_within_two_pixels_of_the_labels():
         for j in range(-2, 3)
     }
     assert {tuple(place) for place in places[0, 0].tolist()} == near
+
+
+def test_outline_places_lie_on_both_sides_of_the_heads_edge():
+    alpha = torch.zeros(1, 2, 12, 12, dtype=torch.uint8)
+    alpha[0, 0, 3:8, 4:9] = 200
+    alpha[0, 0, 2, 4] = 100  # covered by less than a half
+    places = {tuple(place) for place in outline_places(alpha)[0, 0].tolist()}
+    inside = {(row, column) for row in range(3, 8) for column in range(4, 9)}
+    around = {(row, column) for row in range(2, 9) for column in range(3, 10)}
+    kernel = {(row, column) for row in range(4, 7) for column in range(5, 8)}
+    assert kernel < inside < around and places == around - kernel
+    assert (outline_places(alpha)[0, 1] == -1).all()
+
+
+def test_shares_of_the_rays_fall_on_fine_places_and_along_outlines(tmp_path):
+    write_shard(tmp_path / "a.npz", 1, 0)
+    with np.load(tmp_path / "a.npz") as data:
+        arrays = dict(data)
+    side = arrays["seg"].shape[-1]
+    arrays["seg"] = np.zeros_like(arrays["seg"])
+    arrays["seg"][0, :, 1, 1] = 9
+    arrays["rgba"][..., 3] = 255
+    arrays["rgba"][..., side // 2 :, 3] = 0
+    np.savez(tmp_path / "a.npz", **arrays)
+    pool = HeadPool(tmp_path, 1, torch.device("cpu"), fine_labels=(9,))
+    pool.refresh()
+    batch = pool.rays(1, 400, 3.0, np.random.default_rng(0), fine_share=0.25, outline_share=0.5)
+    assert batch.alpha[0, 100:300].mean() == pytest.approx(0.5, abs=0.1)
+    assert (batch.alpha[0, :100] == 1).all() and (batch.segmentation[0, :100] == 9).any()
+    assert not (batch.segmentation[0, 100:300] == 9).any()
 
 
 def test_a_share_of_the_rays_falls_on_the_fine_places(tmp_path):
@@ -242,6 +272,18 @@ def test_gradient_energy_of_half_the_contrast_is_a_quarter():
     image = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     region = torch.ones(1, 1, 8, 8)
     assert losses.gradient_energy(image * 0.5, image, region).item() == pytest.approx(0.25)
+
+
+def test_a_partly_squared_error_goes_from_median_to_mean():
+    error = torch.tensor([0.1, -0.1, 0.1, 0.5])
+    assert losses.partly_squared(error, 0.0, 0.2).item() == pytest.approx(0.2)
+    assert losses.partly_squared(error, 1.0, 0.2).item() == pytest.approx(0.07 / 0.2)
+    assert losses.partly_squared(error, 0.25, 0.2).item() == pytest.approx(0.15 + 0.0175 / 0.2)
+    # A pixel that a quarter of the head covers, in four pictures: the best single answer.
+    truth, answers = torch.tensor([0.0, 0.0, 0.0, 1.0]), torch.linspace(0, 1, 101)
+    for share, best in ((0.0, 0.0), (1.0, 0.25)):
+        asked = [losses.partly_squared(truth - a, share, 0.4).item() for a in answers]
+        assert answers[int(np.argmin(asked))].item() == pytest.approx(best, abs=0.011)
 
 
 def test_adversarial_losses_by_hand():

@@ -23,6 +23,7 @@ from engine.generators.cips3d_source import CIPS3DConfig
 from engine.generators.latent_features import LatentStep
 from engine.rendering.nerf_march import march_guided, march_rays
 from engine.rendering.volume import RayResult
+from engine.training.bundled.losses import COLOUR_UNIT, partly_squared
 from engine.training.bundled.trained import (
     BACKDROP,
     DENSITY_GAIN,
@@ -226,11 +227,11 @@ class HeadCIPS3D(TrainedModel):
         limits = depth.new_tensor([march.near, march.far]).expand(heads, 2)
         return RayResult(torch.cat(picture, dim=-1), depth, opacity, limits), style
 
-    def colour_error(self, found: RayResult, rgb: Tensor) -> Tensor:
+    def colour_error(self, found: RayResult, rgb: Tensor, squares: float = 0.0) -> Tensor:
         """See :meth:`TrainedModel.colour_error`; the auxiliary picture's counts as well."""
-        truth = 2.0 * rgb - 1.0
-        auxiliary = (found.features[..., 3:6] - truth).abs().mean()
-        return super().colour_error(found, rgb) + AUXILIARY * auxiliary
+        error = found.features[..., 3:6] - (2.0 * rgb - 1.0)
+        auxiliary = partly_squared(error, squares, COLOUR_UNIT)
+        return super().colour_error(found, rgb, squares) + AUXILIARY * auxiliary
 
     def generator(self) -> CIPS3D:
         """See :meth:`TrainedModel.generator`."""

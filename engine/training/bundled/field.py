@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from engine.training.bundled.losses import COVERAGE_UNIT, partly_squared
 from engine.training.bundled.pool import HeadPool, RayBatch
 from engine.training.bundled.run import RunOptions, TimedRun
 from engine.training.bundled.trained import TrainedModel, heads_focal
@@ -32,6 +32,9 @@ class FieldOptions(RunOptions):
         rays: of each head in a batch.
         samples: share of the model's samples that a ray takes, told the true depth.
         fine_share: share of the rays that fall on the pool's fine labels.
+        outline_share: share of the rays along outlines, where errors are largest.
+        squares: how much of the colours' and the mask's error is squared
+            (:func:`~engine.training.bundled.losses.partly_squared`).
         guided_until: share of the schedule during which the true depth tells the rays where to
             look; afterwards they find the surface as they will have to without a teacher.
     """
@@ -39,6 +42,8 @@ class FieldOptions(RunOptions):
     rays: int = 768
     samples: float = 0.8
     fine_share: float = 0.25
+    outline_share: float = 0.0
+    squares: float = 0.0
     guided_until: float = 1.0
 
 
@@ -128,8 +133,9 @@ class FieldRun(TimedRun):
         solid = batch.depth > 0
         apart = torch.where(solid, found.depth - batch.depth, torch.zeros_like(batch.depth))
         parts = {
-            "colour": self.model.colour_error(found, batch.rgb),
-            "mask": options.mask * F.l1_loss(found.weight_sum, batch.alpha),
+            "colour": self.model.colour_error(found, batch.rgb, options.squares),
+            "mask": options.mask
+            * partly_squared(found.weight_sum - batch.alpha, options.squares, COVERAGE_UNIT),
             "depth": options.depth * apart.abs().mean(),
             "attributes": options.attributes * self.model.attribute_error(style, batch.attributes),
         }
@@ -141,7 +147,12 @@ class FieldRun(TimedRun):
         """See :meth:`TimedRun.train_step`."""
         options = self.options
         batch = self.pool.rays(
-            options.heads, options.rays, heads_focal(), self.random, options.fine_share
+            options.heads,
+            options.rays,
+            heads_focal(),
+            self.random,
+            options.fine_share,
+            options.outline_share,
         )
         parts = self.losses(batch, guided=progress < options.guided_until)
         self.descend(parts, progress)

@@ -22,6 +22,24 @@ def shrunk_depth(depth: Tensor, times: int = 2) -> Tensor:
     return torch.where(solid, F.avg_pool2d(depth, times), torch.zeros_like(nearest))
 
 
+#: Errors that count alike in absolute value and squared: of colours in [-1, 1], and of coverage.
+COLOUR_UNIT, COVERAGE_UNIT = 0.175, 0.467
+
+
+def partly_squared(error: Tensor, share: float, unit: float) -> Tensor:
+    """Mean of ``(1 - share) |e| + share e^2 / unit``.
+
+    An absolute error wants the median, which for a pixel that an outline crosses is all head or all
+    backdrop, and cares for what is nearly right as much as for what is wrong. A square wants the
+    mean, which is what pictures hold there and PSNR asks.
+
+    Args:
+        error: any shape. share: of the square, 0 to 1.
+        unit: an error of this size counts alike both ways.
+    """
+    return (1.0 - share) * error.abs().mean() + share / unit * error.square().mean()
+
+
 def weighted_l1(predicted: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
     """Mean of ``weight * |predicted - truth|`` divided by the mean weight."""
     return ((predicted - truth).abs() * weight).mean() / weight.mean()

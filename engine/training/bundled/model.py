@@ -99,8 +99,12 @@ class HeadGenerator(TrainedModel):
     """
 
     family, title = "eg3d", "Bundled heads"
-    # Not CIPS-3D's: the rates of its sine layers were found for Adam.
-    advised: ClassVar[Mapping[str, Any]] = {"optimiser": "muon"}
+    # Not CIPS-3D's: the rates of its sine layers were found for Adam, and by absolute errors.
+    advised: ClassVar[Mapping[str, Any]] = {
+        "optimiser": "muon",
+        "outline_share": 0.2,
+        "squares": 0.7,
+    }
     network: EG3DNetwork
 
     def __init__(self, config: EG3DConfig, attributes: Tensor, mixed: bool = False) -> None:

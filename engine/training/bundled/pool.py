@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from engine.errors import UserError
@@ -71,23 +72,33 @@ class RayBatch:
     segmentation: Tensor
 
 
-#: Pixels on or beside the fine labels that are noted of each view.
-FINE_PLACES = 128
+#: Pixels of a kind (on or beside the fine labels, along outlines) that are noted of each view.
+PLACES = 128
 
 
 def fine_places(segmentation: Tensor, labels: Sequence[int]) -> Tensor:
-    """``[n, V, R, R]`` labels -> ``[n, V, FINE_PLACES, 2]`` int16 rows and columns, evenly
+    """``[n, V, R, R]`` labels -> ``[n, V, PLACES, 2]`` int16 rows and columns, evenly
     spread over the pixels within two of ``labels``; -1 where a view has none of them."""
-    places = torch.full((*segmentation.shape[:2], FINE_PLACES, 2), -1, dtype=torch.int16)
-    if not labels:
-        return places
     marked = torch.isin(segmentation, torch.tensor(labels, dtype=segmentation.dtype))
-    near = torch.nn.functional.max_pool2d(marked.float(), 5, stride=1, padding=2) > 0
-    for head, views in enumerate(near):
+    return _noted(F.max_pool2d(marked.float(), 5, stride=1, padding=2) > 0)
+
+
+def outline_places(alpha: Tensor) -> Tensor:
+    """``[n, V, R, R]`` uint8 coverage -> ``[n, V, PLACES, 2]``, as :func:`fine_places`, of the pixels
+    beside which the head ends."""
+    solid = (alpha > 127).float()
+    inner = 1.0 - F.max_pool2d(1.0 - solid, 3, stride=1, padding=1)
+    return _noted(F.max_pool2d(solid, 3, stride=1, padding=1) > inner)
+
+
+def _noted(marked: Tensor) -> Tensor:
+    """Some of the pixels that are true in ``[n, V, R, R]``, evenly spread over them row by row."""
+    places = torch.full((*marked.shape[:2], PLACES, 2), -1, dtype=torch.int16)
+    for head, views in enumerate(marked):
         for view, pixels in enumerate(views):
             found = pixels.nonzero()
             if len(found):
-                chosen = torch.linspace(0, len(found) - 1, FINE_PLACES).round().long()
+                chosen = torch.linspace(0, len(found) - 1, PLACES).round().long()
                 places[head, view] = found[chosen].to(torch.int16)
     return places
 
@@ -183,6 +194,7 @@ class HeadPool:
                 for name in ("z", "a", "cam2world", "rgba", "depth", "seg")
             }
         loaded["fine"] = fine_places(loaded["seg"], self.fine_labels)
+        loaded["outline"] = outline_places(loaded["rgba"][..., 3])
         number = min(len(loaded["z"]), self.capacity - self.count)
         for name, values in loaded.items():
             if name not in self._arrays:
@@ -244,6 +256,7 @@ class HeadPool:
         focal: float,
         random: np.random.Generator,
         fine_share: float = 0.0,
+        outline_share: float = 0.0,
     ) -> RayBatch:
         """Random pixels of ``heads`` random heads, from all their views.
 
@@ -256,6 +269,7 @@ class HeadPool:
             random: where the choice comes from.
             fine_share: share of the rays that fall on or beside the fine labels, where the
                 view shows any.
+            outline_share: share of those along outlines.
         """
         side, shape = self.resolution, (heads, rays)
         middle = random.normal(0.5, (0.17, 0.2), (*shape, 2)) * side
@@ -264,13 +278,16 @@ class HeadPool:
         pixel = torch.as_tensor(np.clip(place, 0, side - 1).astype(np.int64), device=self.device)
         index = torch.as_tensor(random.integers(0, self.count, (heads, 1)), device=self.device)
         view = torch.as_tensor(random.integers(0, self.views, shape), device=self.device)
-        fine_count = round(fine_share * rays)
-        if fine_count:
-            pick = torch.as_tensor(
-                random.integers(0, FINE_PLACES, (heads, fine_count)), device=self.device
-            )
-            fine = self._arrays["fine"][index, view[:, :fine_count], pick].long()
-            pixel[:, :fine_count] = torch.where(fine >= 0, fine, pixel[:, :fine_count])
+        start = 0
+        for kind, share in (("fine", fine_share), ("outline", outline_share)):
+            count = round(share * rays)
+            if not count:
+                continue
+            some = slice(start, start + count)
+            pick = torch.as_tensor(random.integers(0, PLACES, (heads, count)), device=self.device)
+            found = self._arrays[kind][index, view[:, some], pick].long()
+            pixel[:, some] = torch.where(found >= 0, found, pixel[:, some])
+            start += count
         row, column = pixel.unbind(-1)
         at = (index, view, row, column)
         rgba = self._colours(at)
@@ -282,7 +299,7 @@ class HeadPool:
             z=self._arrays["z"][index[:, 0]],
             attributes=self._arrays["a"][index[:, 0]],
             rays_o=cam2world[..., :3, 3],
-            rays_d=torch.nn.functional.normalize(towards, dim=-1),
+            rays_d=F.normalize(towards, dim=-1),
             rgb=rgba[..., :3] + self.backdrop * (1.0 - rgba[..., 3:]),
             alpha=rgba[..., 3],
             depth=self._arrays["depth"][at].float(),

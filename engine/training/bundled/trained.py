@@ -25,6 +25,7 @@ from engine.errors import CheckpointError
 from engine.generators.base import Generator
 from engine.generators.registry import ModelSource, find_source
 from engine.rendering.volume import RayResult
+from engine.training.bundled.losses import COLOUR_UNIT, partly_squared
 from engine.training.heads.world import FOV_Y
 
 #: The light grey behind the heads, sRGB in 0 to 1. Before pure white every strand of dark hair
@@ -160,13 +161,15 @@ class TrainedModel(nn.Module, ABC):
     def _rescaled(self, state: dict[str, Tensor], factor: float) -> dict[str, Tensor]:
         """A state dict whose densities are multiplied by ``factor``."""
 
-    def colour_error(self, found: RayResult, rgb: Tensor) -> Tensor:
-        """Mean absolute error of the colours that :meth:`rays` brought back.
+    def colour_error(self, found: RayResult, rgb: Tensor, squares: float = 0.0) -> Tensor:
+        """Mean error of the colours that :meth:`rays` brought back.
 
         Args:
             rgb: ``[heads, R, 3]`` the truth, in ``[0, 1]``.
+            squares: how much of it is squared, see :func:`~engine.training.bundled.losses.partly_squared`.
         """
-        return (found.features[..., :3] - (2.0 * rgb - 1.0)).abs().mean()
+        error = found.features[..., :3] - (2.0 * rgb - 1.0)
+        return partly_squared(error, squares, COLOUR_UNIT)
 
     def attribute_error(self, style: Tensor, attributes: Tensor) -> Tensor:
         """Mean Huber error of the attributes ``[N, A]`` read off ``style`` ``[N, style_dim]``, in
