@@ -157,6 +157,15 @@ def test_shares_of_the_rays_fall_on_fine_places_and_along_outlines(tmp_path):
     assert not (batch.segmentation[0, 100:300] == 9).any()
 
 
+@pytest.mark.parametrize(("share", "outer"), [(0.0, 0.75), (1.0, 0.3)])
+def test_rays_lean_towards_the_middle_as_told(pool, share, outer):
+    """Half of a side around the middle is a quarter of the picture."""
+    batch = pool.rays(2, 4000, 3.0, np.random.default_rng(0), middle_share=share)
+    row, column = ((batch.rgb[..., i] * 255).round() for i in (1, 2))
+    far = ((row - 7.5).abs() > 4) | ((column - 7.5).abs() > 4)
+    assert far.float().mean().item() == pytest.approx(outer, abs=0.04)
+
+
 def test_a_share_of_the_rays_falls_on_the_fine_places(tmp_path):
     write_shard(tmp_path / "a.npz", 1, 0)
     with np.load(tmp_path / "a.npz") as data:

@@ -33,6 +33,7 @@ class FieldOptions(RunOptions):
         samples: share of the model's samples that a ray takes, told the true depth.
         fine_share: share of the rays that fall on the pool's fine labels.
         outline_share: share of the rays along outlines, where errors are largest.
+        middle_share: share, of all other rays, of those around the middle of the picture.
         squares: how much of the colours' and the mask's error is squared
             (:func:`~engine.training.bundled.losses.partly_squared`).
         guided_until: share of the schedule during which the true depth tells the rays where to
@@ -43,6 +44,7 @@ class FieldOptions(RunOptions):
     samples: float = 0.8
     fine_share: float = 0.25
     outline_share: float = 0.0
+    middle_share: float = 0.6
     squares: float = 0.0
     guided_until: float = 1.0
 
@@ -153,6 +155,7 @@ class FieldRun(TimedRun):
             self.random,
             options.fine_share,
             options.outline_share,
+            options.middle_share,
         )
         parts = self.losses(batch, guided=progress < options.guided_until)
         self.descend(parts, progress)

@@ -103,6 +103,7 @@ class HeadGenerator(TrainedModel):
     advised: ClassVar[Mapping[str, Any]] = {
         "optimiser": "muon",
         "outline_share": 0.2,
+        "middle_share": 0.3,
         "squares": 0.7,
     }
     network: EG3DNetwork

@@ -257,11 +257,12 @@ class HeadPool:
         random: np.random.Generator,
         fine_share: float = 0.0,
         outline_share: float = 0.0,
+        middle_share: float = 0.6,
     ) -> RayBatch:
         """Random pixels of ``heads`` random heads, from all their views.
 
         Neighbouring pixels tell much the same, so that scattered ones teach more at the same
-        cost than crops do. Three in five lie around the middle, where faces are.
+        cost than crops do.
 
         Args:
             heads, rays: sizes of the batch.
@@ -270,11 +271,13 @@ class HeadPool:
             fine_share: share of the rays that fall on or beside the fine labels, where the
                 view shows any.
             outline_share: share of those along outlines.
+            middle_share: share, of all others, of those around the middle, where faces are; the rest
+                lies anywhere.
         """
         side, shape = self.resolution, (heads, rays)
         middle = random.normal(0.5, (0.17, 0.2), (*shape, 2)) * side
         spread = random.uniform(0, side, (*shape, 2))
-        place = np.where(random.random((*shape, 1)) < 0.6, middle, spread)
+        place = np.where(random.random((*shape, 1)) < middle_share, middle, spread)
         pixel = torch.as_tensor(np.clip(place, 0, side - 1).astype(np.int64), device=self.device)
         index = torch.as_tensor(random.integers(0, self.count, (heads, 1)), device=self.device)
         view = torch.as_tensor(random.integers(0, self.views, shape), device=self.device)
