@@ -242,9 +242,15 @@ def test_the_command_trains_with_what_suits_the_family(pool, tmp_path, monkeypat
     words = ["field", "--family", "cips3d", "--heads", pool.folder, "--device", "cpu"]
     words += ["--pairs", 0, "--minutes", 0.001, "--out"]
     assert command.main([str(word) for word in (*words, tmp_path / "plain")]) == 0
-    assert command.main([str(word) for word in (*words, tmp_path / "told", "--rays", 9)]) == 0
+    assert (
+        command.main(
+            [str(word) for word in (*words, tmp_path / "told", "--rays", 9, "--squares", 0.5)]
+        )
+        == 0
+    )
     plain, told = (read_history(tmp_path / name)[-1]["options"] for name in ("plain", "told"))
     assert {name: plain[name] for name in HeadCIPS3D.advised} == HeadCIPS3D.advised
+    assert told["squares"] == 0.5 and plain["squares"] == 0.0
     assert told["rays"] == 9 and told["learning_rate"] == plain["learning_rate"]
 
 

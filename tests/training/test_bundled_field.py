@@ -1,4 +1,4 @@
-"""What the first stage asks of its rays."""
+"""What the first stage asks of its rays, and how all stages measure the colours' error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from engine.training.bundled.cips3d import AUXILIARY, HeadCIPS3D
 from engine.training.bundled.field import FieldOptions, FieldRun
 from engine.training.bundled.losses import COLOUR_UNIT, COVERAGE_UNIT
 from engine.training.bundled.model import HeadGenerator
+from engine.training.bundled.pictures import PictureOptions, PictureRun
 from engine.training.bundled.pool import HeadPool, RayBatch
+from engine.training.bundled.sharpen import SharpenOptions, SharpenRun
 from engine.training.bundled.trained import TrainedModel
 from tests.training.painted import small_config, write_balls
 
@@ -78,3 +80,36 @@ def test_rays_are_drawn_along_outlines_as_told(
     passed = (o - (o * d).sum(-1, keepdim=True) * d).norm(dim=-1)
     beside = ((passed - 0.3).abs() < 0.05)[:, : round(share * 200) or 100].float().mean().item()
     assert beside > 0.95 if share else beside < 0.6
+
+
+def detached(parts: dict[str, torch.Tensor]) -> dict[str, float]:
+    return {name: value.item() for name, value in parts.items()}
+
+
+@pytest.mark.parametrize("stage", ["pictures", "sharpen"])
+def test_pictures_are_asked_for_by_the_same_errors(
+    stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = HeadPool(write_balls(tmp_path / "heads", 2), 2, torch.device("cpu"), backdrop=1.0)
+    pool.refresh()
+    asked: list[dict[str, float]] = []
+    for squares in (0.0, 1.0, 0.25):
+        torch.manual_seed(0)
+        model = HeadGenerator(small_config(), torch.zeros(2, 3))
+        run: PictureRun | SharpenRun
+        if stage == "pictures":
+            run = PictureRun(
+                model, pool, PictureOptions(heads=2, side=16, squares=squares), tmp_path
+            )
+        else:
+            run = SharpenRun(
+                model, pool, SharpenOptions(heads=2, side=16, squares=squares), tmp_path
+            )
+        monkeypatch.setattr(run, "descend", lambda parts, _: asked.append(detached(parts)))
+        run.train_step(1.0)
+    plain, squared, mixed = asked
+    for name in {"picture", "raw"} & plain.keys():
+        assert abs(plain[name] - squared[name]) > 0.01
+        expected = 0.75 * plain[name] + 0.25 * squared[name]
+        assert mixed[name] == pytest.approx(expected, rel=1e-4)
+    assert plain["edges"] == pytest.approx(squared["edges"], rel=1e-4)

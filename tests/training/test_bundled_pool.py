@@ -228,7 +228,10 @@ def test_shrunk_depth_keeps_solid_pixels_only():
 def test_weighted_l1_by_hand():
     predicted, truth = torch.tensor([[1.0, 4.0]]), torch.tensor([[0.0, 0.0]])
     weight = torch.tensor([[3.0, 1.0]])
-    assert losses.weighted_l1(predicted, truth, weight).item() == pytest.approx((3 + 4) / 2 / 2)
+    assert losses.weighted_error(predicted, truth, weight).item() == pytest.approx((3 + 4) / 2 / 2)
+    squared = losses.weighted_error(predicted, truth, weight, squares=0.5).item()
+    each = (3 * 1 + 1 * 4**2, 3 + 4)
+    assert squared == pytest.approx(0.5 * each[0] / 4 / losses.COLOUR_UNIT + 0.5 * each[1] / 4)
 
 
 def test_gradient_l1_ignores_a_constant_and_sees_a_blurred_edge():

@@ -129,9 +129,11 @@ def test_the_command_sharpens_a_run_and_its_story_is_told(
     monkeypatch.setattr(SharpenRun, "run", run)
     where = ["--heads", str(write_balls(tmp_path / "heads", 2, 256, LATENT_SIZE))]
     first, second = tmp_path / "first", tmp_path / "second"
-    assert main(["sharpen", *where, "--out", str(first), "--adversarial", "0.5"]) == 0
+    told = ["--adversarial", "0.5", "--squares", "0.25"]
+    assert main(["sharpen", *where, "--out", str(first), *told]) == 0
     assert main(["sharpen", *where, "--start", str(first), "--out", str(second)]) == 0
     assert [run.options.adversarial for run in seen] == [0.5, SharpenOptions.adversarial]
+    assert [run.options.squares for run in seen] == [0.25, 0.0]
     assert [stage["stage"] for stage in read_history(second)] == ["sharpen", "sharpen"]
     only = {group["params"][0].shape for group in seen[0].optimizer.param_groups}
     learns = {p.shape for p in seen[0].model.network.superresolution.parameters()}

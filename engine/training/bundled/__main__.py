@@ -77,6 +77,9 @@ def main(arguments: list[str] | None = None) -> int:
             command.add_argument("--capacity", type=int, default=16000, help="most heads to hold")
             command.add_argument("--mixed", action="store_true", help="bfloat16 convolutions")
             command.add_argument("--wait-for", type=int, default=1, help="heads to wait for")
+            command.add_argument(
+                "--squares", type=float, help="how much of the error is squared, 0 to 1"
+            )
             command.add_argument("--batch-heads", type=int, default=defaults.heads)
         if name == "field":
             command.add_argument(
@@ -194,6 +197,7 @@ def _field(options: argparse.Namespace) -> int:
         "rays": options.rays,
         "guided_until": options.guided_until,
         "optimiser": options.optimiser,
+        "squares": options.squares,
     }
     frozen = {"field_rate": 0.0, "mapping_rate": 0.0} if options.only_colours else {}
     training = FieldOptions(
@@ -225,6 +229,7 @@ def _pictures(options: argparse.Namespace) -> int:
         heads=options.batch_heads,
         views=options.batch_views,
         side=options.side,
+        squares=options.squares or 0.0,
     )
     run = PictureRun(model, pool, training, options.out)
     _begin(run, options.start)
@@ -238,6 +243,7 @@ def _sharpen(options: argparse.Namespace) -> int:
         learning_rate=SharpenOptions.learning_rate if options.rate is None else options.rate,
         heads=options.batch_heads,
         adversarial=options.adversarial,
+        squares=options.squares or 0.0,
     )
     run = SharpenRun(model, pool, training, options.out)
     _begin(run, options.start)

@@ -34,8 +34,6 @@ class FieldOptions(RunOptions):
         fine_share: share of the rays that fall on the pool's fine labels.
         outline_share: share of the rays along outlines, where errors are largest.
         middle_share: share, of all other rays, of those around the middle of the picture.
-        squares: how much of the colours' and the mask's error is squared
-            (:func:`~engine.training.bundled.losses.partly_squared`).
         guided_until: share of the schedule during which the true depth tells the rays where to
             look; afterwards they find the surface as they will have to without a teacher.
     """
@@ -45,7 +43,6 @@ class FieldOptions(RunOptions):
     fine_share: float = 0.25
     outline_share: float = 0.0
     middle_share: float = 0.6
-    squares: float = 0.0
     guided_until: float = 1.0
 
 

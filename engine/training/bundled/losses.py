@@ -40,9 +40,14 @@ def partly_squared(error: Tensor, share: float, unit: float) -> Tensor:
     return (1.0 - share) * error.abs().mean() + share / unit * error.square().mean()
 
 
-def weighted_l1(predicted: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
-    """Mean of ``weight * |predicted - truth|`` divided by the mean weight."""
-    return ((predicted - truth).abs() * weight).mean() / weight.mean()
+def weighted_error(
+    predicted: Tensor, truth: Tensor, weight: Tensor, squares: float = 0.0
+) -> Tensor:
+    """Weighted mean of the error of pictures in ``[-1, 1]``, absolute but for the share ``squares``, see
+    :func:`partly_squared`."""
+    error = predicted - truth
+    each = (1.0 - squares) * error.abs() + squares / COLOUR_UNIT * error.square()
+    return (each * weight).mean() / weight.mean()
 
 
 def gradient_l1(predicted: Tensor, truth: Tensor, weight: Tensor) -> Tensor:

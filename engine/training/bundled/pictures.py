@@ -20,7 +20,7 @@ from engine.training.bundled.losses import (
     region_weight,
     shrunk,
     shrunk_depth,
-    weighted_l1,
+    weighted_error,
 )
 from engine.training.bundled.model import HeadGenerator
 from engine.training.bundled.pool import HeadPool, Patch
@@ -99,8 +99,8 @@ class PictureRun(TimedRun):
         solid = (truth_depth > 0).float()
         attributes = self.model.attribute_error(drawn.w, patch.attributes[:: options.views])
         return {
-            "picture": weighted_l1(drawn.picture, patch.rgb, sharp_weight),
-            "raw": weighted_l1(drawn.raw, small, small_weight),
+            "picture": weighted_error(drawn.picture, patch.rgb, sharp_weight, options.squares),
+            "raw": weighted_error(drawn.raw, small, small_weight, options.squares),
             "edges": options.edges
             * (
                 gradient_l1(drawn.picture, patch.rgb, sharp_weight)

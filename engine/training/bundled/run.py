@@ -69,6 +69,8 @@ class RunOptions:
         mapping_rate: multiplier for the mapping and the reader; 0 keeps them as they are.
         warmup: steps until the learning rate is reached.
         mask, depth, attributes: weights of those losses beside the colours' L1.
+        squares: how much of the colours' error, and of the mask's where rays stand alone, is squared
+            (:func:`~engine.training.bundled.losses.partly_squared`).
         look: which colours the heads have (:mod:`engine.training.bundled.looks`).
         save_every: seconds between saved states.
         seed: of everything random.
@@ -85,6 +87,7 @@ class RunOptions:
     mask: float = 0.5
     depth: float = 1.0
     attributes: float = 0.1
+    squares: float = 0.0
     look: str = ""
     save_every: float = 60.0
     seed: int = 0

@@ -23,7 +23,7 @@ from engine.training.bundled.losses import (
     non_saturating,
     r1_penalty,
     region_weight,
-    weighted_l1,
+    weighted_error,
 )
 from engine.training.bundled.model import HeadGenerator
 from engine.training.bundled.pool import HeadPool
@@ -155,7 +155,7 @@ class SharpenRun(TimedRun):
         weight = region_weight(patch.segmentation, self.pool.fine_labels, options.fine_gain)
         weight = weight * counted(patch.corner, side, self.pool.resolution)
         parts = {
-            "picture": weighted_l1(picture, patch.rgb, weight),
+            "picture": weighted_error(picture, patch.rgb, weight, options.squares),
             "edges": options.edges * gradient_l1(picture, patch.rgb, weight),
             "adversarial": options.adversarial
             * non_saturating(self.discriminator(told(picture, raw))),
