@@ -44,6 +44,14 @@ def test_singular_values_become_about_one_and_their_vectors_stay(
     assert float((between - between.diag().diag()).abs().max()) < 2e-3
 
 
+@pytest.mark.parametrize("shape", [(24, 24), (24, 200)])
+def test_squares_of_the_shorter_side_do_the_same(shape: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    matrix = (steep(*shape) / 2.0).double()
+    apart = muon._by_squares(matrix) - muon._by_products(matrix)
+    assert float(apart.abs().max()) < 1e-10
+
+
 def test_nothing_stays_nothing() -> None:
     assert torch.equal(orthogonal(torch.zeros(3, 5)), torch.zeros(3, 5))
     assert float(orthogonal(torch.randn(20, 30) * 1e-24).abs().max()) < 1e-3

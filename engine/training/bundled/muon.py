@@ -25,6 +25,8 @@ ITERATIONS = 5
 ADAM_LIKE = 0.2
 #: Matrices of a smaller norm are nearly nothing, and stay so.
 SMALLEST = 1e-15
+#: Matrices this many times as wide as high, or wider, are orthogonalised by the squares of their shorter side.
+WIDE = 1.3
 #: Thinner matrices than this go by Adam: a bias beside them would be as good a matrix.
 THINNEST = 16
 
@@ -107,21 +109,36 @@ def _along_numbers(
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """``[m, n]`` -> about ``U V^T`` of its singular value decomposition.
-
-    The iteration ``X <- (a + b A + c A^2) X`` with ``A = X X^T`` needs ``A`` alone: with ``P`` for
-    the bracket, the next one is ``P A P``. Only products of the shorter side's size are left, and two with the whole matrix.
-    """
+    """``[m, n]`` -> about ``U V^T`` of its singular value decomposition."""
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
     # Smaller numbers' squares are nothing in float32, and so would their norm be.
     wide = wide / wide.norm().clamp_min(SMALLEST)
-    a, b, c = COEFFICIENTS
-    square = wide @ wide.T
-    unit = torch.eye(len(square), dtype=square.dtype, device=square.device)
-    whole = unit
-    for _ in range(ITERATIONS):
-        bracket = torch.addmm(b * square, square, square, alpha=c) + a * unit
-        whole = bracket @ whole
-        square = bracket @ square @ bracket
-    turned: Tensor = whole @ wide
+    # Ten products with the whole matrix and five of the shorter side's size, or two and seventeen.
+    turned = _by_products(wide) if wide.shape[1] < WIDE * wide.shape[0] else _by_squares(wide)
     return turned if matrix.shape[0] <= matrix.shape[1] else turned.T
+
+
+def _by_products(matrix: Tensor) -> Tensor:
+    """``X <- (a + b A + c A^2) X`` with ``A = X X^T``, as it is written."""
+    a, b, c = COEFFICIENTS
+    for _ in range(ITERATIONS):
+        square = matrix @ matrix.T
+        inner = torch.addmm(square, square, square, beta=b, alpha=c)
+        matrix = torch.addmm(matrix, inner, matrix, beta=a)
+    return matrix
+
+
+def _by_squares(matrix: Tensor) -> Tensor:
+    """The same for wide matrices. The iteration needs ``A`` alone: with ``P`` for the bracket, the next ``A``
+    is ``P A P``, and the matrix has to be multiplied only by the product of all brackets."""
+    a, b, c = COEFFICIENTS
+    square = matrix @ matrix.T
+    whole: Tensor | None = None
+    for left in reversed(range(ITERATIONS)):
+        bracket = torch.addmm(square, square, square, beta=b, alpha=c)
+        bracket.diagonal().add_(a)
+        whole = bracket if whole is None else bracket @ whole
+        if left:
+            square = bracket @ square @ bracket
+    assert whole is not None
+    return whole @ matrix
