@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from engine.rendering.volume import RayResult
+from engine.training.bundled.__main__ import main
 from engine.training.bundled.cips3d import AUXILIARY, HeadCIPS3D
 from engine.training.bundled.field import FieldOptions, FieldRun
 from engine.training.bundled.losses import COLOUR_UNIT, COVERAGE_UNIT
@@ -16,6 +17,7 @@ from engine.training.bundled.pictures import PictureOptions, PictureRun
 from engine.training.bundled.pool import HeadPool, RayBatch
 from engine.training.bundled.sharpen import SharpenOptions, SharpenRun
 from engine.training.bundled.trained import TrainedModel
+from engine.training.heads.attributes import LATENT_SIZE
 from tests.training.painted import small_config, write_balls
 
 
@@ -113,3 +115,17 @@ def test_pictures_are_asked_for_by_the_same_errors(
         expected = 0.75 * plain[name] + 0.25 * squared[name]
         assert mixed[name] == pytest.approx(expected, rel=1e-4)
     assert plain["edges"] == pytest.approx(squared["edges"], rel=1e-4)
+
+
+def test_the_command_draws_pictures_as_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[PictureOptions] = []
+    monkeypatch.setattr(PictureRun, "run", lambda self: seen.append(self.options))
+    where = ["--heads", str(write_balls(tmp_path / "heads", 2, 256, LATENT_SIZE))]
+    told = ["--guided-until", "0", "--squares", "0.25"]
+    assert main(["pictures", *where, "--out", str(tmp_path / "told"), *told]) == 0
+    assert main(["pictures", *where, "--out", str(tmp_path / "plain")]) == 0
+    plain = PictureOptions()
+    assert [o.guided_until for o in seen] == [0.0, plain.guided_until]
+    assert [o.squares for o in seen] == [0.25, plain.squares]

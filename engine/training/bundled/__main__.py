@@ -99,6 +99,7 @@ def main(arguments: list[str] | None = None) -> int:
             command.add_argument(
                 "--family", choices=MODELS, default="eg3d", help="which kind of generator"
             )
+        if name in ("field", "pictures"):
             command.add_argument(
                 "--guided-until",
                 type=float,
@@ -230,6 +231,9 @@ def _pictures(options: argparse.Namespace) -> int:
         views=options.batch_views,
         side=options.side,
         squares=options.squares or 0.0,
+        guided_until=(
+            PictureOptions.guided_until if options.guided_until is None else options.guided_until
+        ),
     )
     run = PictureRun(model, pool, training, options.out)
     _begin(run, options.start)
